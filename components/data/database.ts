@@ -1,0 +1,82 @@
+import { Extension, Database as PostgresqlDatabase, Role } from "@pulumi/postgresql";
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  interpolate,
+  mergeOptions,
+  type Output,
+  type Resource,
+  secret,
+} from "@pulumi/pulumi";
+import { RandomPassword } from "@pulumi/random";
+import type { Postgres } from "./postgres.ts";
+
+export interface DatabaseArgs {
+  readonly postgres: Postgres;
+  /** Database and its owner role. */
+  readonly name: string;
+  /** Made by the superuser, so that migrations need no special rights. */
+  readonly extensions: readonly string[];
+}
+
+/**
+ * A database with its owner role (no superuser, a generated password) and its extensions. The database and the role are
+ * protected.
+ */
+export class Database extends ComponentResource {
+  readonly name: string;
+  readonly postgres: Postgres;
+  readonly password: Output<string>;
+  /** Connection string with the password: secret. */
+  readonly url: Output<string>;
+  /** The same without the password, for programs that take it from PGPASSWORD: it may stand in an argument list. */
+  readonly urlWithoutPassword: string;
+  /** Depend on these before using the database. */
+  readonly ready: readonly Resource[];
+
+  constructor(name: string, args: DatabaseArgs, opts?: ComponentResourceOptions) {
+    super("berth:data:Database", name, {}, opts);
+    this.name = args.name;
+    this.postgres = args.postgres;
+    const { service, provider, ready, address } = args.postgres;
+    const child = { parent: this };
+    const within = mergeOptions(child, { provider, dependsOn: [ready], deletedWith: service });
+
+    const password = new RandomPassword(
+      `${name}-password`,
+      // Symbols that mean nothing in a URL or a shell, so that every consumer can take the value as it is.
+      {
+        length: 40,
+        special: true,
+        overrideSpecial: "-_.~",
+        minLower: 2,
+        minUpper: 2,
+        minNumeric: 2,
+        minSpecial: 2,
+      },
+      child,
+    );
+    const role = new Role(
+      `${name}-role`,
+      { name: args.name, login: true, password: password.result, superuser: false },
+      mergeOptions(within, { protect: true }),
+    );
+    const database = new PostgresqlDatabase(
+      `${name}-database`,
+      { name: args.name, owner: role.name, encoding: "UTF8" },
+      mergeOptions(within, { protect: true }),
+    );
+    const extensions = args.extensions.map(
+      (extension) =>
+        new Extension(`${name}-${extension}`, { name: extension, database: database.name }, within),
+    );
+
+    this.password = password.result;
+    this.urlWithoutPassword = `postgresql://${args.name}@${address}/${args.name}?sslmode=disable`;
+    this.url = secret(
+      interpolate`postgresql://${role.name}:${password.result}@${address}/${database.name}?sslmode=disable`,
+    );
+    this.ready = [database, ...extensions];
+    this.registerOutputs();
+  }
+}

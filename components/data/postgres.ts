@@ -1,0 +1,158 @@
+import type { local } from "@pulumi/command";
+import { type Network, Service } from "@pulumi/docker";
+import { Provider as PostgresqlProvider } from "@pulumi/postgresql";
+import { ComponentResource, type ComponentResourceOptions, mergeOptions } from "@pulumi/pulumi";
+import { RandomPassword } from "@pulumi/random";
+import type { ResolvedImage } from "../../config.ts";
+import { hostCommand, readScript } from "../host/command.ts";
+import type { Host } from "../host/host.ts";
+import { hostPaths } from "../host/paths.ts";
+import { dockerLabels } from "../labels.ts";
+import { swarmSecret } from "../secrets/swarm-secret.ts";
+import { openTunnel } from "./tunnel.ts";
+
+export interface PostgresArgs {
+  readonly host: Host;
+  readonly system: string;
+  readonly network: Network;
+  readonly image: ResolvedImage;
+  readonly memoryMebibytes: number;
+  /** Port on the operator's loopback through which `@pulumi/postgresql` reaches it; every instance needs its own. */
+  readonly tunnelPort: number;
+}
+
+const serverPort = 5432;
+
+/**
+ * A Postgres server on the data volume: one replica, stop-first, a minute to shut down, no published port. Its name
+ * (`togather_postgres`) is an alias on the system's network. The service is protected; a new version or limit restarts it in
+ * place.
+ *
+ * `provider` reaches it through the shared SSH connection and its unix socket.
+ */
+export class Postgres extends ComponentResource {
+  /** Name and port on the system's network. */
+  readonly address: string;
+  readonly service: Service;
+  readonly ready: local.Command;
+  readonly provider: PostgresqlProvider;
+
+  constructor(name: string, args: PostgresArgs, opts?: ComponentResourceOptions) {
+    super("berth:data:Postgres", name, {}, opts);
+    const child = { parent: this };
+    const socketDirectory = hostPaths.socket(name);
+    const directories = {
+      DATA_VOLUME: hostPaths.dataVolume,
+      DATA_DIRECTORY: hostPaths.data(args.system, "postgres"),
+      SOCKET_DIRECTORY: socketDirectory,
+    };
+    const folders = hostCommand(
+      `${name}-folders`,
+      {
+        connection: args.host.connection,
+        script: readScript(import.meta.url, "./scripts/folders.sh"),
+        parameters: directories,
+        deadlineSeconds: 30,
+        dependsOn: [args.host.ready],
+      },
+      child,
+    );
+    // Only read when the data folder is empty; afterwards the superuser is reached through the local socket alone.
+    const password = new RandomPassword(`${name}-superuser`, { length: 40, special: false }, child);
+    const passwordSecret = swarmSecret(
+      `${name}-superuser-password`,
+      { host: args.host, system: args.system, value: password.result },
+      child,
+    );
+    this.service = new Service(
+      name,
+      {
+        labels: dockerLabels(name, args.system),
+        mode: { replicated: { replicas: 1 } },
+        updateConfig: { order: "stop-first", parallelism: 1, failureAction: "pause" },
+        endpointSpec: { mode: "dnsrr" },
+        taskSpec: {
+          containerSpec: {
+            image: args.image.reference,
+            args: postgresArguments(args.memoryMebibytes),
+            env: {
+              POSTGRES_PASSWORD_FILE: "/run/secrets/postgres_password",
+              PGDATA: "/var/lib/postgresql/data/pgdata",
+            },
+            labels: dockerLabels(name, args.system),
+            stopGracePeriod: "1m",
+            mounts: [
+              { type: "bind", source: directories.DATA_DIRECTORY, target: "/var/lib/postgresql/data" },
+              { type: "bind", source: socketDirectory, target: "/var/run/postgresql" },
+            ],
+            secrets: [
+              {
+                secretId: passwordSecret.id,
+                secretName: passwordSecret.name,
+                fileName: "postgres_password",
+              },
+            ],
+            healthcheck: {
+              tests: ["CMD", "pg_isready", "--quiet", "--host", "127.0.0.1", "--username", "postgres"],
+              interval: "2s",
+              timeout: "2s",
+              retries: 5,
+              startPeriod: "1m",
+            },
+          },
+          resources: { limits: { memoryBytes: args.memoryMebibytes * 1024 * 1024 } },
+          restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
+          networksAdvanceds: [{ id: args.network.id, aliases: [name] }],
+        },
+      },
+      mergeOptions(child, { provider: args.host.docker, protect: true, dependsOn: [folders] }),
+    );
+    this.ready = hostCommand(
+      `${name}-ready`,
+      {
+        connection: args.host.connection,
+        script: readScript(import.meta.url, "./scripts/postgres-ready.sh"),
+        parameters: {
+          SERVICE: this.service.name,
+          SOCKET_DIRECTORY: socketDirectory,
+          WAIT_SECONDS: 120,
+          IMAGE: args.image.reference,
+          MEMORY: args.memoryMebibytes,
+        },
+        deadlineSeconds: 150,
+        dependsOn: [this.service],
+      },
+      child,
+    );
+    openTunnel(args.host.connection, {
+      remoteSocket: `${socketDirectory}/.s.PGSQL.${serverPort}`,
+      localPort: args.tunnelPort,
+      service: name,
+    });
+    this.provider = new PostgresqlProvider(
+      `${name}-provider`,
+      {
+        host: "127.0.0.1",
+        port: args.tunnelPort,
+        username: "postgres",
+        database: "postgres",
+        // The transport is SSH, and a unix socket knows no TLS.
+        sslmode: "disable",
+        connectTimeout: 15,
+      },
+      mergeOptions(child, { dependsOn: [this.ready] }),
+    );
+    this.address = `${name}:${serverPort}`;
+    this.registerOutputs();
+  }
+}
+
+/** A quarter of the memory for shared buffers, PostgreSQL's own advice; the rest stays at its defaults. */
+function postgresArguments(memoryMebibytes: number): string[] {
+  return [
+    "-c",
+    `shared_buffers=${Math.floor(memoryMebibytes / 4)}MB`,
+    "-c",
+    "log_min_duration_statement=1000",
+  ];
+}

@@ -1,0 +1,173 @@
+import type { local } from "@pulumi/command";
+import { type Network, Service } from "@pulumi/docker";
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  type CustomResourceOptions,
+  type Input,
+  mergeOptions,
+  type Output,
+  type Resource,
+} from "@pulumi/pulumi";
+import type { ResolvedImage } from "../../../config.ts";
+import { hostCommand, readScript } from "../../host/command.ts";
+import type { Host } from "../../host/host.ts";
+import { hostPaths } from "../../host/paths.ts";
+import { dockerLabels } from "../../labels.ts";
+import { overlayNetwork } from "../../network/overlay.ts";
+import type { Edge, SwitchArgs } from "../edge.ts";
+import { edgePorts } from "../route.ts";
+import {
+  checkPaths,
+  checkPort,
+  containerDirectory,
+  renderChecks,
+  renderLimits,
+  renderLocations,
+  renderMain,
+  renderSite,
+  renderUpstream,
+  workerShutdownTimeoutSeconds,
+} from "./render.ts";
+
+export interface NginxArgs {
+  readonly host: Host;
+  readonly image: ResolvedImage;
+  /** Every domain that a route of this host uses. */
+  readonly domains: readonly string[];
+  /** PEM, the chain for all domains. */
+  readonly certificatePem: Input<string>;
+  readonly privateKeyPem: Output<string>;
+}
+
+const functions = readScript(import.meta.url, "./scripts/functions.sh");
+const script = (name: string) => functions + readScript(import.meta.url, `./scripts/${name}`);
+
+/**
+ * nginx on the host's ports 80 and 443, its configuration a folder of the host that it mounts read-only. New routes and
+ * certificates are reloads; only a new nginx version restarts it (stop-first, since two cannot own a port: a gap of about a
+ * second).
+ */
+export class NginxEdge extends ComponentResource implements Edge {
+  readonly kind = "nginx";
+  readonly network: Network;
+  readonly ready: Resource;
+  private readonly host: Host;
+
+  constructor(name: string, args: NginxArgs, opts?: ComponentResourceOptions) {
+    super("berth:edge:NginxEdge", name, {}, opts);
+    this.host = args.host;
+    const child = { parent: this };
+    this.network = overlayNetwork("edge", { host: args.host, internal: false }, child);
+    const configuration = hostCommand(
+      `${name}-configuration`,
+      {
+        connection: args.host.connection,
+        script: script("configure.sh"),
+        parameters: {
+          ...edgeParameters,
+          MAIN: renderMain(),
+          SITE_TEMPLATE: renderSite("DOMAIN_OF_THE_SITE"),
+          DOMAINS: args.domains.join("\n"),
+          CERTIFICATE: args.certificatePem,
+        },
+        secrets: { PRIVATE_KEY: args.privateKeyPem },
+        deadlineSeconds: 180,
+        dependsOn: [args.host.ready],
+      },
+      child,
+    );
+    const service = new Service(
+      "edge_nginx",
+      {
+        labels: dockerLabels("edge_nginx"),
+        mode: { replicated: { replicas: 1 } },
+        updateConfig: { order: "stop-first", parallelism: 1, failureAction: "pause" },
+        endpointSpec: {
+          mode: "dnsrr",
+          ports: Object.values(edgePorts).map((port) => ({
+            publishedPort: port,
+            targetPort: port,
+            protocol: "tcp",
+            publishMode: "host",
+          })),
+        },
+        taskSpec: {
+          containerSpec: {
+            image: args.image.reference,
+            commands: ["nginx", "-c", `${containerDirectory}/nginx.conf`, "-g", "daemon off;"],
+            labels: [{ label: "berth.role", value: "edge" }],
+            mounts: [{ type: "bind", source: hostPaths.edge, target: containerDirectory, readOnly: true }],
+            healthcheck: {
+              tests: ["CMD", "curl", "-fsS", "-o", "/dev/null", `http://127.0.0.1:${checkPort}/`],
+              interval: "2s",
+              timeout: "2s",
+              retries: 3,
+              startPeriod: "5s",
+            },
+          },
+          restartPolicy: { condition: "any", delay: "1s", maxAttempts: 0, window: "0s" },
+          networksAdvanceds: [{ id: this.network.id }],
+        },
+      },
+      // Two cannot own a port: if it ever must be replaced, the old one goes first.
+      mergeOptions(child, {
+        provider: args.host.docker,
+        dependsOn: [configuration],
+        deleteBeforeReplace: true,
+      }),
+    );
+    this.ready = hostCommand(
+      `${name}-ready`,
+      {
+        connection: args.host.connection,
+        script: script("wait.sh"),
+        parameters: { ...edgeParameters, SERVICE: service.name, IMAGE: args.image.reference },
+        deadlineSeconds: 120,
+        dependsOn: [service],
+      },
+      child,
+    );
+    this.registerOutputs();
+  }
+
+  switchTo(name: string, args: SwitchArgs, opts: CustomResourceOptions): local.Command {
+    const domains = [...new Set(args.routes.map((route) => route.domain))];
+    const locations = Object.fromEntries(
+      domains.map((domain, index) => [
+        `LOCATIONS_${index}`,
+        args.slot.apply((slot) => renderLocations(args.service, slot, domain, args.routes)),
+      ]),
+    );
+    return hostCommand(
+      name,
+      {
+        connection: this.host.connection,
+        script: script("switch.sh"),
+        parameters: {
+          ...edgeParameters,
+          SERVICE: args.service,
+          SLOT: args.slot,
+          UPSTREAM: args.slot.apply((slot) => renderUpstream(slot, args.routes)),
+          LIMITS: renderLimits(args.service, args.routes),
+          CHECKS: args.slot.apply((slot) => renderChecks(slot, args.routes)),
+          CHECK_PATHS: args.slot.apply((slot) => checkPaths(slot, args.routes).join("\n")),
+          DOMAINS: domains.join("\n"),
+          ...locations,
+        },
+        removeScript: script("remove.sh"),
+        deadlineSeconds: 180,
+        dependsOn: [this.ready, ...args.dependsOn],
+      },
+      opts,
+    );
+  }
+}
+
+const edgeParameters = {
+  EDGE_DIRECTORY: hostPaths.edge,
+  CONTAINER_DIRECTORY: containerDirectory,
+  CHECK_PORT: checkPort,
+  // Workers are cut off by nginx itself after its own time-out; this is the other side of it.
+  WORKER_DEADLINE_SECONDS: workerShutdownTimeoutSeconds + 15,
+};

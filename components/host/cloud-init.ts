@@ -1,0 +1,115 @@
+import { stringify } from "yaml";
+import { readScript } from "./command.ts";
+
+/** The user that deploys: in the docker group, sudo without a password, keys only. */
+export const deployUser = "deploy";
+
+export interface CloudInitArgs {
+  readonly authorizedKeys: readonly string[];
+  readonly hostKeyPrivate: string;
+  readonly hostKeyPublic: string;
+  readonly sshPort: number;
+}
+
+/**
+ * User data of a host, for distribution packages only: the deploy user, the host key that the program made, a hardened
+ * sshd, Docker with a single-node Swarm, and the rule that keeps containers from the metadata service (which would show
+ * them this very document, host key included). Contains a private key: treat the result as secret.
+ */
+export function cloudInit(args: CloudInitArgs): string {
+  const file = (path: string, script: string, permissions = "0644") => ({
+    path,
+    permissions,
+    content: script,
+  });
+  const document = {
+    // Always there, so that nothing is generated and messages read the same everywhere.
+    locale: "C.UTF-8",
+    groups: ["docker"],
+    users: [
+      {
+        name: deployUser,
+        groups: ["docker"],
+        shell: "/bin/bash",
+        sudo: "ALL=(ALL) NOPASSWD:ALL",
+        lock_passwd: true,
+        ssh_authorized_keys: [...args.authorizedKeys],
+      },
+    ],
+    disable_root: true,
+    ssh_pwauth: false,
+    ssh_deletekeys: true,
+    ssh_keys: { ed25519_private: args.hostKeyPrivate, ed25519_public: args.hostKeyPublic },
+    package_update: true,
+    packages: ["docker.io", "fail2ban", "netcat-openbsd", "curl", "jq"],
+    write_files: [
+      file("/etc/ssh/sshd_config.d/10-berth.conf", sshdConfig(args.sshPort)),
+      file("/etc/docker/daemon.json", `${JSON.stringify(dockerDaemon, undefined, 2)}\n`),
+      file("/etc/fail2ban/jail.d/berth.conf", fail2banJail(args.sshPort)),
+      file(
+        "/usr/local/sbin/berth-first-boot",
+        readScript(import.meta.url, "./scripts/first-boot.sh"),
+        "0755",
+      ),
+      file(
+        "/usr/local/sbin/berth-metadata-guard",
+        readScript(import.meta.url, "./scripts/metadata-guard.sh"),
+        "0755",
+      ),
+      file("/etc/systemd/system/berth-metadata-guard.service", metadataGuardUnit),
+    ],
+    runcmd: [["/usr/local/sbin/berth-first-boot"]],
+  };
+  return `#cloud-config\n${stringify(document, { lineWidth: 0 })}`;
+}
+
+/** Source of the values: dev-sec's ssh-baseline; MaxStartups stays at 10:30:60, which one shared connection never meets. */
+function sshdConfig(port: number): string {
+  return [
+    `Port ${port}`,
+    "PermitRootLogin no",
+    "PasswordAuthentication no",
+    "KbdInteractiveAuthentication no",
+    "AuthenticationMethods publickey",
+    `AllowUsers ${deployUser}`,
+    "MaxAuthTries 3",
+    "LoginGraceTime 30",
+    "MaxStartups 10:30:60",
+    // Sessions share one connection: parallel host commands, the docker provider and database connections.
+    "MaxSessions 64",
+    "X11Forwarding no",
+    "AllowAgentForwarding no",
+    "AllowTcpForwarding no",
+    "AllowStreamLocalForwarding no",
+    "PermitTunnel no",
+    "ClientAliveInterval 30",
+    "ClientAliveCountMax 3",
+    "",
+  ].join("\n");
+}
+
+/** Logs are bounded; live-restore is left out because Swarm mode does not allow it. */
+const dockerDaemon = {
+  "log-driver": "json-file",
+  "log-opts": { "max-size": "20m", "max-file": "5" },
+  "no-new-privileges": true,
+};
+
+/** Debian 12 logs sshd to the journal only, so fail2ban needs that backend. */
+function fail2banJail(port: number): string {
+  return `[DEFAULT]\nbackend = systemd\n\n[sshd]\nenabled = true\nport = ${port}\nmaxretry = 5\nbantime = 10m\n`;
+}
+
+const metadataGuardUnit = `[Unit]
+Description=Keeps containers from the cloud's metadata service
+After=docker.service
+PartOf=docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/local/sbin/berth-metadata-guard
+
+[Install]
+WantedBy=docker.service
+`;

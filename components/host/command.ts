@@ -1,0 +1,68 @@
+import { readFileSync } from "node:fs";
+import { local } from "@pulumi/command";
+import type { CustomResourceOptions, Input, Resource } from "@pulumi/pulumi";
+import { interpolate, mergeOptions, output, secret } from "@pulumi/pulumi";
+import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
+
+/**
+ * A command on a host: a shellcheck-clean script sent to `bash -s` over the shared connection. It runs when it is created
+ * and again whenever a parameter or the script changes, so every script is idempotent. Its result is an effect on the
+ * host, never an input of the graph.
+ */
+export interface HostCommandArgs {
+  readonly connection: Connection;
+  /** File with the script's body; see `readScript`. */
+  readonly script: string;
+  /** Shell variables of the script, by name. Visible in diffs. */
+  readonly parameters?: Record<string, Input<string | number>>;
+  /** Shell variables that are secret: they travel on standard input and are never exported or printed. */
+  readonly secrets?: Record<string, Input<string>>;
+  /** After this many seconds the host ends the script. */
+  readonly deadlineSeconds: number;
+  /** Body of the script that undoes it when the resource is deleted; it gets the same parameters, no secrets. */
+  readonly removeScript?: string;
+  readonly dependsOn?: Input<Resource>[];
+}
+
+/** Reads a script that lies beside the module: `readScript(import.meta.url, "scripts/ready.sh")`. */
+export function readScript(moduleUrl: string, path: string): string {
+  return readFileSync(new URL(path, moduleUrl), "utf8");
+}
+
+const common = readScript(import.meta.url, "./scripts/common.sh");
+
+export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
+  const run = interpolate`${sshCommand(args.connection)} ${`timeout --kill-after=5 ${args.deadlineSeconds} bash -s`}`;
+  const parameters = shellAssignments(args.parameters ?? {});
+  const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(args.script)}`;
+  return new local.Command(
+    name,
+    {
+      create: run,
+      stdin: args.secrets === undefined ? stdin : secret(stdin),
+      ...(args.removeScript === undefined ? {} : { delete: removal(args, run, parameters) }),
+      // A failed command prints its output in the error anyway; a successful one has nothing to say to the log.
+      logging: "none",
+      addPreviousOutputInEnv: false,
+    },
+    mergeOptions(opts, {
+      dependsOn: args.dependsOn ?? [],
+      additionalSecretOutputs: ["stdout", "stderr"],
+      // The local side waits a little longer than the host's own deadline, so that the host's message arrives.
+      customTimeouts: { create: `${args.deadlineSeconds + 60}s`, update: `${args.deadlineSeconds + 60}s` },
+    }),
+  );
+}
+
+/** Standard input is one property for all operations, so the removal brings its own script in a here-document. */
+function removal(args: HostCommandArgs, run: Input<string>, parameters: Input<string>) {
+  return output([run, parameters]).apply(
+    ([command, assignments]) =>
+      `${command} <<'BERTH_END'\n${assignments}${wholeScript(args.removeScript ?? "")}BERTH_END\n`,
+  );
+}
+
+/** A script as it is sent: after what all share, in a function that reads nothing, so that no command of the script can eat the rest of it from standard input. */
+export function wholeScript(body: string): string {
+  return `${common}\nmain() {\n${body}\n}\nmain </dev/null\n`;
+}

@@ -1,0 +1,209 @@
+import { local } from "@pulumi/command";
+import { Provider as DockerProvider } from "@pulumi/docker";
+import * as hcloud from "@pulumi/hcloud";
+import {
+  all,
+  ComponentResource,
+  type ComponentResourceOptions,
+  interpolate,
+  mergeOptions,
+  type Output,
+  secret,
+} from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+import type { HostConfig } from "../../config.ts";
+import { edgePorts } from "../edge/route.ts";
+import { labels } from "../labels.ts";
+import { cloudInit, deployUser } from "./cloud-init.ts";
+import { readScript, wholeScript } from "./command.ts";
+import { type Connection, dockerHost, shellAssignments, sshCommand, sshOptions } from "./connection.ts";
+import { hostPaths } from "./paths.ts";
+
+export interface HostArgs {
+  readonly config: HostConfig;
+  readonly authorizedKeys: readonly string[];
+  readonly identityFile?: string;
+}
+
+/** How long a new server may take until SSH, cloud-init, Docker and the volume are ready; package downloads included. */
+const readyDeadlineSeconds = 600;
+
+/**
+ * A Hetzner server that is ready for services: primary IP, firewall, data volume, SSH key, server with Docker and a
+ * one-node Swarm, and a gate that waits until SSH (with the pinned host key) and Docker answer.
+ *
+ * Protected: server, address and volume carry Pulumi's `protect` and Hetzner's delete (and rebuild) protection. User data,
+ * image, SSH keys and location are taken at creation only, since changing them would replace the server.
+ *
+ * Open to the outside: the edge's ports to everybody, SSH to `sshAllowedFrom`, nothing else.
+ */
+export class Host extends ComponentResource {
+  readonly name: string;
+  readonly connection: Connection;
+  /** Everything on the host is made through this provider; it depends on the gate. */
+  readonly docker: DockerProvider;
+  /** The gate: depend on it before anything on the host. */
+  readonly ready: local.Command;
+
+  constructor(name: string, args: HostArgs, opts?: ComponentResourceOptions) {
+    super("berth:host:Host", name, {}, opts);
+    this.name = name;
+    const { config } = args;
+    const child = { parent: this };
+    const kept = mergeOptions(child, { protect: true });
+
+    const hostKey = new tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, kept);
+    const sshKeys = args.authorizedKeys.map(
+      (publicKey, index) =>
+        new hcloud.SshKey(
+          `${name}-ssh-key-${index}`,
+          { publicKey, labels: labels(`${name}-ssh-key-${index}`) },
+          child,
+        ),
+    );
+    const address = new hcloud.PrimaryIp(
+      `${name}-address`,
+      {
+        type: "ipv4",
+        assigneeType: "server",
+        location: config.location,
+        autoDelete: false,
+        deleteProtection: true,
+        labels: labels(`${name}-address`),
+      },
+      mergeOptions(kept, { ignoreChanges: ["location"] }),
+    );
+    const firewall = new hcloud.Firewall(
+      `${name}-firewall`,
+      { rules: firewallRules(config), labels: labels(`${name}-firewall`) },
+      child,
+    );
+    const volume = new hcloud.Volume(
+      `${name}-data`,
+      {
+        size: config.volumeGigabytes,
+        location: config.location,
+        format: "ext4",
+        deleteProtection: true,
+        labels: labels(`${name}-data`),
+      },
+      mergeOptions(kept, { ignoreChanges: ["location", "format"] }),
+    );
+    const userData = all([hostKey.privateKeyOpenssh, hostKey.publicKeyOpenssh]).apply(
+      ([hostKeyPrivate, hostKeyPublic]) =>
+        cloudInit({
+          authorizedKeys: args.authorizedKeys,
+          hostKeyPrivate,
+          hostKeyPublic: hostKeyPublic.trim(),
+          sshPort: config.sshPort,
+        }),
+    );
+    const server = new hcloud.Server(
+      `${name}-server`,
+      {
+        serverType: config.serverType,
+        location: config.location,
+        image: config.image,
+        sshKeys: sshKeys.map((key) => key.id),
+        publicNets: [{ ipv4Enabled: true, ipv4: numericId(address.id), ipv6Enabled: false }],
+        // At creation, not attached later: an attachment leaves the server open for a moment.
+        firewallIds: [numericId(firewall.id)],
+        userData: secret(userData),
+        keepDisk: true,
+        deleteProtection: true,
+        rebuildProtection: true,
+        labels: labels(`${name}-server`),
+      },
+      mergeOptions(kept, { ignoreChanges: ["userData", "sshKeys", "image", "location"] }),
+    );
+    const attachment = new hcloud.VolumeAttachment(
+      `${name}-data-attachment`,
+      { volumeId: numericId(volume.id), serverId: numericId(server.id), automount: false },
+      child,
+    );
+
+    this.connection = {
+      host: name,
+      address: address.ipAddress,
+      port: config.sshPort,
+      user: deployUser,
+      hostKey: hostKey.publicKeyOpenssh,
+      ...(args.identityFile === undefined ? {} : { identityFile: args.identityFile }),
+    };
+    this.ready = gate(name, this.connection, volume.linuxDevice, {
+      parent: this,
+      dependsOn: [server, attachment],
+    });
+    this.docker = new DockerProvider(
+      `${name}-docker`,
+      { host: dockerHost(this.connection), sshOpts: sshOptions(this.connection) },
+      { parent: this, dependsOn: [this.ready] },
+    );
+    this.registerOutputs();
+  }
+
+  /** What a person or a machine needs to reach the host. */
+  summary(): Output<{ address: string; sshPort: number; user: string; hostKey: string }> {
+    return all([this.connection.address, this.connection.hostKey]).apply(([address, hostKey]) => ({
+      address,
+      sshPort: this.connection.port,
+      user: this.connection.user,
+      hostKey: hostKey.trim(),
+    }));
+  }
+}
+
+/** Inbound rules; everything else is dropped. Derived from the same declaration as the published ports. */
+export function firewallRules(config: Pick<HostConfig, "sshPort" | "sshAllowedFrom">) {
+  const everywhere = ["0.0.0.0/0", "::/0"];
+  const tcp = (port: number, sourceIps: string[], description: string) => ({
+    direction: "in",
+    protocol: "tcp",
+    port: String(port),
+    sourceIps,
+    description,
+  });
+  return [
+    tcp(config.sshPort, [...config.sshAllowedFrom], "SSH"),
+    tcp(edgePorts.http, everywhere, "HTTP"),
+    tcp(edgePorts.https, everywhere, "HTTPS"),
+  ];
+}
+
+function gate(
+  name: string,
+  connection: Connection,
+  volumeDevice: Output<string>,
+  opts: ComponentResourceOptions,
+): local.Command {
+  const parameters = shellAssignments({
+    VOLUME_DEVICE: volumeDevice,
+    DATA_VOLUME: hostPaths.dataVolume,
+    EDGE_DIRECTORY: hostPaths.edge,
+  });
+  return new local.Command(
+    `${name}-ready`,
+    {
+      create: readScript(import.meta.url, "./scripts/wait-for-ssh.sh"),
+      environment: {
+        HOST: name,
+        // Not the shared connection: cloud-init restarts sshd with Berth's settings, and one that was opened before keeps
+        // the old ones, among them ten sessions at most.
+        SSH_COMMAND: sshCommand(connection, "alone"),
+        DEADLINE_SECONDS: String(readyDeadlineSeconds),
+      },
+      stdin: interpolate`${parameters}${wholeScript(readScript(import.meta.url, "./scripts/ready.sh"))}`,
+      logging: "none",
+      addPreviousOutputInEnv: false,
+    },
+    mergeOptions(opts, {
+      additionalSecretOutputs: ["stdout", "stderr"],
+      customTimeouts: { create: `${2 * readyDeadlineSeconds}s`, update: `${2 * readyDeadlineSeconds}s` },
+    }),
+  );
+}
+
+/** Hetzner's ids are numbers; Pulumi keeps every id as text. */
+function numericId(id: Output<string>): Output<number> {
+  return id.apply((text) => Number.parseInt(text, 10));
+}

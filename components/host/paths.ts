@@ -1,0 +1,20 @@
+/**
+ * Every path that Berth owns on a host, and who owns it. Nothing else writes there.
+ *
+ * | path                                   | owner            | what                                              |
+ * |----------------------------------------|------------------|---------------------------------------------------|
+ * | `/mnt/data`                            | host             | the Hetzner volume                                |
+ * | `/mnt/data/<system>/<service>`         | stateful service | its data (PGDATA, Redis' append-only file)        |
+ * | `/var/lib/berth/sockets/<service>`     | stateful service | its unix socket, for the forwarded connection     |
+ * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, certificates         |
+ * | `/var/backups/<system>`                | snapshot         | database snapshots, on the root disk on purpose   |
+ * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
+ */
+export const hostPaths = {
+  dataVolume: "/mnt/data",
+  data: (system: string, service: string) => `/mnt/data/${system}/${service}`,
+  socket: (service: string) => `/var/lib/berth/sockets/${service}`,
+  edge: "/var/lib/berth/edge",
+  backups: (system: string) => `/var/backups/${system}`,
+  deploymentLogs: (system: string) => `/var/log/${system}/deployments`,
+} as const;

@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# In front of every script that Berth runs on a host.
+set -euo pipefail
+umask 077
+
+# Says what is wrong and ends the script; the text becomes Pulumi's diagnostic.
+fail() {
+  printf '%s\n' "$*" | redact >&2
+  exit 1
+}
+
+# Takes credentials out of text from elsewhere (application logs, task errors), by the patterns of the systems' owners.
+redact() {
+  sed -E \
+    -e 's#([A-Za-z][A-Za-z0-9+.-]*://[^:/@[:space:]]+:)[^@[:space:]]+@#\1***REDACTED***@#g' \
+    -e 's#(([A-Z0-9_]*(PASSWORD|SECRET|TOKEN|API_KEY|PRIVATE_KEY)|DATABASE_URL)["'\'']?[=:][[:space:]]*["'\'']?)[^"'\''[:space:],}]+#\1***REDACTED***#g' \
+    -e 's#(password["'\'']?[=:][[:space:]]*["'\'']?)[^"'\''[:space:],}]+#\1***REDACTED***#gi' \
+    -e 's#([Aa]uthorization["'\'']?: *["'\'']?(Bearer|Basic) +)[^"'\''[:space:],}]+#\1***REDACTED***#g'
+}
+
+# Waits until no other script works on the same thing, and keeps others out until this one ends. A script goes on when the
+# connection that started it breaks, so the next run may meet it.
+only_one() {
+  local name=$1 wait_seconds=$2
+  exec 9>"/run/lock/berth-$name"
+  flock --wait "$wait_seconds" 9 ||
+    fail "another run still works on $name after $wait_seconds seconds: $(pgrep --full --list-name 'bash -s' | tr '\n' ' ')"
+}

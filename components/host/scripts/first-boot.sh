@@ -1,0 +1,13 @@
+#!/bin/bash
+# Written and run once by cloud-init: takes the new sshd settings, starts Docker with them and makes a one-node Swarm.
+set -euo pipefail
+systemctl daemon-reload
+systemctl restart ssh
+systemctl enable --now docker
+systemctl restart docker
+systemctl enable --now berth-metadata-guard.service
+systemctl restart fail2ban
+if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != active ]; then
+  # The Swarm's own port stays on loopback: one node, nobody else to talk to.
+  docker swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 --task-history-limit 2 >/dev/null
+fi

@@ -1,0 +1,29 @@
+# shellcheck shell=bash
+# Waits until cloud-init is done and Docker's Swarm answers, then mounts the data volume and makes the host's folders.
+# VOLUME_DEVICE, DATA_VOLUME and EDGE_DIRECTORY are parameters.
+status=$(cloud-init status --wait 2>&1) || true
+case $status in
+  *"status: done"*) ;;
+  *) fail "cloud-init did not finish: $(tr '\n' ' ' <<<"$status") $(sudo grep -h -E 'ERROR|WARNING|Traceback' /var/log/cloud-init.log | tail -n 5)" ;;
+esac
+
+command -v docker >/dev/null || fail "Docker is not installed on the host. cloud-init installs docker.io: see /var/log/cloud-init-output.log"
+for _ in $(seq 60); do
+  swarm=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>&1) && [ "$swarm" = active ] && break
+  sleep 1
+done
+[ "$swarm" = active ] || fail "Docker's Swarm is not active on the host after 60 seconds: $swarm"
+
+for _ in $(seq 30); do
+  [ -b "$VOLUME_DEVICE" ] && break
+  sleep 1
+done
+[ -b "$VOLUME_DEVICE" ] || fail "the data volume is not attached: no $VOLUME_DEVICE after 30 seconds"
+if ! mountpoint -q "$DATA_VOLUME"; then
+  sudo mkdir -p "$DATA_VOLUME"
+  grep -q " $DATA_VOLUME " /etc/fstab ||
+    printf '%s %s ext4 discard,nofail,defaults 0 0\n' "$VOLUME_DEVICE" "$DATA_VOLUME" | sudo tee -a /etc/fstab >/dev/null
+  sudo mount "$DATA_VOLUME"
+fi
+sudo install -d -m 0755 "$DATA_VOLUME" /var/lib/berth /var/lib/berth/sockets /var/backups
+sudo install -d -m 0755 "$EDGE_DIRECTORY"

@@ -1,0 +1,28 @@
+import { Network } from "@pulumi/docker";
+import type { CustomResourceOptions } from "@pulumi/pulumi";
+import { mergeOptions } from "@pulumi/pulumi";
+import type { Host } from "../host/host.ts";
+import { dockerLabels } from "../labels.ts";
+
+/**
+ * An overlay network on a host's Swarm. MTU 1450 from the start, since that is what Hetzner's private networks carry and
+ * changing it later would replace the network and everything on it.
+ */
+export function overlayNetwork(
+  name: string,
+  args: { readonly host: Host; readonly system?: string; readonly internal: boolean },
+  opts: CustomResourceOptions,
+): Network {
+  return new Network(
+    name,
+    {
+      driver: "overlay",
+      attachable: false,
+      internal: args.internal,
+      options: { "com.docker.network.driver.mtu": "1450" },
+      labels: dockerLabels(name, args.system),
+    },
+    // Docker adds an option of its own (the VXLAN's number), which the provider would take for a change that replaces.
+    mergeOptions(opts, { provider: args.host.docker, ignoreChanges: ["options"] }),
+  );
+}

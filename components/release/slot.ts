@@ -1,0 +1,75 @@
+import { Service } from "@pulumi/docker";
+import { type CustomResourceOptions, type Input, mergeOptions, type Resource } from "@pulumi/pulumi";
+import type { Host } from "../host/host.ts";
+import { dockerLabels } from "../labels.ts";
+import { containerCommand, type ReleaseContainer, shimPath } from "./container.ts";
+
+export interface SlotArgs {
+  readonly host: Host;
+  readonly system: string;
+  readonly container: ReleaseContainer;
+  /** The image's own entry point and command. */
+  readonly command: readonly string[];
+  readonly replicas: number;
+  /** Docker's own check, with a tool that the image has: `["CMD", "wget", …]`. */
+  readonly healthcheck: readonly string[];
+  readonly dependsOn: Input<Resource>[];
+}
+
+/** What a task may take to finish its work after SIGTERM. */
+const stopGraceSeconds = 30;
+
+/**
+ * One immutable generation of a service: a Docker service under a name that Pulumi makes up (`togather_app-1a2b3c4`). Any
+ * change of its task (image, environment, secret, limits) is a new slot, created beside the old one; the old one is deleted
+ * at the very end, when everything that depends on the slot succeeded. Scaling changes the mode alone, in place.
+ *
+ * No `convergeConfig`: the provider would delete a slot that does not come up before anyone can read why; the probe waits
+ * instead. The grace period is stated because the provider sends zero when it is left out, which kills at once. Its delete
+ * then waits that long for the container: an image that does not end within it makes the delete fail, although the service
+ * is gone (`npx pulumi refresh` mends the state).
+ */
+export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions): Service {
+  const { container } = args;
+  return new Service(
+    name,
+    {
+      labels: dockerLabels(name, args.system),
+      mode: { replicated: { replicas: args.replicas } },
+      endpointSpec: { mode: "dnsrr" },
+      taskSpec: {
+        containerSpec: {
+          image: container.image,
+          commands: containerCommand(container, args.command),
+          env: container.environment,
+          stopGracePeriod: `${stopGraceSeconds}s`,
+          labels: dockerLabels(name, args.system),
+          secrets: container.secrets.map(({ name: fileName, secret }) => ({
+            secretId: secret.id,
+            secretName: secret.name,
+            fileName,
+          })),
+          configs:
+            container.shim === undefined
+              ? []
+              : [{ configId: container.shim.id, configName: container.shim.name, fileName: shimPath }],
+          healthcheck: {
+            tests: [...args.healthcheck],
+            interval: "2s",
+            timeout: "5s",
+            retries: 3,
+            startPeriod: "30s",
+          },
+        },
+        resources: { limits: { memoryBytes: container.memoryMebibytes * 1024 * 1024 } },
+        restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
+        networksAdvanceds: container.networkIds.map((id) => ({ id })),
+      },
+    },
+    mergeOptions(opts, {
+      provider: args.host.docker,
+      replaceOnChanges: ["taskSpec"],
+      dependsOn: args.dependsOn,
+    }),
+  );
+}

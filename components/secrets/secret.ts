@@ -1,0 +1,50 @@
+/**
+ * A secret that a system needs and a person sets, with `pulumi config set --secret <system>:<key>`. Internal ones
+ * (a database role's password) are no part of this: the program makes them with `@pulumi/random`.
+ */
+export interface SecretSpec {
+  /** For the person who has to set it: what it is. */
+  readonly description: string;
+  readonly format: SecretFormat;
+  /** Rotate when older than this; `ops status` warns. */
+  readonly rotateAfterDays?: number;
+}
+
+/** What the value looks like: checked when the configuration is parsed, and what the lab makes up. */
+export type SecretFormat =
+  | { readonly kind: "base64"; readonly bytes: number }
+  | { readonly kind: "hex"; readonly bytes: number }
+  /** Given by somebody else (an API token): any printable text of at least this length. */
+  | { readonly kind: "text"; readonly minimumLength: number };
+
+/** The command that makes a value of this format and prints it, for error messages and the reference. */
+export function generateCommand(format: SecretFormat): string {
+  switch (format.kind) {
+    case "base64":
+      return `openssl rand -base64 ${format.bytes}`;
+    case "hex":
+      return `openssl rand -hex ${format.bytes}`;
+    case "text":
+      return "cat value.txt";
+  }
+}
+
+/** What is wrong with a value, in words that never contain it; undefined when nothing is. */
+export function secretProblem(format: SecretFormat, value: string): string | undefined {
+  switch (format.kind) {
+    case "base64": {
+      if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value)) return "is not base64";
+      const bytes = Buffer.from(value, "base64").length;
+      return bytes < format.bytes ? `has ${bytes} bytes, needs at least ${format.bytes}` : undefined;
+    }
+    case "hex": {
+      if (!/^([0-9a-fA-F]{2})+$/.test(value)) return "is not hexadecimal";
+      const bytes = value.length / 2;
+      return bytes < format.bytes ? `has ${bytes} bytes, needs at least ${format.bytes}` : undefined;
+    }
+    case "text":
+      return value.length < format.minimumLength
+        ? `has ${value.length} characters, needs at least ${format.minimumLength}`
+        : undefined;
+  }
+}

@@ -1,0 +1,63 @@
+import type { ComponentResource, Output } from "@pulumi/pulumi";
+import type { z } from "zod";
+import type { Environment, ResolvedImage } from "../config.ts";
+import type { Edge } from "./edge/edge.ts";
+import type { Route } from "./edge/route.ts";
+import type { Host } from "./host/host.ts";
+import type { SecretSpec } from "./secrets/secret.ts";
+
+/**
+ * One deployable system: a file in `stacks/`. The data part (settings, secrets, services, routes) is read without running
+ * anything, by the configuration parser, the DNS component, the lab and the documentation; `build` declares the resources.
+ */
+export interface System<Settings = unknown> {
+  /** Configuration namespace and prefix of every name on the host: lower-case letters and digits. */
+  readonly name: string;
+  /** `<name>:<key>` in Pulumi.<stack>.yaml, each key with its schema; strict, so unknown keys are refused. */
+  readonly settings: z.ZodObject & z.ZodType<Settings>;
+  /** `<name>:<key>`, set with `pulumi config set --secret`. */
+  readonly secrets: Readonly<Record<string, SecretSpec>>;
+  /** What runs, for the memory check, the image map and the lab's stand-ins. */
+  services(settings: Settings): readonly ServiceSpec[];
+  /** What the outside reaches. */
+  routes(domain: string): readonly Route[];
+  build(context: SystemContext<Settings>): SystemResult;
+}
+
+export interface ServiceSpec {
+  /** `app`: the service is `<system>_app` on the host. */
+  readonly name: string;
+  /** Key of the image in `berth:images`. */
+  readonly image: string;
+  readonly version: string;
+  /** Memory limit of all replicas together. */
+  readonly memoryMebibytes: number;
+  /** Port on the operator's loopback that leads to it during a deploy; every service needs its own. */
+  readonly tunnelPort?: number;
+}
+
+export interface SystemContext<Settings> {
+  readonly environment: Environment;
+  readonly domain: string;
+  readonly host: Host;
+  /** The host's edge. */
+  readonly edge: Edge;
+  readonly settings: Settings;
+  /** Value of a secret of `System.secrets`, as a secret output. Throws when the system declares none of that name. */
+  secret(key: string): Output<string>;
+  /** Image of a service, pinned by digest where the configuration has one. */
+  image(service: string): ResolvedImage;
+  /** Parent of everything that `build` declares. */
+  readonly parent: ComponentResource;
+}
+
+export interface SystemResult {
+  readonly services: Readonly<Record<string, { readonly version: string; readonly slot: Output<string> }>>;
+  /** The URL that says from outside whether the system is well. */
+  readonly healthUrl: string;
+}
+
+/** Keeps the settings' type while the list of systems forgets it. */
+export function defineSystem<Settings>(system: System<Settings>): System {
+  return system as System;
+}
