@@ -1,0 +1,323 @@
+import { RunError } from "@pulumi/pulumi";
+import { z } from "zod";
+import { locations, serverTypes } from "./components/host/server-types.ts";
+import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
+import type { System } from "./components/system.ts";
+import { configurationRules } from "./policy/configuration.ts";
+
+/**
+ * The one schema of Pulumi.<stack>.yaml. Parsed once; every problem is reported at once, with its path, the value (never
+ * a secret), what is allowed and the command that fixes it.
+ */
+
+const environments = ["development", "staging", "production"] as const;
+export type Environment = (typeof environments)[number];
+
+const name = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9]{0,19}$/,
+    "is not a name; allowed: lower-case letters and digits, at most 20, a letter first",
+  );
+const domain = z
+  .string()
+  .regex(
+    /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/,
+    "is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org",
+  );
+const cidr = z.union([z.cidrv4(), z.cidrv6()], {
+  error: "is not a network; allowed: CIDR notation, as in 203.0.113.7/32",
+});
+const port = z
+  .int()
+  .min(1, "is not a port; allowed: 1 to 65535")
+  .max(65535, "is not a port; allowed: 1 to 65535");
+
+const hostSchema = z.strictObject({
+  /** Hetzner server type. */
+  serverType: z.enum(serverTypes),
+  location: z.enum(locations),
+  /** Hetzner image. Debian 12 is the tested one. */
+  image: z.enum(["debian-12"]).default("debian-12"),
+  /** Size of the volume that holds all data, 10 to 10240. */
+  volumeGigabytes: z
+    .int()
+    .min(10, "is too small; allowed: 10 to 10240")
+    .max(10240, "is too large; allowed: 10 to 10240"),
+  /** Networks that may open SSH connections. */
+  sshAllowedFrom: z.array(cidr).min(1, "is empty; name the networks that may connect, as in 203.0.113.7/32"),
+  sshPort: port.default(22),
+  /** The one edge of the host. */
+  edge: z.strictObject({ kind: z.enum(["nginx"]), version: z.string().min(1) }),
+});
+
+const imageSchema = z.strictObject({
+  /** As Docker pulls it, without tag: `ghcr.io/owner/name`. */
+  repository: z
+    .string()
+    .regex(
+      /^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+$/,
+      "is not an image repository; allowed: host/name without a tag",
+    ),
+  /** Version to digest. Production takes an image by digest only. */
+  digests: z
+    .record(
+      z.string(),
+      z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not a digest; allowed: sha256: and 64 hex digits"),
+    )
+    .default({}),
+});
+
+const berthSchema = z.strictObject({
+  environment: z.enum(environments),
+  hosts: z.record(name, hostSchema),
+  ssh: z.strictObject(
+    {
+      /** Public keys of the people and machines that deploy. */
+      authorizedKeys: z
+        .array(z.string().regex(/^(ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa) \S+/, "is not an OpenSSH public key"))
+        .min(1, "is empty; add the public key you deploy with: cat ~/.ssh/id_ed25519.pub"),
+      /** Private key file, the same path for everybody; left out, ssh's agent and default keys are used. */
+      identityFile: z.string().optional(),
+    },
+    {
+      error: (issue) =>
+        issue.input === undefined
+          ? "missing; set the public key you deploy with: npx pulumi config set --path 'berth:ssh.authorizedKeys[0]' \"$(cat ~/.ssh/id_ed25519.pub)\""
+          : undefined,
+    },
+  ),
+  /** The zone at Hetzner DNS in which the domains' records are kept; left out, DNS is kept elsewhere. */
+  dns: z.strictObject({ zone: domain, ttlSeconds: z.int().min(60).max(86400).default(300) }).optional(),
+  systems: z.record(name, z.strictObject({ host: name, domain })),
+  images: z.record(z.string(), imageSchema),
+  /** Certificate chain for all domains, PEM. */
+  tlsCertificatePem: z.string().startsWith("-----BEGIN CERTIFICATE-----", "is not a PEM certificate"),
+});
+
+export type HostConfig = z.infer<typeof hostSchema>;
+export type BerthConfig = z.infer<typeof berthSchema>;
+
+export interface ResolvedImage {
+  readonly version: string;
+  /** `repository@digest`, or `repository:version` where no digest is needed. */
+  readonly reference: string;
+}
+
+export interface SystemConfig {
+  readonly definition: System;
+  readonly host: string;
+  readonly domain: string;
+  readonly settings: unknown;
+  /** Keys of the system's secrets; the values stay with the engine. */
+  readonly secretKeys: readonly string[];
+}
+
+export interface Config extends Omit<BerthConfig, "systems"> {
+  readonly systems: Readonly<Record<string, SystemConfig>>;
+  /** The image that `berth:images` gives for a name and version. */
+  image(name: string, version: string): ResolvedImage;
+}
+
+export interface ConfigSource {
+  /** For messages: `production`. */
+  readonly stack: string;
+  /** Full keys (`berth:hosts`) to values, objects as JSON text, secrets decrypted. */
+  readonly values: Readonly<Record<string, string>>;
+  readonly isSecret: (key: string) => boolean;
+}
+
+/** All that is wrong with a stack's configuration. Printed by Pulumi without a stack trace. */
+export class ConfigError extends RunError {
+  readonly problems: readonly string[];
+  constructor(stack: string, problems: readonly string[]) {
+    const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+    super(`Pulumi.${stack}.yaml: ${count}\n${problems.map((problem) => `  ✖ ${problem}`).join("\n")}`);
+    this.problems = problems;
+  }
+}
+
+/** Secrets of Berth itself, beside the systems' own. */
+const berthSecrets = {
+  tlsPrivateKeyPem: "private key of berth:tlsCertificatePem, PEM",
+} as const;
+
+/** Namespaces that belong to Pulumi's providers; Berth leaves their keys to them. */
+const providerNamespaces = ["hcloud", "docker", "command", "random", "postgresql", "tls", "pulumi"];
+
+/**
+ * Parses the configuration of a stack.
+ * @throws ConfigError with every problem found.
+ */
+export function parseConfig(source: ConfigSource, definitions: readonly System[]): Config {
+  const problems: string[] = [];
+  const namespaces = splitNamespaces(source, definitions, problems);
+  const berth = parseBerth(source, namespaces.get("berth") ?? new Map(), problems);
+  // What the systems need is said even when Berth's own part is wrong, so that one reading of the errors is enough.
+  const placed = berth?.systems ?? namedSystems(namespaces.get("berth")?.get("systems"));
+
+  const systems: Record<string, SystemConfig> = {};
+  for (const [systemName, placement] of Object.entries(placed)) {
+    const definition = definitions.find((candidate) => candidate.name === systemName);
+    if (definition === undefined) {
+      const known = definitions.map((candidate) => candidate.name).join(", ");
+      problems.push(`berth:systems.${systemName}: no such system; allowed: ${known}`);
+      continue;
+    }
+    if (berth !== undefined && berth.hosts[placement.host] === undefined) {
+      const known = Object.keys(berth.hosts).join(", ");
+      problems.push(
+        `berth:systems.${systemName}.host: no host "${placement.host}" in berth:hosts; allowed: ${known}`,
+      );
+    }
+    const settings = parseSystem(source, definition, namespaces.get(systemName) ?? new Map(), problems);
+    if (settings === undefined) continue;
+    systems[systemName] = {
+      definition,
+      ...placement,
+      settings,
+      secretKeys: Object.keys(definition.secrets),
+    };
+  }
+  if (berth === undefined) throw new ConfigError(source.stack, problems);
+  for (const rule of configurationRules) problems.push(...rule({ stack: source.stack, berth, systems }));
+  if (problems.length > 0) throw new ConfigError(source.stack, problems);
+  return { ...berth, systems, image: (image, version) => resolveImage(berth, image, version) };
+}
+
+/** The names in a `berth:systems` that may be wrong otherwise. */
+function namedSystems(text: string | undefined): Record<string, { host: string; domain: string }> {
+  const systems = z.record(z.string(), z.unknown()).safeParse(fromText(text ?? "{}"));
+  const names = systems.success ? Object.keys(systems.data) : [];
+  return Object.fromEntries(names.map((name) => [name, { host: "", domain: "" }]));
+}
+
+function splitNamespaces(source: ConfigSource, definitions: readonly System[], problems: string[]) {
+  const known = ["berth", ...definitions.map((definition) => definition.name)];
+  const namespaces = new Map<string, Map<string, string>>();
+  for (const [key, value] of Object.entries(source.values)) {
+    const separator = key.indexOf(":");
+    const namespace = key.slice(0, separator);
+    if (providerNamespaces.includes(namespace)) continue;
+    if (!known.includes(namespace)) {
+      problems.push(`${key}: unknown namespace "${namespace}"; allowed: ${known.join(", ")}`);
+      continue;
+    }
+    const entries = namespaces.get(namespace) ?? new Map<string, string>();
+    entries.set(key.slice(separator + 1), value);
+    namespaces.set(namespace, entries);
+  }
+  return namespaces;
+}
+
+function parseBerth(
+  source: ConfigSource,
+  entries: Map<string, string>,
+  problems: string[],
+): BerthConfig | undefined {
+  const plain = new Map(entries);
+  for (const [key, description] of Object.entries(berthSecrets)) {
+    const value = plain.get(key);
+    plain.delete(key);
+    const full = `berth:${key}`;
+    if (value === undefined) {
+      problems.push(`${full}: missing; ${description}. ${setCommand(full, `cat key.pem`, source.stack)}`);
+    } else if (!source.isSecret(full)) {
+      problems.push(`${full}: is stored in clear. ${setCommand(full, `cat key.pem`, source.stack)}`);
+    }
+  }
+  return parseEntries("berth", plain, berthSchema, problems);
+}
+
+function parseSystem(
+  source: ConfigSource,
+  definition: System,
+  entries: Map<string, string>,
+  problems: string[],
+) {
+  const plain = new Map(entries);
+  for (const [key, spec] of Object.entries(definition.secrets)) {
+    const value = plain.get(key);
+    plain.delete(key);
+    const full = `${definition.name}:${key}`;
+    const fix = setCommand(full, generateCommand(spec.format), source.stack);
+    if (value === undefined) {
+      problems.push(`${full}: missing; ${spec.description}. ${fix}`);
+    } else if (!source.isSecret(full)) {
+      problems.push(`${full}: is stored in clear. ${fix}`);
+    } else {
+      const problem = secretProblem(spec.format, value);
+      if (problem !== undefined) problems.push(`${full}: [secret] ${problem}. ${fix}`);
+    }
+  }
+  return parseEntries(definition.name, plain, definition.settings, problems, Object.keys(definition.secrets));
+}
+
+function setCommand(key: string, producer: string, stack: string): string {
+  return `Set it: ${producer} | npx pulumi config set --secret ${key} --stack ${stack}`;
+}
+
+function parseEntries<T>(
+  namespace: string,
+  entries: Map<string, string>,
+  schema: z.ZodObject & z.ZodType<T>,
+  problems: string[],
+  otherKeys: readonly string[] = [],
+): T | undefined {
+  const input = Object.fromEntries([...entries].map(([key, text]) => [key, fromText(text)]));
+  const result = schema.safeParse(input, { reportInput: true });
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) {
+    problems.push(...describeIssue(namespace, issue, [...Object.keys(schema.shape), ...otherKeys]));
+  }
+  return undefined;
+}
+
+/** Pulumi hands objects, numbers and booleans over as JSON text, strings as they are. */
+function fromText(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "string" ? text : value;
+  } catch {
+    return text;
+  }
+}
+
+function describeIssue(
+  namespace: string,
+  issue: z.core.$ZodIssue,
+  topLevelKeys: readonly string[],
+): string[] {
+  const [first, ...rest] = issue.path;
+  const path = first === undefined ? namespace : `${namespace}:${[first, ...rest].map(String).join(".")}`;
+  const value = JSON.stringify(issue.input);
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => {
+        const full = first === undefined ? `${namespace}:${key}` : `${path}.${key}`;
+        const allowed = first === undefined ? `; allowed: ${topLevelKeys.join(", ")}` : "";
+        return `${full}: unknown key${allowed}`;
+      });
+    case "invalid_value":
+      return [
+        `${path}: ${value ?? "missing"}${value ? " is not possible" : ""}; allowed: ${issue.values.join(", ")}`,
+      ];
+    case "invalid_type":
+      if (issue.message.startsWith("missing;")) return [`${path}: ${issue.message}`];
+      return [
+        `${path}: ${value === undefined ? "missing" : `${value} has the wrong type`}; expected ${issue.expected}`,
+      ];
+    case "invalid_key":
+      return [`${path}: ${issue.issues.map((inner) => inner.message).join("; ")}`];
+    default:
+      return [`${path}: ${value} ${issue.message}`];
+  }
+}
+
+function resolveImage(berth: BerthConfig, image: string, version: string): ResolvedImage {
+  const entry = berth.images[image];
+  if (entry === undefined)
+    throw new Error(`image ${image} is not in berth:images, although the configuration was checked`);
+  const digest = entry.digests[version];
+  return { version, reference: digest ? `${entry.repository}@${digest}` : `${entry.repository}:${version}` };
+}

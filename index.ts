@@ -1,0 +1,72 @@
+import {
+  all,
+  ComponentResource,
+  getStack,
+  type Output,
+  Config as PulumiConfig,
+  runtime,
+} from "@pulumi/pulumi";
+import { Dns } from "./components/dns/records.ts";
+import { NginxEdge } from "./components/edge/nginx/nginx.ts";
+import { Host } from "./components/host/host.ts";
+import { parseConfig } from "./config.ts";
+import { systems as definitions } from "./stacks/index.ts";
+
+const stack = getStack();
+// The engine's own way to say which values are secret; the SDK keeps its reading of it to itself.
+const secretKeys: readonly string[] = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]");
+const isSecret = (key: string) => secretKeys.includes(key);
+const config = parseConfig({ stack, values: runtime.allConfig(), isSecret }, definitions);
+
+const machines = Object.entries(config.hosts).map(([name, host]) => {
+  const machine = new Host(name, { config: host, ...config.ssh });
+  const domains = Object.values(config.systems)
+    .filter((system) => system.host === name)
+    .flatMap((system) => system.definition.routes(system.domain).map((route) => route.domain));
+  const edge = new NginxEdge(`${name}-edge`, {
+    host: machine,
+    image: config.image(host.edge.kind, host.edge.version),
+    domains: [...new Set(domains)],
+    certificatePem: config.tlsCertificatePem,
+    privateKeyPem: new PulumiConfig("berth").requireSecret("tlsPrivateKeyPem"),
+  });
+  return { name, machine, edge, domains };
+});
+
+if (config.dns !== undefined) {
+  const addresses = machines.flatMap(({ machine, domains }) =>
+    domains.map((domain) => [domain, machine.connection.address] as const),
+  );
+  new Dns("dns", { ...config.dns, addresses: Object.fromEntries(addresses) });
+}
+
+const built = Object.entries(config.systems).map(([name, system]) => {
+  const place = machines.find(({ name: host }) => host === system.host);
+  if (place === undefined) throw new Error(`host ${system.host} of ${name} was checked, but is not there`);
+  const secrets = new PulumiConfig(name);
+  const versions = system.definition.services(system.settings);
+  const result = system.definition.build({
+    environment: config.environment,
+    domain: system.domain,
+    host: place.machine,
+    edge: place.edge,
+    settings: system.settings,
+    secret: (key) => secrets.requireSecret(key),
+    image: (service) => {
+      const spec = versions.find((candidate) => candidate.name === service);
+      if (spec === undefined) throw new Error(`${name} declares no service "${service}"`);
+      return config.image(spec.image, spec.version);
+    },
+    parent: new ComponentResource("berth:index:System", name),
+  });
+  const routes = system.definition.routes(system.domain);
+  const urls = routes.map((route) => `https://${route.domain}${route.path}`);
+  return [name, { domain: system.domain, host: system.host, urls, ...result }] as const;
+});
+
+/** Where each host is and how it proves to be the one. */
+export const hosts: Output<Record<string, unknown>> = all(
+  Object.fromEntries(machines.map(({ name, machine }) => [name, machine.summary()])),
+);
+/** What runs where, at which version, in which slot. */
+export const systems: Output<Record<string, unknown>> = all(Object.fromEntries(built));

@@ -1,0 +1,117 @@
+import { edgePorts } from "../components/edge/route.ts";
+import { serverTypeMemoryGibibytes } from "../components/host/server-types.ts";
+import type { BerthConfig, SystemConfig } from "../config.ts";
+
+/** What must never be deployed, as far as the configuration shows it: one rule, one function, one message. */
+export type ConfigurationRule = (configuration: {
+  readonly stack: string;
+  readonly berth: BerthConfig;
+  readonly systems: Readonly<Record<string, SystemConfig>>;
+}) => string[];
+
+/** Every image that is needed is named, and production takes images by digest: a rollback must mean something. */
+const imagesAreKnown: ConfigurationRule = ({ stack, berth, systems }) => {
+  const needed = [
+    ...Object.entries(berth.hosts).map(([host, { edge }]) => ({
+      path: `berth:hosts.${host}.edge.version`,
+      image: edge.kind,
+      version: edge.version,
+    })),
+    ...services(systems).map(({ system, service }) => ({
+      path: `${system}:${service.name}.version`,
+      ...service,
+    })),
+  ];
+  return needed.flatMap(({ path, image, version }) => {
+    const entry = berth.images[image];
+    if (entry === undefined) {
+      return [`berth:images.${image}: missing, needed by ${path}; add its repository and digests`];
+    }
+    if (berth.environment !== "production" || entry.digests[version] !== undefined) return [];
+    const known = Object.keys(entry.digests).join(", ") || "none yet";
+    return [
+      `${path}: "${version}" of ${image} has no digest, and production takes images by digest only; known: ${known}. ` +
+        `Look it up: docker buildx imagetools inspect ${entry.repository}:${version} --format '{{.Manifest.Digest}}', then set it: ` +
+        `npx pulumi config set --path 'berth:images["${image}"].digests["${version}"]' sha256:… --stack ${stack}`,
+    ];
+  });
+};
+
+/** Operating system, Docker and edge; the rest of the host's memory may be promised to services. */
+const reservedMebibytes = 512;
+
+/** The services of a host fit into its memory, also while the largest of them is deployed and runs twice. */
+const servicesFit: ConfigurationRule = ({ berth, systems }) =>
+  Object.entries(berth.hosts).flatMap(([name, host]) => {
+    const needs = services(systems)
+      .filter(({ host: place }) => place === name)
+      .map(({ service }) => service.memoryMebibytes);
+    const steady = needs.reduce((sum, mebibytes) => sum + mebibytes, 0);
+    const largest = Math.max(0, ...needs);
+    const available = serverTypeMemoryGibibytes[host.serverType] * 1024 - reservedMebibytes;
+    if (steady + largest <= available) return [];
+    return [
+      `berth:hosts.${name}.serverType: ${host.serverType} has ${available} MiB for services, its systems need ${steady} MiB ` +
+        `and ${largest} MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes`,
+    ];
+  });
+
+/** sshd does not listen where the edge does. */
+const sshHasItsOwnPort: ConfigurationRule = ({ berth }) =>
+  Object.entries(berth.hosts).flatMap(([name, { sshPort }]) =>
+    Object.entries(edgePorts)
+      .filter(([, port]) => port === sshPort)
+      .map(
+        ([use, port]) =>
+          `berth:hosts.${name}.sshPort: ${port} is the edge's ${use} port; choose another, as in 22`,
+      ),
+  );
+
+/** Each database has a port of its own on the operator's loopback. */
+const tunnelsHaveTheirOwnPorts: ConfigurationRule = ({ systems }) => {
+  const owners = new Map<number, string>();
+  return services(systems).flatMap(({ system, service: { name, tunnelPort } }) => {
+    if (tunnelPort === undefined) return [];
+    const owner = owners.get(tunnelPort);
+    owners.set(tunnelPort, `${system}:${name}`);
+    if (owner === undefined) return [];
+    return [`${system}:${name}.tunnelPort: ${tunnelPort} is taken by ${owner}.tunnelPort; choose another`];
+  });
+};
+
+/** A domain lies in the zone that Berth keeps. */
+const domainsLieInTheZone: ConfigurationRule = ({ berth, systems }) =>
+  Object.entries(systems).flatMap(([name, { domain }]) => {
+    const zone = berth.dns?.zone;
+    if (zone === undefined || domain === zone || domain.endsWith(`.${zone}`)) return [];
+    return [`berth:systems.${name}.domain: "${domain}" is not in the zone ${zone} of berth:dns`];
+  });
+
+/** A domain's path leads to one system. */
+const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
+  const owners = new Map<string, string>();
+  return Object.entries(systems).flatMap(([name, { definition, domain }]) =>
+    definition.routes(domain).flatMap((route) => {
+      const key = `${route.domain}${route.path}`;
+      const owner = owners.get(key);
+      owners.set(key, name);
+      if (owner === undefined) return [];
+      return [`berth:systems.${name}.domain: ${key} is already a route of ${owner}; choose another domain`];
+    }),
+  );
+};
+
+export const configurationRules: readonly ConfigurationRule[] = [
+  imagesAreKnown,
+  servicesFit,
+  sshHasItsOwnPort,
+  tunnelsHaveTheirOwnPorts,
+  domainsLieInTheZone,
+  routesHaveOneOwner,
+];
+
+function services(systems: Readonly<Record<string, SystemConfig>>) {
+  return Object.values(systems).flatMap(({ definition, host, settings }) =>
+    definition.services(settings).map((service) => ({ system: definition.name, host, service })),
+  );
+}

@@ -1,0 +1,5 @@
+import type { System } from "../components/system.ts";
+import { togather } from "./togather.ts";
+
+/** Every system that Berth knows; a stack's `berth:systems` says which of them run. */
+export const systems: readonly System[] = [togather];

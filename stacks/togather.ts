@@ -1,0 +1,159 @@
+import { z } from "zod";
+import { Database } from "../components/data/database.ts";
+import { Postgres } from "../components/data/postgres.ts";
+import type { Route } from "../components/edge/route.ts";
+import { overlayNetwork } from "../components/network/overlay.ts";
+import { WebService } from "../components/release/web-service.ts";
+import { defineSystem } from "../components/system.ts";
+
+const memoryMebibytes = z.int().min(64, "is too small; allowed: 64 or more");
+
+const settings = z.strictObject({
+  app: z.strictObject({
+    version: z.string().min(1),
+    replicas: z.int().min(1).max(10).default(1),
+    memoryMebibytes: memoryMebibytes.default(512),
+    logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
+  }),
+  postgres: z.strictObject({
+    version: z.string().min(1),
+    memoryMebibytes: memoryMebibytes.default(1024),
+    /** Port on the operator's loopback that leads to it during a deploy. */
+    tunnelPort: z.int().min(1024).max(65535).default(15432),
+  }),
+  /** How many database snapshots are kept. */
+  snapshots: z.strictObject({ keep: z.int().min(1).max(365).default(7) }).default({ keep: 7 }),
+});
+
+const appPort = 8080;
+
+function routes(domain: string): readonly Route[] {
+  return [
+    {
+      domain,
+      path: "/",
+      port: appPort,
+      bodyLimitMebibytes: 10,
+      rateLimit: { requestsPerSecond: 500, burst: 1000 },
+    },
+  ];
+}
+
+/** Togather: a Go server with a job queue, on PostgreSQL with PostGIS, pgvector and pg_trgm, behind nginx. */
+export const togather = defineSystem<z.infer<typeof settings>>({
+  name: "togather",
+  settings,
+  secrets: {
+    jwtSecret: {
+      description: "key that signs the JSON Web Tokens",
+      format: { kind: "base64", bytes: 32 },
+      rotateAfterDays: 90,
+    },
+    adminApiKey: {
+      description: "key of the admin API",
+      format: { kind: "hex", bytes: 32 },
+    },
+  },
+  services: ({ app, postgres }) => [
+    {
+      name: "app",
+      image: "togather/app",
+      version: app.version,
+      memoryMebibytes: app.replicas * app.memoryMebibytes,
+    },
+    {
+      name: "postgres",
+      image: "togather/postgres",
+      version: postgres.version,
+      memoryMebibytes: postgres.memoryMebibytes,
+      tunnelPort: postgres.tunnelPort,
+    },
+  ],
+  routes,
+  build({ environment, domain, host, edge, settings: { app, postgres, snapshots }, secret, image, parent }) {
+    const opts = { parent };
+    const network = overlayNetwork("togather", { host, system: "togather", internal: true }, opts);
+    const server = new Postgres(
+      "togather_postgres",
+      {
+        host,
+        system: "togather",
+        network,
+        image: image("postgres"),
+        memoryMebibytes: postgres.memoryMebibytes,
+        tunnelPort: postgres.tunnelPort,
+      },
+      opts,
+    );
+    const database = new Database(
+      "togather_database",
+      { postgres: server, name: "togather", extensions: ["postgis", "vector", "pg_trgm"] },
+      opts,
+    );
+    const web = new WebService(
+      "togather_app",
+      {
+        host,
+        edge,
+        system: "togather",
+        environmentName: environment,
+        image: image("app"),
+        command: ["/app/server"],
+        networks: [network],
+        environment: { PORT: String(appPort), ENVIRONMENT: environment, LOG_LEVEL: app.logLevel },
+        // The server reads variables only.
+        secretsAs: "variables",
+        secrets: {
+          DATABASE_URL: database.url,
+          JWT_SECRET: secret("jwtSecret"),
+          ADMIN_API_KEY: secret("adminApiKey"),
+        },
+        replicas: app.replicas,
+        memoryMebibytes: app.memoryMebibytes,
+        routes: routes(domain),
+        healthcheck: [
+          "CMD",
+          "wget",
+          "--quiet",
+          "--tries=1",
+          "--spider",
+          `http://127.0.0.1:${appPort}/health`,
+        ],
+        // The seed's own figures: 10 s of grace, then 30 attempts of 2 s.
+        probe: {
+          port: appPort,
+          path: "/health",
+          expect: {
+            status: "healthy",
+            database: "connected",
+            migrations: "up-to-date",
+            jobs: "operational",
+          },
+          graceSeconds: 10,
+          attempts: 30,
+          intervalSeconds: 2,
+        },
+        snapshot: { database, keep: snapshots.keep },
+        migration: {
+          // golang-migrate; the password comes by PGPASSWORD, so that the URL may stand in the argument list.
+          command: [
+            "migrate",
+            "-path",
+            "/app/internal/storage/postgres/migrations",
+            "-database",
+            database.urlWithoutPassword,
+            "up",
+          ],
+          secrets: { PGPASSWORD: database.password },
+          deadlineSeconds: 600,
+        },
+        dependsOn: database.ready,
+      },
+      opts,
+    );
+    return {
+      services: { app: { version: web.version, slot: web.slot } },
+      healthUrl: `https://${domain}/health`,
+    };
+  },
+});
