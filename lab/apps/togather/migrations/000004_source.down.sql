@@ -1,0 +1,2 @@
+DROP INDEX events_source;
+ALTER TABLE events DROP COLUMN source;

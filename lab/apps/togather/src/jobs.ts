@@ -1,0 +1,125 @@
+import { hostname } from "node:os";
+import type { Pool } from "pg";
+import { type Log, textOf } from "./log.ts";
+
+/** A job as a handler sees it. */
+export interface Job {
+  readonly id: string;
+  readonly kind: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly attempt: number;
+}
+
+export interface JobWorker {
+  start(): void;
+  /** True while the queue was reached within the last ten seconds. */
+  operational(): boolean;
+  /** Takes no more jobs, waits for those at work; what is not done by the deadline goes back into the queue. */
+  stop(deadlineSeconds: number): Promise<void>;
+}
+
+const pollMilliseconds = 250;
+const batch = 4;
+const operationalSeconds = 10;
+/** A job at work for so long belonged to a process that died. */
+const rescueAfterSeconds = 60;
+
+const claim = `
+  UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = now(),
+    attempted_by = array_append(attempted_by, $1)
+  WHERE id IN (
+    SELECT id FROM river_job
+    WHERE queue = 'default' AND scheduled_at <= now() AND state IN ('available', 'retryable', 'scheduled')
+    ORDER BY priority, scheduled_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
+  ) RETURNING id, kind, args, attempt`;
+const complete =
+  "UPDATE river_job SET state = 'completed', finalized_at = now() WHERE id = $1 AND state = 'running'";
+const retry = `
+  UPDATE river_job SET
+    state = CASE WHEN attempt >= max_attempts THEN 'discarded' ELSE 'retryable' END::river_job_state,
+    finalized_at = CASE WHEN attempt >= max_attempts THEN now() END,
+    scheduled_at = now() + make_interval(secs => power(attempt, 4)),
+    errors = array_append(errors, jsonb_build_object('at', now(), 'attempt', attempt, 'error', $2::text))
+  WHERE id = $1 AND state = 'running'`;
+const putBack = `
+  UPDATE river_job SET state = 'available', attempt = greatest(attempt - 1, 0)
+  WHERE id = ANY($1) AND state = 'running'`;
+const rescue = `
+  UPDATE river_job SET state = 'retryable', scheduled_at = now()
+  WHERE state = 'running' AND attempted_at < now() - make_interval(secs => $1)`;
+
+/** Workers in the server's own process on a queue in Postgres, in River's style: a row a job, claimed by skip locked. */
+export function createWorker(
+  pool: Pool,
+  log: Log,
+  handlers: Readonly<Record<string, (job: Job) => Promise<void>>>,
+): JobWorker {
+  const me = `${hostname()}-${process.pid}`;
+  const atWork = new Map<string, Promise<void>>();
+  let stopped = false;
+  let lastReached = 0;
+  let nextRescue = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let polling: Promise<void> = Promise.resolve();
+  let complained = false;
+
+  async function poll(): Promise<void> {
+    let found = 0;
+    try {
+      if (Date.now() >= nextRescue) {
+        nextRescue = Date.now() + 30_000;
+        await pool.query(rescue, [rescueAfterSeconds]);
+      }
+      const room = batch - atWork.size;
+      if (room > 0) {
+        const { rows } = await pool.query<Job>({ name: "claim", text: claim, values: [me, room] });
+        found = rows.length;
+        for (const job of rows)
+          atWork.set(
+            job.id,
+            work(job).finally(() => atWork.delete(job.id)),
+          );
+      }
+      lastReached = Date.now();
+      complained = false;
+    } catch (error) {
+      if (!complained) log.warn("the job queue cannot be reached", { error: textOf(error) });
+      complained = true;
+    }
+    if (!stopped) timer = setTimeout(next, found > 0 ? 10 : pollMilliseconds);
+  }
+
+  function next(): void {
+    polling = poll();
+  }
+
+  async function work(job: Job): Promise<void> {
+    try {
+      const handler = handlers[job.kind];
+      if (handler === undefined) throw new Error(`no handler for jobs of kind "${job.kind}"`);
+      await handler(job);
+      await pool.query({ name: "complete", text: complete, values: [job.id] });
+      log.debug("job completed", { job: job.id, kind: job.kind });
+    } catch (error) {
+      log.warn("job failed", { job: job.id, kind: job.kind, attempt: job.attempt, error: textOf(error) });
+      await pool.query(retry, [job.id, textOf(error)]).catch((trouble: unknown) => {
+        log.error("a failed job could not be recorded", { job: job.id, error: textOf(trouble) });
+      });
+    }
+  }
+
+  return {
+    start: next,
+    operational: () => Date.now() - lastReached < operationalSeconds * 1000,
+    async stop(deadlineSeconds) {
+      stopped = true;
+      clearTimeout(timer);
+      const late = new Promise<void>((resolve) => setTimeout(resolve, deadlineSeconds * 1000).unref());
+      await Promise.race([polling.then(() => Promise.all(atWork.values())), late]);
+      if (atWork.size > 0) {
+        log.warn("jobs go back into the queue unfinished", { jobs: atWork.size });
+        await Promise.race([pool.query(putBack, [[...atWork.keys()]]), late]);
+      }
+    },
+  };
+}

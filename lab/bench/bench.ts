@@ -1,0 +1,113 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { labHome } from "../home.ts";
+import { releaseStep, StepWatch, type WatchedStep } from "./step-watch.ts";
+
+/** All times in seconds. */
+export interface BenchReport {
+  readonly version: string;
+  readonly processors: number;
+  /** From no lab at all, images built before: Docker, cloud, server, convergence, first healthy answer. */
+  readonly nothingToServing: number;
+  /** An `up` with nothing to do. */
+  readonly noOpUp: number;
+  readonly preview: number;
+  /** An `up` to another version, from the command to its end. */
+  readonly deploy: number;
+  readonly rollback: number;
+  /** Steps of that deploy, in the order in which they began. */
+  readonly steps: readonly { readonly step: string; readonly resource: string; readonly seconds: number }[];
+  /** Engine and command around the steps: the deploy without what its steps took. */
+  readonly deployOverhead: number;
+  /** Within this run, so that machines can be compared. */
+  readonly ratios: Readonly<Record<string, number>>;
+}
+
+export interface BenchOptions {
+  readonly stack: string;
+  /** `togather:app.version`, the setting that makes a new release. */
+  readonly setting: string;
+  readonly version: string;
+  /** Other settings of every run, `key=value` as for `lab up --set`. */
+  readonly settings?: readonly string[];
+  readonly progress: (message: string) => void;
+}
+
+const projectDir = fileURLToPath(new URL("../..", import.meta.url));
+const commandSeconds = 1800;
+
+/**
+ * Measures the commands that an operator types, in a lab of its own (`BERTH_LAB`, default `bench`), which it ends before and
+ * after.
+ * @throws with the output of a command that failed
+ */
+export async function runBench(options: BenchOptions): Promise<BenchReport> {
+  process.env.BERTH_LAB ??= "bench";
+  process.env.BERTH_LAB_SUBNET ??= "198.18.250.0/24";
+  const home = labHome();
+  const stack = ["--stack", options.stack, ...(options.settings ?? []).flatMap((each) => ["--set", each])];
+  const change = ["--set", `${options.setting}=${options.version}`];
+  const measure = async (what: string, args: readonly string[]) => {
+    options.progress(what);
+    const began = performance.now();
+    await lab(args);
+    return (performance.now() - began) / 1000;
+  };
+
+  // Previews build or fetch every image that the measured commands need.
+  await measure("building images: committed versions", ["preview", ...stack]);
+  await measure("building images: the new version", ["preview", ...stack, ...change]);
+  await measure("ending the lab, its images stay", ["down"]);
+  try {
+    const nothingToServing = await measure("from nothing to serving", ["up", ...stack]);
+    const noOpUp = await measure("an up with nothing to do", ["up", ...stack]);
+    const preview = await measure("a preview", ["preview", "--expect-no-changes", ...stack]);
+    const watch = new StepWatch(join(home.stateDir, `${options.stack}.json`));
+    const deploy = await measure(`a deploy of ${options.version}`, ["up", ...stack, ...change]);
+    watch.close();
+    const rollback = await measure("going back", ["up", ...stack]);
+    const steps = watch.steps.flatMap(stepTime);
+    const inSteps = steps.reduce((sum, { seconds }) => sum + seconds, 0);
+    return {
+      version: options.version,
+      processors: navigator.hardwareConcurrency,
+      nothingToServing: round(nothingToServing),
+      noOpUp: round(noOpUp),
+      preview: round(preview),
+      deploy: round(deploy),
+      rollback: round(rollback),
+      steps,
+      deployOverhead: round(deploy - inSteps),
+      ratios: {
+        "no-op up / preview": round(noOpUp / preview),
+        "deploy / no-op up": round(deploy / noOpUp),
+        "rollback / deploy": round(rollback / deploy),
+        "from nothing / deploy": round(nothingToServing / deploy),
+      },
+    };
+  } finally {
+    await measure("ending the lab", ["down"]);
+  }
+}
+
+function stepTime(step: WatchedStep): BenchReport["steps"] {
+  const name = releaseStep(step) ?? step.operation;
+  if (step.endedMs === undefined) return [];
+  return [{ step: name, resource: step.name, seconds: round((step.endedMs - step.startedMs) / 1000) }];
+}
+
+async function lab(args: readonly string[]): Promise<void> {
+  const result = await execa(process.execPath, [join(projectDir, "lab/cli.ts"), ...args], {
+    cwd: projectDir,
+    reject: false,
+    all: true,
+    stdin: "ignore",
+    timeout: commandSeconds * 1000,
+  });
+  if (result.failed) throw new Error(`lab ${args.join(" ")} failed:\n${result.all.slice(-4000)}`);
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 100) / 100;
+}

@@ -1,0 +1,48 @@
+/** `npm run bench`: how long the commands take that an operator types, in a lab of its own. */
+import { Command } from "commander";
+import { table } from "../render/table.ts";
+import { type BenchReport, runBench } from "./bench.ts";
+
+function render(report: BenchReport): string {
+  const rows: [string, number][] = [
+    ["from nothing to serving (images built before)", report.nothingToServing],
+    ["up with nothing to do", report.noOpUp],
+    ["preview", report.preview],
+    [`deploy of ${report.version}`, report.deploy],
+    ...report.steps.map(({ step, resource, seconds }): [string, number] => [
+      `  ${step} (${resource})`,
+      seconds,
+    ]),
+    ["  engine and command around the steps", report.deployOverhead],
+    ["going back", report.rollback],
+  ];
+  return [
+    table(
+      ["what", "seconds"],
+      rows.map(([what, seconds]) => [what, seconds.toFixed(2)]),
+    ),
+    table(
+      ["ratio", ""],
+      Object.entries(report.ratios).map(([name, value]) => [name, value.toFixed(2)]),
+    ),
+    `on ${report.processors} processors`,
+  ].join("\n\n");
+}
+
+const program = new Command("npm run bench --")
+  .description("Measure the lab: from nothing to serving, a no-op up, a preview, a deploy step by step.")
+  .option("--stack <name>", "the stack", "production")
+  .option("--setting <key>", "the setting whose change is a release", "togather:app.version")
+  .option("--version-to <version>", "its new value", "v1.1.0")
+  .option("--set <key=value>", "another setting of every run", (value, all: string[]) => [...all, value], [])
+  .option("--json", "the report as JSON on standard output and nothing else")
+  .action(async ({ stack, setting, versionTo, set, json }) => {
+    const progress = (message: string) => process.stderr.write(`bench: ${message}\n`);
+    const report = await runBench({ stack, setting, version: versionTo, settings: set, progress });
+    process.stdout.write(`${json ? JSON.stringify(report, null, 2) : render(report)}\n`);
+  });
+
+program.parseAsync().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,95 @@
+import { type FSWatcher, readFileSync, watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import {
+  type PendingOperation,
+  parseDeployment,
+  pendingOperations,
+  resourceName,
+} from "../../ops/deployment.ts";
+
+/** One operation of an engine, as the state file shows it: it is pending there from before it begins until it is done. */
+export interface WatchedStep {
+  readonly operation: PendingOperation["type"];
+  readonly urn: string;
+  /** Logical name of the resource. */
+  readonly name: string;
+  /** `docker:index/service:Service`. */
+  readonly type: string;
+  readonly startedMs: number;
+  /** Undefined while it runs, and for ever when the engine was killed. */
+  endedMs?: number;
+}
+
+/** A deploy in the terms of the release graph; undefined for every other step. */
+export function releaseStep(step: WatchedStep): string | undefined {
+  const suffix = /-(snapshot|migration|probe|switch)$/.exec(step.name)?.[1];
+  if (step.type === "command:local:Command" && suffix !== undefined && step.operation !== "deleting")
+    return suffix;
+  if (step.type !== "docker:index/service:Service") return undefined;
+  if (step.operation === "creating") return "slot";
+  return step.operation === "deleting" ? "removal" : undefined;
+}
+
+/**
+ * Watches a state file for operations that begin and end: every engine writes an operation down before it begins, so this
+ * sees what a crash would leave, whichever engine runs.
+ */
+export class StepWatch {
+  readonly steps: WatchedStep[] = [];
+  readonly #file: string;
+  readonly #onBegin: (step: WatchedStep) => void;
+  readonly #watcher: FSWatcher;
+  #running = new Map<string, WatchedStep>();
+
+  /** @param stateFile need not exist yet; its folder must */
+  constructor(stateFile: string, onBegin: (step: WatchedStep) => void = () => undefined) {
+    this.#file = stateFile;
+    this.#onBegin = onBegin;
+    // What an earlier run left pending is no step of this one.
+    this.#look(false);
+    const name = basename(stateFile);
+    this.#watcher = watch(dirname(stateFile), (_event, changed) => {
+      if (changed === name) this.#look(true);
+    });
+  }
+
+  close(): void {
+    this.#watcher.close();
+    this.#look(true);
+  }
+
+  #look(report: boolean): void {
+    const now = Date.now();
+    const pending = readPending(this.#file);
+    if (pending === undefined) return;
+    const running = new Map<string, WatchedStep>();
+    for (const { type, resource } of pending) {
+      const key = `${type} ${resource.urn} ${resource.id ?? ""}`;
+      const known = this.#running.get(key);
+      const step = known ?? {
+        operation: type,
+        urn: resource.urn,
+        name: resourceName(resource.urn),
+        type: resource.type,
+        startedMs: now,
+      };
+      running.set(key, step);
+      if (known === undefined && report) {
+        this.steps.push(step);
+        this.#onBegin(step);
+      }
+    }
+    for (const [key, step] of this.#running) if (!running.has(key)) step.endedMs = now;
+    this.#running = running;
+  }
+}
+
+/** Undefined when the file is not there (yet). It is replaced whole, so it is never half written. */
+function readPending(file: string): readonly PendingOperation[] | undefined {
+  try {
+    return pendingOperations(parseDeployment(readFileSync(file, "utf8")));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}

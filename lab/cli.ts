@@ -1,0 +1,161 @@
+import { appendFileSync, existsSync } from "node:fs";
+import { join } from "node:path";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type LabContext, labContext } from "./commands/context.ts";
+import { operateCommand } from "./commands/destroy.ts";
+import { downCommand } from "./commands/down.ts";
+import { engineNames } from "./commands/engine.ts";
+import { loadCommand } from "./commands/load.ts";
+import { previewCommand } from "./commands/preview.ts";
+import { sshCommand } from "./commands/ssh.ts";
+import { statusCommand } from "./commands/status.ts";
+import { unlockCommand } from "./commands/unlock.ts";
+import { upCommand } from "./commands/up.ts";
+
+/** The command line of the lab: `npm run lab -- <command>`, and `npm start`. */
+export function labProgram(context: () => LabContext): Command {
+  const program = new Command("npm run lab --")
+    .description("Rehearse a stack on this machine: the unchanged program against a Hetzner of your own.")
+    .showHelpAfterError("(npm run lab -- --help lists the commands)")
+    .helpCommand(false);
+  const finish = (ok: boolean) => {
+    if (!ok) process.exitCode = 1;
+  };
+
+  withRunOptions(
+    program
+      .command("start")
+      .description("boot the lab, converge every system of the stack, show where it answers"),
+  ).action((options) => upCommand(context(), [], options));
+
+  withRunOptions(
+    program
+      .command("up")
+      .description(
+        "converge the named systems beside those that run, or all of the stack; recovers after a crash first",
+      )
+      .argument("[system...]"),
+  )
+    .option("--yes", "for scripts that pass it everywhere; the lab never asks")
+    .action((systems: string[], options) => upCommand(context(), systems, options));
+
+  withRunOptions(program.command("preview").description("say what up would do").argument("[system...]"))
+    .option("--expect-no-changes", "fail when something would change")
+    .option("--json", "the changes as JSON on standard output")
+    .action((systems: string[], options) => previewCommand(context(), systems, options));
+
+  withEngine(withStack(program.command("refresh").description("read what is there into the state"))).action(
+    (options) => operateCommand("refresh", context(), options),
+  );
+
+  withEngine(
+    withStack(
+      program
+        .command("destroy")
+        .description("remove all that the stack made, protected or not; the lab stays up"),
+    ),
+  )
+    .option("--yes", "for scripts that pass it everywhere; the lab never asks")
+    .action((options) => operateCommand("destroy", context(), options));
+
+  withStack(program.command("status").description("what runs, where it answers and whether it is healthy"))
+    .option("--json", "as JSON on standard output and nothing else")
+    .action(async (options) => finish(await statusCommand(context(), options)));
+
+  withStack(
+    program
+      .command("ssh")
+      .description("a shell on a machine, or one command: ssh main -- docker service ls")
+      .argument("[host]", "a host of berth:hosts; the first one when left out")
+      .argument("[command...]"),
+  ).action(async (host: string | undefined, command: string[], options) => {
+    process.exitCode = await sshCommand(context(), options, host, command);
+  });
+
+  withStack(
+    program
+      .command("load")
+      .description("put a system under a constant open-loop load; fails when a request failed")
+      .argument("<system>"),
+  )
+    .option("--rate <number>", "requests a second of all clients together", positive, 200)
+    .option("--seconds <number>", "how long", positive, 60)
+    .option("--clients <number>", "addresses that the requests come from", positive, 2)
+    .option("--json", "the report as JSON on standard output and nothing else")
+    .action(async (system: string, options) => finish(await loadCommand(context(), system, options)));
+
+  withStack(
+    program
+      .command("unlock")
+      .description("take over the deploy lock of a process that has ended, saying whose it was"),
+  )
+    .option("--force", "even when its process still runs")
+    .action((options) => unlockCommand(context(), options));
+
+  program
+    .command("down")
+    .description("end the lab and leave nothing of it behind; images stay in the cache")
+    .option("--purge", "remove the cache as well")
+    .option("--force", "although a deploy runs")
+    .action((options) => downCommand(context(), options));
+
+  return program;
+}
+
+function withStack(command: Command): Command {
+  return command.option("--stack <name>", "the stack file, Pulumi.<name>.yaml", "production");
+}
+
+function withEngine(command: Command): Command {
+  return command.addOption(
+    new Option("--engine <name>", "the lab's own engine, or the pulumi on the PATH")
+      .choices(engineNames)
+      .default("lab"),
+  );
+}
+
+function withRunOptions(command: Command): Command {
+  return withEngine(withStack(command))
+    .option(
+      "--set <key=value>",
+      "one configuration value for this run, as in togather:app.version=v1.1.0",
+      collect,
+      [],
+    )
+    .option("--image <image=reference>", "an image of yours, as in togather/app=my-build:latest", collect, [])
+    .option("--rotate <key>", "a new value for a secret, as in togather:jwtSecret", collect, []);
+}
+
+function collect(value: string, earlier: string[]): string[] {
+  return [...earlier, value];
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("allowed: a number above 0");
+  return value;
+}
+
+/** The message is for the reader; the stack goes to the lab's log, or is shown when the error is a fault of the lab. */
+function report(error: unknown, context: LabContext | undefined): void {
+  const text = error instanceof Error ? error.message : String(error);
+  const fault = error instanceof TypeError || error instanceof ReferenceError || error instanceof SyntaxError;
+  process.stderr.write(`\n${fault && error.stack ? error.stack : text}\n`);
+  if (error instanceof Error && context !== undefined && existsSync(context.home.stateDir)) {
+    const entry = `${new Date().toISOString()} ${process.argv.slice(2, 3).join(" ")}: ${error.stack}\n`;
+    appendFileSync(join(context.home.stateDir, "commands.log"), entry, { mode: 0o600 });
+  }
+}
+
+if (import.meta.main) {
+  let context: LabContext | undefined;
+  try {
+    await labProgram(() => {
+      context = labContext();
+      return context;
+    }).parseAsync();
+  } catch (error) {
+    report(error, context);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { FirewallRule, Machines, Progress } from "../contracts.ts";
+import type { LabHome } from "../home.ts";
+import { ApiError, locked } from "./errors.ts";
+import { parseSelector } from "./selector.ts";
+import type { ActionRecord, FirewallRecord, ResourceReference, ServerRecord, Store } from "./state.ts";
+
+/** What an action does; the action is `running` until both are done. */
+export interface ActionPlan {
+  readonly command: string;
+  readonly resources: readonly ResourceReference[];
+  /** What takes time. Looks records up by their id: they may have been read again from the file meanwhile. */
+  readonly work?: () => Promise<void>;
+  /** Changes the state, at once, when the work succeeded. */
+  readonly done?: () => void;
+  /** Changes the state when the work failed. */
+  readonly failed?: () => void;
+}
+
+/** What every resource of the cloud works with. */
+export interface Cloud {
+  readonly store: Store;
+  readonly machines: Machines;
+  readonly home: LabHome;
+  readonly progress: Progress;
+  /** When set, the next actions fail late with this error and without doing their work. */
+  lateFailure: { code: string; message: string } | undefined;
+  /** Starts an action; call `store.save` afterwards. */
+  act(plan: ActionPlan): ActionRecord;
+  /** Runs work on one server after what already runs on it. */
+  onServer<T>(serverId: number, work: () => Promise<T>): Promise<T>;
+  /** Brings the inbound rules of these servers (default: all) up to date. */
+  applyFirewalls(serverIds?: readonly number[]): Promise<void>;
+  /** Resolves when no action runs any more. */
+  settled(): Promise<void>;
+}
+
+/** An action that has nothing to do still takes a moment, so that whoever forgets to wait finds out. */
+const shortestActionMilliseconds = 40;
+/** Hetzner keeps actions for a while; the lab keeps the newest. */
+const keptActions = 500;
+
+export const serverRef = (id: number): ResourceReference => ({ id, type: "server" });
+
+/** Throws `locked` while an action runs on the resource. */
+export function mustBeFree(cloud: Cloud, type: string, id: number): void {
+  const busy = cloud.store.state.actions.some(
+    (action) =>
+      action.status === "running" &&
+      action.resources.some((resource) => resource.type === type && resource.id === id),
+  );
+  if (busy) {
+    throw locked(`${type} with ID '${id}'`);
+  }
+}
+
+/** The firewalls that hold for a server, by name or by its labels. */
+export function firewallsOf(cloud: Cloud, server: ServerRecord): FirewallRecord[] {
+  return cloud.store.state.firewalls.filter((firewall) =>
+    firewall.applied_to.some((target) =>
+      target.type === "server"
+        ? target.server.id === server.id
+        : parseSelector(target.label_selector.selector)(server.labels),
+    ),
+  );
+}
+
+/** A server's rules together; undefined when no firewall holds for it. */
+export function rulesOf(cloud: Cloud, server: ServerRecord): readonly FirewallRule[] | undefined {
+  const firewalls = firewallsOf(cloud, server);
+  if (firewalls.length === 0) {
+    return undefined;
+  }
+  return firewalls.flatMap((firewall) =>
+    firewall.rules.map((rule) => ({
+      direction: rule.direction,
+      protocol: rule.protocol,
+      ...(rule.port === null ? {} : { port: rule.port }),
+      ips: rule.direction === "in" ? rule.source_ips : rule.destination_ips,
+    })),
+  );
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+export function createCloudCore(
+  store: Store,
+  machines: Machines,
+  home: LabHome,
+  progress: Progress = () => {},
+): Cloud {
+  const queues = new Map<number, Promise<unknown>>();
+  const running = new Set<Promise<void>>();
+
+  const finish = (id: number, error: { code: string; message: string } | null) => {
+    const action = store.state.actions.find((candidate) => candidate.id === id);
+    if (action) {
+      action.status = error ? "error" : "success";
+      action.progress = 100;
+      action.finished = new Date().toISOString();
+      action.error = error;
+    }
+    store.save();
+  };
+
+  const cloud: Cloud = {
+    store,
+    machines,
+    home,
+    progress,
+    lateFailure: undefined,
+
+    act({ command, resources, work, done, failed }) {
+      const action: ActionRecord = {
+        id: store.nextId(),
+        command,
+        status: "running",
+        progress: 0,
+        started: new Date().toISOString(),
+        finished: null,
+        resources: [...resources],
+        error: null,
+      };
+      store.state.actions = [...store.state.actions, action].slice(-keptActions);
+      const failure = cloud.lateFailure;
+      const run: Promise<void> = (async () => {
+        try {
+          await sleep(shortestActionMilliseconds);
+          if (failure) {
+            throw new ApiError(500, failure.code, failure.message);
+          }
+          await work?.();
+          done?.();
+          finish(action.id, null);
+        } catch (error) {
+          progress(`${command} failed: ${message(error)}`);
+          failed?.();
+          finish(action.id, {
+            code: error instanceof ApiError ? error.code : "action_failed",
+            message: message(error),
+          });
+        }
+      })();
+      const ended = run
+        .catch((error) => progress(`${command}: the state could not be kept: ${message(error)}`))
+        .finally(() => running.delete(ended));
+      running.add(ended);
+      return action;
+    },
+
+    onServer(serverId, work) {
+      const before = queues.get(serverId) ?? Promise.resolve();
+      const mine = before.catch(() => {}).then(work);
+      queues.set(serverId, mine);
+      return mine;
+    },
+
+    async applyFirewalls(serverIds) {
+      const ids = serverIds ?? store.state.servers.map((server) => server.id);
+      await Promise.all(
+        ids.map((id) =>
+          cloud.onServer(id, async () => {
+            const server = store.state.servers.find((candidate) => candidate.id === id);
+            if (server?.status === "running") {
+              await machines.setFirewall(id, rulesOf(cloud, server));
+            }
+          }),
+        ),
+      );
+    },
+
+    async settled() {
+      while (running.size > 0) {
+        await Promise.all(running);
+      }
+    },
+  };
+  return cloud;
+}

@@ -1,0 +1,74 @@
+import { hostname, userInfo } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { systems as definitions } from "../../stacks/index.ts";
+import { type LabHome, labHome } from "../home.ts";
+import { type PlannedStack, planStack } from "../stack/configuration.ts";
+import { readSelection } from "./selection.ts";
+
+/** Where a command runs. */
+export interface LabContext {
+  readonly home: LabHome;
+  /** The folder of Pulumi.yaml. */
+  readonly projectDir: string;
+  readonly project: string;
+}
+
+/** Options that every command about a stack has. */
+export interface StackOptions {
+  /** Default `production`. */
+  readonly stack: string;
+}
+
+/** Options of commands that converge or preview. */
+export interface RunOptions extends StackOptions {
+  readonly set?: readonly string[];
+  readonly image?: readonly string[];
+  readonly rotate?: readonly string[];
+  readonly engine: string;
+}
+
+export function labContext(): LabContext {
+  return {
+    home: labHome(),
+    projectDir: fileURLToPath(new URL("../..", import.meta.url)),
+    project: "berth",
+  };
+}
+
+/** The deployment of a stack in this lab. */
+export function stateFile(context: LabContext, stack: string): string {
+  return join(context.home.stateDir, `${stack}.json`);
+}
+
+/** `user@host`, for the deploy lock. */
+export function owner(): string {
+  return `${userInfo().username}@${hostname()}`;
+}
+
+/**
+ * The plan of a run: the named systems beside those that run already, or all of the stack file.
+ * @throws before anything is made, with all that is wrong with the configuration.
+ */
+export function planRun(
+  context: LabContext,
+  options: Pick<RunOptions, "stack" | "set">,
+  names: readonly string[],
+  withoutNames: "all" | "running" = "all",
+): PlannedStack {
+  const running = readSelection(context.home, options.stack);
+  let systems: readonly string[] | undefined;
+  if (names.length > 0) systems = [...new Set([...running, ...names])];
+  else if (withoutNames === "running" && running.length > 0) systems = running;
+  return planStack(
+    {
+      projectDir: context.projectDir,
+      project: context.project,
+      stack: options.stack,
+      definitions,
+      ...(systems === undefined ? {} : { systems }),
+      settings: options.set ?? [],
+    },
+    context.home,
+  );
+}

@@ -1,0 +1,94 @@
+import type { EngineResult } from "../contracts.ts";
+import { ensureDaemon } from "../daemon/client.ts";
+import { runPhases } from "../render/phases.ts";
+import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
+import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
+import { type LabContext, planRun, type StackOptions } from "./context.ts";
+import { engineNamed, engineRun, recordKeeper, requireOk } from "./engine.ts";
+import { preparation, requireMachine } from "./prepare.ts";
+import { writeSelection } from "./selection.ts";
+import { withTunnels } from "./tunnels.ts";
+import { configured } from "./up.ts";
+
+export type Operation = "refresh" | "destroy";
+
+const cloudSeconds = 10;
+
+/**
+ * Reads what is there (`refresh`) or removes all that the stack made (`destroy`); the lab stays up. `destroy` takes
+ * protection off, Pulumi's and the cloud's, as the lab alone may do.
+ * @throws when a step failed.
+ */
+export async function operateCommand(
+  operation: Operation,
+  context: LabContext,
+  options: StackOptions & { readonly engine: string },
+): Promise<void> {
+  const { stack } = options;
+  const planned = planRun(context, options, [], "running");
+  await requireMachine();
+  const engine = await engineNamed(options.engine, context, options.stack);
+  const { phases, prepared } = preparation(context, planned, {});
+  let result: EngineResult | undefined;
+  await runPhases([
+    ...phases,
+    {
+      title: `${operation === "refresh" ? "Refresh" : "Destroy"} ${stack}`,
+      async run(progress) {
+        if (operation === "destroy") await unprotect(context);
+        const run = engineRun(context, stack, configured(prepared), {
+          ignoreProtect: operation === "destroy",
+          onEvent: new StepProgress(progress).onEvent,
+        });
+        // Neither runs the program, so nobody else opens the way to the databases.
+        result = await withTunnels(context, planned, () => engine[operation](run));
+        requireOk(result, operation);
+        if (operation === "destroy") {
+          writeSelection(context.home, stack, []);
+          recordKeeper(context.home, stack, undefined);
+        }
+      },
+    },
+  ]);
+  if (result === undefined) return;
+  const notes = diagnosticLines(result);
+  if (notes !== "") console.log(notes);
+  if (result.steps.length > 0) console.log(stepLines(result.steps));
+  console.log(`${operation}: ${stepCounts(result.steps)}`);
+  if (operation === "destroy") console.log("The lab itself still runs; end it: npm run lab -- down");
+}
+
+/** What the cloud protects from deletion, and the action that ends it. */
+const protectedKinds = ["servers", "volumes", "primary_ips", "zones"] as const;
+
+async function unprotect(context: LabContext): Promise<void> {
+  await ensureDaemon(context.home, () => undefined);
+  for (const kind of protectedKinds) {
+    const answer = (await callCloud(context, "GET", `/${kind}?per_page=50`)) as Record<
+      string,
+      { id: number; protection: { delete: boolean } }[]
+    >;
+    for (const { id, protection } of answer[kind] ?? []) {
+      if (!protection.delete) continue;
+      const body = kind === "servers" ? { delete: false, rebuild: false } : { delete: false };
+      await callCloud(context, "POST", `/${kind}/${id}/actions/change_protection`, body);
+    }
+  }
+}
+
+async function callCloud(
+  context: LabContext,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<unknown> {
+  const response = await fetch(`${cloudEndpoint(context.home)}${path}`, {
+    method,
+    headers: { Authorization: `Bearer ${cloudToken(context.home)}`, "Content-Type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(cloudSeconds * 1000),
+  });
+  if (!response.ok)
+    throw new Error(`the lab's cloud: ${method} ${path}: ${response.status} ${await response.text()}`);
+  return response.json();
+}

@@ -1,0 +1,128 @@
+import type { ResolvedImage } from "../contracts.ts";
+import { ensureDaemon } from "../daemon/client.ts";
+import { ensureDocker, ensureNetwork, findCommand } from "../docker/index.ts";
+import { createRegistry } from "../images/index.ts";
+import { ensureMachineImage } from "../machine/index.ts";
+import type { Phase } from "../render/phases.ts";
+import {
+  configureStack,
+  imageKey,
+  type PlannedStack,
+  rotateSecrets,
+  type StackConfiguration,
+} from "../stack/configuration.ts";
+import type { LabContext } from "./context.ts";
+
+/** What the phases of {@link preparation} find out. */
+export interface Prepared {
+  configuration: StackConfiguration | undefined;
+  /** Image and version to what it really is, for the summary. */
+  readonly provenance: Map<string, string>;
+}
+
+/** A `--image togather/app=reference`. */
+export interface GivenImage {
+  readonly name: string;
+  readonly version: string;
+  readonly reference: string;
+}
+
+/**
+ * Whether this machine and this user can run the lab, before anything is made.
+ * @throws all that is missing, with the commands that fix it.
+ */
+export async function requireMachine(): Promise<void> {
+  const problems: string[] = [];
+  if (process.platform !== "linux") {
+    problems.push(
+      `the lab boots machines as Linux containers; this is ${process.platform}. Run it in a Linux machine`,
+    );
+  } else if (process.getuid?.() !== 0) {
+    problems.push(
+      "the lab needs root: it makes a network, loop devices and containers with an init system of their own. Run it with: sudo -E npm start",
+    );
+  }
+  const tools = { ssh: "openssh-client", "ssh-keygen": "openssh-client", openssl: "openssl" };
+  const packages = new Set<string>();
+  for (const [tool, pack] of Object.entries(tools)) {
+    if ((await findCommand(tool)) === undefined) packages.add(pack);
+  }
+  if (packages.size > 0) {
+    const names = [...packages].join(" ");
+    problems.push(`missing on this machine: ${names}. Install: sudo apt-get install -y ${names}`);
+  }
+  if (problems.length > 0) throw new Error(problems.join("\n"));
+}
+
+/**
+ * Parses `--image`: `togather/app=reference` (an image of `berth:images` or a system's service), or `togather=reference`
+ * for a system's `app`.
+ * @throws when nothing in this run uses such an image.
+ */
+export function parseImages(planned: PlannedStack, given: readonly string[]): GivenImage[] {
+  return given.map((argument) => {
+    const [target = "", ...rest] = argument.split("=");
+    const reference = rest.join("=");
+    const use = planned.images.find(
+      ({ name, service }) => [name, service].includes(target) || service === `${target}/app`,
+    );
+    if (use === undefined || reference === "") {
+      const allowed = planned.images.map(({ name }) => name).join(", ");
+      throw new Error(
+        `--image: "${argument}" is not possible; allowed: <image>=<reference>, where <image> is one of ${allowed}; for example --image togather/app=my-build:latest`,
+      );
+    }
+    return { name: use.name, version: use.version, reference };
+  });
+}
+
+/** The phases that every run needs: Docker, images, cloud, and the configuration made of them. */
+export function preparation(
+  context: LabContext,
+  planned: PlannedStack,
+  options: { readonly image?: readonly string[]; readonly rotate?: readonly string[] },
+): { readonly phases: Phase[]; readonly prepared: Prepared } {
+  const { home } = context;
+  const given = parseImages(planned, options.image ?? []);
+  const prepared: Prepared = { configuration: undefined, provenance: new Map() };
+  const images = new Map<string, ResolvedImage>();
+  const phases: Phase[] = [
+    {
+      title: "Docker and the image of machines",
+      async run(progress) {
+        const docker = await ensureDocker(home, progress);
+        await ensureNetwork(docker, home).catch((error: Error) => {
+          if (!/overlap/i.test(error.message)) throw error;
+          throw new Error(
+            `another network of this machine has ${home.subnet} already: another lab, or one of Docker's. Choose another for this lab, as in BERTH_LAB_SUBNET=198.18.77.0/24`,
+          );
+        });
+        await ensureMachineImage(docker, home, progress);
+      },
+    },
+    {
+      title: "Images of the services",
+      async run(progress) {
+        const registry = await createRegistry(await ensureDocker(home, progress), home, progress);
+        for (const { name, version } of planned.images) {
+          const own = given.find((image) => image.name === name && image.version === version);
+          progress(`${name} ${version}${own === undefined ? "" : ` from ${own.reference}`}`);
+          const image = own
+            ? await registry.load(name, version, own.reference)
+            : await registry.resolve(name, version);
+          images.set(imageKey(name, version), image);
+          prepared.provenance.set(`${name} ${version}`, image.provenance);
+        }
+      },
+    },
+    {
+      title: "Cloud, registry and DNS of the lab",
+      async run(progress) {
+        await ensureDaemon(home, progress);
+        rotateSecrets(planned, options.rotate ?? [], home);
+        prepared.configuration = await configureStack(planned, images, home);
+      },
+    },
+  ];
+  return { phases, prepared };
+}

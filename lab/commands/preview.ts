@@ -1,0 +1,58 @@
+import type { EngineResult } from "../contracts.ts";
+import { runPhases } from "../render/phases.ts";
+import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
+import { type LabContext, planRun, type RunOptions } from "./context.ts";
+import { engineNamed, engineRun, requireOk } from "./engine.ts";
+import { preparation, requireMachine } from "./prepare.ts";
+import { configured } from "./up.ts";
+
+/** Options of `lab preview`. */
+export interface PreviewOptions extends RunOptions {
+  readonly expectNoChanges?: boolean;
+  readonly json?: boolean;
+}
+
+/**
+ * Says what `up` would do.
+ * @throws when the preview fails, or when there are changes and none were expected.
+ */
+export async function previewCommand(
+  context: LabContext,
+  names: readonly string[],
+  options: PreviewOptions,
+): Promise<void> {
+  const planned = planRun(context, options, names, "running");
+  await requireMachine();
+  const engine = await engineNamed(options.engine, context, options.stack);
+  const { phases, prepared } = preparation(context, planned, options);
+  let result: EngineResult | undefined;
+  let differences: ReadonlyMap<string, readonly string[]> = new Map();
+  await runPhases([
+    ...phases,
+    {
+      title: `Preview ${planned.systems.join(", ")} (${options.stack})`,
+      async run(progress) {
+        const steps = new StepProgress(progress);
+        const { onEvent } = steps;
+        differences = steps.differences;
+        result = await engine.preview(engineRun(context, options.stack, configured(prepared), { onEvent }));
+        if (!result.ok && !options.json) console.log(stepLines(result.steps, differences));
+        requireOk(result, "preview");
+      },
+    },
+  ]);
+  if (result === undefined) return;
+  const changes = result.steps.map(({ op, urn }) => ({ op, urn }));
+  if (options.json) console.log(JSON.stringify({ changes }));
+  else {
+    const notes = diagnosticLines(result);
+    if (notes !== "") console.log(notes);
+    if (changes.length > 0) console.log(stepLines(result.steps, differences));
+    console.log(`Preview: ${stepCounts(result.steps)}`);
+  }
+  if (options.expectNoChanges && changes.length > 0) {
+    throw new Error(
+      `no changes were expected, but up would do: ${stepCounts(result.steps)}\n${stepLines(result.steps, differences)}`,
+    );
+  }
+}

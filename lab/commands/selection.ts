@@ -1,0 +1,32 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { LabHome } from "../home.ts";
+import { writePrivateFile } from "../stack/private-file.ts";
+
+/** Stack to the systems that `up` was asked to converge, so that `up <another>` adds to them. */
+type Selections = Readonly<Record<string, readonly string[]>>;
+
+function selectionFile(home: LabHome): string {
+  return join(home.stateDir, "systems.json");
+}
+
+/** The systems of a stack that run in this lab, or that an `up` began with. */
+export function readSelection(home: LabHome, stack: string): readonly string[] {
+  return readSelections(home)[stack] ?? [];
+}
+
+/** Stacks of this lab with at least one system. */
+export function selectedStacks(home: LabHome): string[] {
+  return Object.entries(readSelections(home))
+    .filter(([, systems]) => systems.length > 0)
+    .map(([stack]) => stack);
+}
+
+export function writeSelection(home: LabHome, stack: string, systems: readonly string[]): void {
+  writePrivateFile(selectionFile(home), JSON.stringify({ ...readSelections(home), [stack]: systems }));
+}
+
+function readSelections(home: LabHome): Selections {
+  const path = selectionFile(home);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Selections) : {};
+}

@@ -1,0 +1,168 @@
+import { readFileSync } from "node:fs";
+import { request } from "node:https";
+import { runningDaemon } from "../daemon/client.ts";
+import { ensureDocker } from "../docker/index.ts";
+import type { LabHome } from "../home.ts";
+import { createMachines } from "../machine/index.ts";
+import { table } from "../render/table.ts";
+import { authorityFile } from "../stack/certificate.ts";
+import { type LabContext, type StackOptions, stateFile } from "./context.ts";
+import { readOutputs, type SystemOutput } from "./outputs.ts";
+import { readSelection } from "./selection.ts";
+
+/** What `lab status --json` prints; scripts rely on it. */
+export interface Status {
+  readonly machines: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly sshPort: number;
+  }[];
+  readonly systems: readonly SystemStatus[];
+}
+
+export interface SystemStatus {
+  readonly name: string;
+  readonly urls: readonly string[];
+  readonly address: string;
+  readonly healthy: boolean;
+  readonly services: readonly { readonly name: string; readonly version: string; readonly slot: string }[];
+  /** Trusts the lab's certificates: `curl --cacert`. */
+  readonly caFile: string;
+}
+
+export interface HealthAnswer {
+  readonly healthy: boolean;
+  /** Status line and body, or why there is no answer. */
+  readonly text: string;
+}
+
+const healthSeconds = 5;
+
+/** What runs in this lab and whether it answers. Starts nothing. */
+export async function readStatus(context: LabContext, stack: string): Promise<Status> {
+  const { home } = context;
+  const { hosts, systems } = readOutputs(stateFile(context, stack));
+  const machines = Object.values(hosts);
+  const anything = machines.length > 0 || (await runningDaemon(home)) !== undefined;
+  const booted = anything ? await bootedMachines(home) : [];
+  return {
+    machines: booted.map(({ name, address }) => ({
+      name,
+      address,
+      sshPort: machines.find((host) => host.address === address)?.sshPort ?? 22,
+    })),
+    systems: await Promise.all(
+      Object.entries(systems).map(async ([name, system]) => {
+        const address = hosts[system.host]?.address ?? "";
+        return {
+          name,
+          urls: system.urls,
+          address,
+          healthy: (await askHealth(home, system, address)).healthy,
+          services: Object.entries(system.services).map(([service, { version, slot }]) => ({
+            name: service,
+            version,
+            slot,
+          })),
+          caFile: authorityFile(home),
+        };
+      }),
+    ),
+  };
+}
+
+async function bootedMachines(home: LabHome) {
+  const docker = await ensureDocker(home, () => undefined);
+  const machines = await createMachines(docker, home, () => undefined).list();
+  return machines.filter(({ running }) => running);
+}
+
+/** Asks a system's health as the outside does: its domain, its certificate, at the machine's address. */
+export function askHealth(home: LabHome, system: SystemOutput, address: string): Promise<HealthAnswer> {
+  const url = new URL(system.healthUrl);
+  return new Promise((resolve) => {
+    const fail = (error: Error) => resolve({ healthy: false, text: error.message });
+    try {
+      const call = request(
+        {
+          host: address,
+          port: url.port || 443,
+          path: url.pathname,
+          headers: { host: url.host },
+          servername: url.hostname,
+          ca: readFileSync(authorityFile(home)),
+          timeout: healthSeconds * 1000,
+          agent: false,
+        },
+        (response) => {
+          const parts: Buffer[] = [];
+          response.on("data", (part: Buffer) => parts.push(part));
+          response.on("error", fail);
+          response.on("end", () => {
+            const body = Buffer.concat(parts).toString("utf8").trim().slice(0, 500);
+            resolve({ healthy: response.statusCode === 200, text: `${response.statusCode} ${body}` });
+          });
+        },
+      );
+      call.on("timeout", () => call.destroy(new Error(`no answer within ${healthSeconds} s`)));
+      call.on("error", fail);
+      call.end();
+    } catch (error) {
+      fail(error as Error);
+    }
+  });
+}
+
+/** A command that shows the same to a person. */
+export function curlCommand(home: LabHome, system: SystemOutput, address: string): string {
+  return `curl --cacert ${authorityFile(home)} --resolve ${system.domain}:443:${address} ${system.healthUrl}`;
+}
+
+/** What answers where, as tables. */
+export function statusTables(context: LabContext, status: Status, stack: string): string {
+  const { systems } = readOutputs(stateFile(context, stack));
+  const parts: string[] = [];
+  if (status.machines.length > 0) {
+    const rows = status.machines.map(({ name, address, sshPort }) => [name, address, String(sshPort)]);
+    parts.push(table(["machine", "address", "ssh port"], rows));
+  }
+  const rows = status.systems.flatMap((system) =>
+    system.services.map(({ name, version, slot }) => [
+      system.name,
+      system.healthy ? "yes" : "NO",
+      name,
+      version,
+      slot,
+      system.address,
+      system.urls.join(" "),
+    ]),
+  );
+  if (rows.length > 0) {
+    parts.push(table(["system", "healthy", "service", "version", "slot", "address", "url"], rows));
+  }
+  for (const { name, address } of status.systems) {
+    const system = systems[name];
+    if (system !== undefined) parts.push(curlCommand(context.home, system, address));
+  }
+  return parts.join("\n\n");
+}
+
+export async function statusCommand(
+  context: LabContext,
+  options: StackOptions & { readonly json?: boolean },
+): Promise<boolean> {
+  const status = await readStatus(context, options.stack);
+  if (options.json) console.log(JSON.stringify(status));
+  else if (status.machines.length + status.systems.length === 0) {
+    console.log("Nothing runs in this lab. Start it: npm start");
+  } else console.log(statusTables(context, status, options.stack));
+  const missing = readSelection(context.home, options.stack).filter((name) => {
+    return !status.systems.some((system) => system.name === name);
+  });
+  if (missing.length > 0 && !options.json) {
+    console.log(
+      `\nNot deployed, although up was asked to: ${missing.join(", ")}. Try again: npm run lab -- up`,
+    );
+  }
+  return missing.length === 0 && status.systems.every(({ healthy }) => healthy);
+}

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer, type Server, type Socket } from "node:net";
+import { hostPaths } from "../../components/host/paths.ts";
+import type { PlannedStack } from "../stack/configuration.ts";
+import { type LabContext, stateFile } from "./context.ts";
+import { readOutputs } from "./outputs.ts";
+import { sshArguments } from "./ssh.ts";
+
+/**
+ * Runs `work` with the ways to the databases open, as the program opens them when it runs: a port on loopback whose
+ * connections are ssh sessions joined to the database's socket. A host that cannot be reached closes them at once, and
+ * whoever needs one fails with its own error.
+ * @throws when a port is taken.
+ */
+export async function withTunnels<T>(
+  context: LabContext,
+  planned: PlannedStack,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { hosts, systems } = readOutputs(stateFile(context, planned.request.stack));
+  const sessions = new Set<ChildProcess>();
+  const servers: Server[] = [];
+  try {
+    for (const { service, tunnelPort } of planned.images) {
+      const [system = "", name = ""] = service?.split("/") ?? [];
+      const hostName = systems[system]?.host;
+      const host = hostName === undefined ? undefined : hosts[hostName];
+      if (tunnelPort === undefined || hostName === undefined || host === undefined) continue;
+      const socket = `${hostPaths.socket(`${system}_${name}`)}/.s.PGSQL.5432`;
+      const args = [...sshArguments(context, hostName, host), `nc -U ${socket}`];
+      servers.push(await listen(tunnelPort, service ?? "", (client) => join(client, args, sessions)));
+    }
+    return await work();
+  } finally {
+    for (const server of servers) server.close();
+    for (const session of sessions) session.kill();
+  }
+}
+
+async function listen(
+  port: number,
+  service: string,
+  onConnection: (client: Socket) => void,
+): Promise<Server> {
+  const server = createServer(onConnection);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === "EADDRINUSE"
+          ? new Error(
+              `127.0.0.1:${port} is taken; it is needed to reach ${service}. Another deploy on this machine? See: ss -ltnp 'sport = :${port}'`,
+            )
+          : error,
+      ),
+    );
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return server;
+}
+
+function join(client: Socket, args: readonly string[], sessions: Set<ChildProcess>): void {
+  const ssh = spawn("ssh", args, { stdio: ["pipe", "pipe", "ignore"] });
+  sessions.add(ssh);
+  client.pipe(ssh.stdin);
+  ssh.stdout.pipe(client);
+  const end = () => {
+    client.destroy();
+    ssh.kill();
+    sessions.delete(ssh);
+  };
+  for (const side of [client, ssh, ssh.stdin, ssh.stdout]) side.on("error", end);
+  client.on("close", end);
+  ssh.on("exit", end);
+}

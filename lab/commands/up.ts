@@ -1,0 +1,137 @@
+import type { EngineResult } from "../contracts.ts";
+import { type PhaseTime, runPhases, seconds, stopwatch } from "../render/phases.ts";
+import { diagnosticLines, StepProgress, slowestSteps, stepCounts } from "../render/steps.ts";
+import { table } from "../render/table.ts";
+import { authorityFile } from "../stack/certificate.ts";
+import { type LabContext, planRun, type RunOptions, stateFile } from "./context.ts";
+import { engineNamed, engineRun, recordKeeper, requireOk } from "./engine.ts";
+import { readOutputs } from "./outputs.ts";
+import { type Prepared, preparation, requireMachine } from "./prepare.ts";
+import { recoverFirst } from "./recover-first.ts";
+import { writeSelection } from "./selection.ts";
+import { askHealth, readStatus, statusTables } from "./status.ts";
+
+/** How long a system may take to answer from outside once its deploy has succeeded. */
+const answerSeconds = 30;
+
+/**
+ * Boots what a stack needs and converges it: checks, prepares, recovers after a crash, runs the engine, asks the systems
+ * from outside and prints what answers where.
+ * @throws the first thing that failed; what is wrong with the configuration is said before anything is made.
+ */
+export async function upCommand(
+  context: LabContext,
+  names: readonly string[],
+  options: RunOptions,
+): Promise<void> {
+  const elapsed = stopwatch();
+  const { stack } = options;
+  const planned = planRun(context, options, names);
+  await requireMachine();
+  const engine = await engineNamed(options.engine, context, options.stack);
+  const { phases, prepared } = preparation(context, planned, options);
+  let result: EngineResult | undefined;
+  const times = await runPhases([
+    ...phases,
+    {
+      title: "Look for what a crash left",
+      run: (progress) => recoverFirst(context, stack, options.engine, configured(prepared), progress),
+    },
+    {
+      title: `Converge ${planned.systems.join(", ")} (${stack})`,
+      async run(progress) {
+        writeSelection(context.home, stack, planned.systems);
+        recordKeeper(context.home, stack, options.engine);
+        const run = engineRun(context, stack, configured(prepared), {
+          continueOnError: true,
+          onEvent: new StepProgress(progress).onEvent,
+        });
+        result = await engine.up(run);
+        requireOk(result, "up");
+      },
+    },
+    {
+      title: "Ask the systems from outside",
+      run: async (progress) => waitForHealth(context, stack, progress),
+    },
+  ]);
+  if (result !== undefined) await printSummary(context, options, prepared, result, times, elapsed());
+}
+
+/** The configuration that an earlier phase made. */
+export function configured(prepared: Prepared) {
+  if (prepared.configuration === undefined) throw new Error("the configuration is not made yet");
+  return prepared.configuration;
+}
+
+async function waitForHealth(
+  context: LabContext,
+  stack: string,
+  progress: (message: string) => void,
+): Promise<void> {
+  const { hosts, systems } = readOutputs(stateFile(context, stack));
+  for (const [name, system] of Object.entries(systems)) {
+    const address = hosts[system.host]?.address ?? "";
+    const waited = stopwatch();
+    for (;;) {
+      const answer = await askHealth(context.home, system, address);
+      progress(`${system.healthUrl} at ${address}: ${answer.text}`);
+      if (answer.healthy) break;
+      if (waited() > answerSeconds) {
+        throw new Error(
+          `${name} was deployed but does not answer at ${system.healthUrl} (${address}) after ${answerSeconds} s: ${answer.text}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
+async function printSummary(
+  context: LabContext,
+  { stack, engine }: RunOptions,
+  prepared: Prepared,
+  result: EngineResult,
+  times: readonly PhaseTime[],
+  total: number,
+): Promise<void> {
+  const notes = diagnosticLines(result);
+  const status = await readStatus(context, stack);
+  const [first] = Object.keys(readOutputs(stateFile(context, stack)).systems);
+  const parts = [
+    ...(notes === "" ? [] : [notes]),
+    statusTables(context, status, stack),
+    table(
+      ["phase", "seconds"],
+      [...times.map(({ title, seconds }) => [title, seconds.toFixed(1)]), ["total", total.toFixed(1)]],
+    ),
+    ...(result.steps.length === 0
+      ? []
+      : [`Slowest of ${stepCounts(result.steps)}:\n${slowestSteps(result.steps)}`]),
+    table(
+      ["image", "what it is"],
+      [...prepared.provenance].map(([image, provenance]) => [image, provenance]),
+    ),
+    [
+      `Up in ${seconds(total)}: ${stepCounts(result.steps)}. To trust the lab in a browser: ${authorityFile(context.home)}`,
+      "",
+      "Try next:",
+      ...suggestions(first ?? "togather", stack, engine),
+    ].join("\n"),
+  ];
+  console.log(`\n${parts.join("\n\n")}`);
+}
+
+function suggestions(system: string, stack: string, engine: string): string[] {
+  const place = stack === "production" ? "" : ` --stack ${stack}`;
+  const flags = place + (engine === "lab" ? "" : ` --engine ${engine}`);
+  const ideas: [string, string][] = [
+    [`up --set ${system}:app.version=v1.1.0${flags}`, "deploy another version, without a failed request"],
+    [`load ${system} --rate 200 --seconds 60${place}`, "put it under load meanwhile"],
+    [`ssh${place}`, "look inside the machine"],
+    [`preview --expect-no-changes${flags}`, "nothing is left to do"],
+    ["down", "end it all"],
+  ];
+  const width = Math.max(...ideas.map(([command]) => command.length));
+  return ideas.map(([command, why]) => `  npm run lab -- ${command.padEnd(width)}   ${why}`);
+}

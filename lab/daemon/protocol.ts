@@ -1,0 +1,35 @@
+import { join } from "node:path";
+import type { LabHome } from "../home.ts";
+
+/** What `<stateDir>/daemon.json` records while the daemon runs. */
+export interface DaemonRecord {
+  readonly pid: number;
+  /** Start of that process in clock ticks, so that a reused pid is not taken for it. */
+  readonly startTicks: string;
+  /** The cloud's API, with `/v1`. */
+  readonly cloudUrl: string;
+  /** Where the registry listens. */
+  readonly registryAddress: string;
+  /** Port of `GET /health` on {@link daemonHost}. */
+  readonly healthPort: number;
+  readonly startedAt: string;
+}
+
+/** Files of the daemon. */
+export function daemonFiles(home: LabHome) {
+  return {
+    record: join(home.stateDir, "daemon.json"),
+    log: join(home.stateDir, "daemon.log"),
+    /** Outside the state folder, which `down` removes while holding it. */
+    lock: join(home.cacheDir, "labs", `${home.name}.lock`),
+    cloudState: join(home.stateDir, "cloud.json"),
+  };
+}
+
+/** The lab's own loopback address, so that several labs can use the same ports: 198.18.7.1 has 127.18.7.1. */
+export function daemonHost(home: LabHome): string {
+  return home.gateway.replace(/^198\./, "127.");
+}
+
+/** Fixed, because the cloud's address is part of the configuration: another one would be a change. */
+export const daemonPorts = { cloud: 8180, health: 8181 } as const;

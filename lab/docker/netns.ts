@@ -1,0 +1,38 @@
+import type { LabHome } from "../home.ts";
+import { run } from "./host.ts";
+import { cableName, namespacePrefix } from "./names.ts";
+
+export async function namespaces(): Promise<string[]> {
+  const lines = (await run("ip", ["netns", "list"])).split("\n");
+  return lines.map((line) => line.split(" ")[0] ?? "").filter((name) => name !== "");
+}
+
+/** Ends what runs in the namespace and removes it with its cable. Succeeds when there is none. */
+export async function removeNamespace(namespace: string): Promise<void> {
+  if (!(await namespaces()).includes(namespace)) return;
+  for (const pid of await namespaceProcesses(namespace)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // Ended by itself meanwhile.
+    }
+  }
+  // The cable goes with its namespace only when the last socket in it is closed: taken out by name, it goes now.
+  await run("ip", ["link", "delete", cableName(namespace)]).catch(() => undefined);
+  await run("ip", ["netns", "delete", namespace]);
+}
+
+export async function namespaceProcesses(namespace: string): Promise<number[]> {
+  const output = await run("ip", ["netns", "pids", namespace]);
+  return output
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(Number);
+}
+
+/** Removes every client namespace of this lab, whichever command left it. */
+export async function removeNamespaces(home: LabHome): Promise<void> {
+  for (const namespace of await namespaces()) {
+    if (namespace.startsWith(namespacePrefix(home))) await removeNamespace(namespace);
+  }
+}

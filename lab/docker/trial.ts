@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type Dockerode from "dockerode";
+import type { LabHome } from "../home.ts";
+import { isRoot, run } from "./host.ts";
+import { labLabels } from "./labels.ts";
+
+/**
+ * What a container needs to be a machine. Not `Privileged`: that fails where the engine itself lacks a capability
+ * (CAP_SYS_RESOURCE, in containers and small virtual machines), this does not.
+ */
+export const machinePowers: Dockerode.HostConfig & { readonly CgroupnsMode: "private" } = {
+  CapAdd: ["ALL"],
+  CapDrop: ["SYS_RESOURCE"],
+  SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"],
+  MaskedPaths: [],
+  ReadonlyPaths: [],
+  DeviceCgroupRules: ["a *:* rwm"],
+  CgroupnsMode: "private",
+};
+
+/**
+ * Whether an engine that the lab did not start can run machines: tried with a container of such powers that looks for a
+ * file of this machine (an engine elsewhere, or in a virtual machine, would not find it). The verdict is kept per engine.
+ *
+ * @returns true, or why not.
+ */
+export async function mayRunMachines(client: Dockerode, home: LabHome): Promise<true | string> {
+  if (!isRoot()) return "its machines need volumes and firewalls from outside, and this is not root";
+  const info = await client.info();
+  const verdicts = join(home.cacheDir, "engines");
+  const memory = join(verdicts, String(info.ID).replace(/[^A-Za-z0-9-]/g, "_"));
+  const known = await readFile(memory, "utf8").catch(() => undefined);
+  if (known !== undefined) return known === "yes" ? true : known;
+  const verdict = await tryOut(client, home).then(
+    () => "yes",
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  );
+  await mkdir(verdicts, { recursive: true });
+  await writeFile(memory, verdict);
+  return verdict === "yes" ? true : verdict;
+}
+
+async function tryOut(client: Dockerode, home: LabHome): Promise<void> {
+  const folder = join(home.cacheDir, `trial-${randomUUID()}`);
+  await mkdir(join(folder, "empty"), { recursive: true });
+  const image = `berth/trial:${process.pid}`;
+  try {
+    const archive = join(folder, "empty.tar");
+    await run("tar", ["-C", join(folder, "empty"), "-cf", archive, "."]);
+    await writeFile(join(folder, "mark"), "here");
+    await finished(
+      client,
+      await client.importImage(archive, { repo: "berth/trial", tag: String(process.pid) }),
+    );
+    const system = ["/usr", "/bin", "/lib", "/lib64"];
+    const container = await client.createContainer({
+      Image: image,
+      Cmd: ["/bin/sh", "-c", "mount -o remount,rw /sys && grep -q here /trial/mark"],
+      Labels: labLabels(home, "trial"),
+      HostConfig: {
+        ...machinePowers,
+        NetworkMode: "none",
+        Binds: [...system.map((path) => `${path}:${path}:ro`), `${folder}:/trial:ro`],
+      },
+    });
+    try {
+      await container.start();
+      const { StatusCode } = (await container.wait()) as { StatusCode: number };
+      if (StatusCode !== 0) throw new Error("it does not run on this machine, or not with enough rights");
+    } finally {
+      await container.remove({ force: true });
+    }
+  } finally {
+    await client
+      .getImage(image)
+      .remove()
+      .catch(() => undefined);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Reads the engine's progress of a build, pull or import to its end.
+ *
+ * @throws the engine's own error.
+ */
+export async function finished(
+  client: Dockerode,
+  stream: NodeJS.ReadableStream,
+  onLine: (line: string) => void = () => undefined,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    client.modem.followProgress(
+      stream,
+      (error) => (error ? reject(error) : resolve()),
+      (event: { error?: string; stream?: string; status?: string }) => {
+        if (event.error) reject(new Error(event.error));
+        const line = (event.stream ?? event.status ?? "").trim();
+        if (line !== "") onLine(line);
+      },
+    );
+  });
+}

@@ -1,0 +1,221 @@
+import { type Registered, Reported, type RunContext } from "./context.ts";
+import { ProviderChoice } from "./default-providers.ts";
+import { Executor } from "./executor.ts";
+import { StepGenerator } from "./generator.ts";
+import { dependencyUrns } from "./graph.ts";
+import { type MonitorHandlers, type ProviderHints, ShuttingDown } from "./monitor.ts";
+import type { InvokeResult } from "./provider-answers.ts";
+import { type Goal, inheritFromParent } from "./registration.ts";
+import type { ResourceState } from "./state.ts";
+import { type Step, subject } from "./steps.ts";
+import { isProviderType, stackType, typeOf } from "./urn.ts";
+import { equal, type PropertyMap } from "./values.ts";
+
+/** One preview, up or destroy: registrations in, steps out, deletions at the end. */
+export class Deployment implements MonitorHandlers {
+  readonly #context: RunContext;
+  readonly #generator: StepGenerator;
+  readonly #executor: Executor;
+  readonly #providers: ProviderChoice;
+  readonly #goals = new Map<string, Goal>();
+  /** URNs that an error elsewhere has kept from being worked on. */
+  readonly #skipped = new Set<string>();
+  #stackOutputs: PropertyMap | undefined;
+  #stackUrn = "";
+  /** Steps are decided about one registration at a time, in the order in which they come. */
+  #turn: Promise<void> = Promise.resolve();
+  #signalFinished: () => void = () => {};
+  /** Resolves when the program has signalled that nothing more will come. */
+  readonly programFinished: Promise<void>;
+  #signalOver: () => void = () => {};
+  readonly #over: Promise<void>;
+  #failed = false;
+
+  constructor(context: RunContext, config: Readonly<Record<string, string>>, secretKeys: readonly string[]) {
+    this.#context = context;
+    this.#generator = new StepGenerator(context);
+    this.#executor = new Executor(context);
+    this.#providers = new ProviderChoice({ config, secretKeys, register: (goal) => this.#submit(goal) });
+    this.programFinished = new Promise((resolve) => {
+      this.#signalFinished = resolve;
+    });
+    this.#over = new Promise((resolve) => {
+      this.#signalOver = resolve;
+    });
+  }
+
+  /** Resolves when an error has ended the run early. */
+  get cancelled(): Promise<void> {
+    return this.#executor.cancelled;
+  }
+
+  get isCancelled(): boolean {
+    return this.#executor.isCancelled;
+  }
+
+  /** True when anything went wrong. */
+  get failed(): boolean {
+    return this.#failed || this.#executor.sawError || this.#executor.isCancelled || this.#generator.sawError;
+  }
+
+  /** The outputs of the stack, as far as the program has registered them. */
+  get stackOutputs(): PropertyMap {
+    const old = this.#context.olds.get(this.#stackUrn);
+    return this.#context.news.get(this.#stackUrn)?.outputs ?? old?.outputs ?? {};
+  }
+
+  // ---- what the program asks for
+
+  async register(goal: Goal, hints: ProviderHints): Promise<Registered> {
+    const parent = this.#goals.get(goal.parent);
+    let wanted = inheritFromParent(goal, parent);
+    if (goal.custom && !isProviderType(goal.type)) {
+      wanted = {
+        ...wanted,
+        provider: await this.#whileRunning(this.#providers.choose(goal.type, hints, parent?.provider ?? "")),
+      };
+    }
+    const registered = await this.#submit(wanted);
+    const { urn } = registered.state;
+    this.#goals.set(urn, wanted);
+    if (!goal.custom) this.#providers.remember(urn, hints);
+    if (goal.type === stackType) this.#stackUrn = urn;
+    return registered;
+  }
+
+  async registerOutputs(urn: string, outputs: PropertyMap): Promise<void> {
+    this.#context.reporter.addSecretsOf(outputs);
+    if (typeOf(urn) === stackType) this.#stackOutputs = outputs;
+    else this.#setOutputs(urn, outputs);
+  }
+
+  #setOutputs(urn: string, outputs: PropertyMap): void {
+    const { snapshot } = this.#context;
+    const step = this.#executor.registrable.get(urn);
+    if (!step?.new)
+      throw new Error(`outputs of ${urn} were registered, but the resource itself was not, or twice`);
+    this.#executor.registrable.delete(urn);
+    const changed = step.old === undefined || !equal(step.old.outputs, outputs);
+    step.new.outputs = outputs;
+    if (changed) snapshot.write();
+    this.#executor.unreported.get(urn)?.();
+    this.#executor.unreported.delete(urn);
+  }
+
+  async invoke(token: string, args: PropertyMap, hints: ProviderHints): Promise<InvokeResult> {
+    const { registry, options } = this.#context;
+    const reference = await this.#whileRunning(this.#providers.choose(token, hints, ""));
+    const provider = registry.get(reference);
+    if (!provider) throw new Error(`unknown provider ${reference} for ${token}`);
+    try {
+      const answer = await this.#whileRunning(provider.invoke(token, args, options.preview));
+      this.#context.reporter.addSecretsOf(answer?.result ?? {});
+      return answer ?? { result: {}, failures: [] };
+    } catch (error) {
+      if (error instanceof ShuttingDown) throw error;
+      throw new Error(
+        `invocation of ${token} returned an error: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  }
+
+  async finished(): Promise<void> {
+    this.#signalFinished();
+    await this.#over;
+  }
+
+  // ---- what becomes of it
+
+  /** The work, unless the run ends first. */
+  #whileRunning<Result>(work: Promise<Result>): Promise<Result> {
+    work.catch(() => {});
+    const end = this.cancelled.then((): never => {
+      throw new ShuttingDown();
+    });
+    end.catch(() => {});
+    return Promise.race([work, end]);
+  }
+
+  #submit(goal: Goal): Promise<Registered> {
+    const registered = new Promise<Registered>((resolve) => {
+      this.#turn = this.#turn.then(() => this.#handle(goal, resolve));
+    });
+    return this.#whileRunning(registered);
+  }
+
+  async #handle(goal: Goal, done: (result: Registered) => void): Promise<void> {
+    if (this.#executor.isCancelled) return;
+    let steps: Step[];
+    try {
+      steps = await this.#generator.register({ goal, done });
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    for (const step of this.#executor.errored) this.#skipped.add(step.urn);
+    const chain = steps.filter((step) => !this.#skip(step));
+    if (chain.length > 0) void this.#executor.run(chain).catch((error) => this.fail(error));
+  }
+
+  /** Leaves out a step whose dependencies an error has kept from existing. */
+  #skip(step: Step): boolean {
+    const state = subject(step);
+    const needed = dependencyUrns(state);
+    needed.add(state.parent);
+    if (![...needed].some((urn) => this.#skipped.has(urn))) return false;
+    this.#skipped.add(state.urn);
+    step.registration?.done({ state, outcome: "skipped" });
+    return true;
+  }
+
+  /** Ends the run early because of an error, which is reported unless it was already. */
+  fail(error: unknown): void {
+    this.#failed = true;
+    if (!(error instanceof Reported)) {
+      this.#context.reporter.say("error", error instanceof Error ? error.message : String(error));
+    }
+    this.#executor.cancel();
+  }
+
+  /** After the last registration: deletes what is no longer wanted, unless an error has ended the run. */
+  async complete(): Promise<void> {
+    await this.#turn;
+    await this.#executor.idle();
+    if (this.#executor.isCancelled) return;
+    let groups: Step[][];
+    try {
+      groups = await this.#generator.deletions();
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    const { graph } = this.#context;
+    for (const group of groups) {
+      // What a failed resource depends on is still needed by it.
+      const needed = new Set<ResourceState>();
+      for (const step of this.#executor.errored) {
+        for (const state of [step.new, step.old]) {
+          if (state && graph.has(state))
+            for (const other of graph.transitiveDependencies(state)) needed.add(other);
+        }
+      }
+      const wanted = group.filter((step) => !needed.has(subject(step)));
+      // A preview's deletions do nothing; one after the other they at least read well.
+      if (this.#context.options.preview) for (const step of wanted) await this.#executor.run([step]);
+      else await Promise.all(wanted.map((step) => this.#executor.run([step])));
+    }
+  }
+
+  /** Waits for what still runs, settles the stack's outputs and lets the program end. */
+  async end(): Promise<void> {
+    await this.#turn;
+    await this.#executor.idle();
+    if (this.#stackOutputs && this.#executor.registrable.has(this.#stackUrn)) {
+      const before = this.failed ? (this.#context.olds.get(this.#stackUrn)?.outputs ?? {}) : {};
+      this.#setOutputs(this.#stackUrn, { ...before, ...this.#stackOutputs });
+    }
+    // Not every component registers outputs.
+    if (!this.failed) for (const report of this.#executor.unreported.values()) report();
+    this.#signalOver();
+  }
+}

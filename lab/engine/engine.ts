@@ -1,0 +1,164 @@
+import type { Engine, EngineResult, EngineRun } from "../contracts.ts";
+import { Reported, RunContext, type RunOptions } from "./context.ts";
+import { Deployment } from "./deployment.ts";
+import { takeLock } from "./lock.ts";
+import { type DeploymentFacts, Monitor, organization } from "./monitor.ts";
+import { Program } from "./program.ts";
+import type { Launch } from "./provider-client.ts";
+import { refreshAll } from "./refresh.ts";
+import { ProviderRegistry } from "./registry.ts";
+import { Reporter } from "./reporter.ts";
+import { Snapshot } from "./snapshot.ts";
+import { type Deployment as RecordedDeployment, readState } from "./state.ts";
+import { stackType, typeOf } from "./urn.ts";
+import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
+
+const defaultParallel = 8;
+// How long a program may take to end once it has nothing to wait for.
+const programGraceSeconds = 10;
+
+/** What an engine needs from its surroundings. */
+export interface EngineOptions {
+  /** Starts an instance of a provider package. Called once per provider resource and run. */
+  readonly launch: Launch;
+}
+
+type Operation = "preview" | "up" | "refresh" | "destroy";
+
+/**
+ * The lab's deployment engine: Pulumi's semantics for what the program uses, and a refusal by name for the rest. It is
+ * small and for the lab alone; production runs on Pulumi's own.
+ */
+export function createEngine(options: EngineOptions): Engine {
+  return {
+    preview: (run) => operate("preview", run, options),
+    up: (run) => operate("up", run, options),
+    refresh: (run) => operate("refresh", run, options),
+    destroy: (run) => operate("destroy", run, options),
+  };
+}
+
+/** Throws only before anything has begun: for a lock that is held, or a state that cannot be read. */
+async function operate(
+  operation: Operation,
+  run: EngineRun,
+  { launch }: EngineOptions,
+): Promise<EngineResult> {
+  const preview = operation === "preview";
+  const unlock = preview ? () => {} : takeLock(run.stateFile, run.owner, operation);
+  try {
+    const reporter = new Reporter(run.onEvent);
+    for (const key of run.secretKeys) reporter.addSecret(run.config[key] ?? "");
+    const base = readState(run.stateFile, run.passphrase);
+    for (const state of base.resources) {
+      reporter.addSecretsOf(state.inputs);
+      reporter.addSecretsOf(state.outputs);
+    }
+    if (!preview) warnOfPending(base, reporter);
+    const runOptions: RunOptions = {
+      project: run.project,
+      stack: run.stack,
+      preview,
+      continueOnError: run.continueOnError ?? false,
+      ignoreProtect: run.ignoreProtect ?? false,
+      parallel: run.parallel ?? defaultParallel,
+    };
+    const registry = new ProviderRegistry(launch, preview);
+    const snapshot = new Snapshot(base, preview ? undefined : run.stateFile);
+    const context = new RunContext(runOptions, registry, snapshot, reporter, base.resources);
+    try {
+      if (operation === "refresh") {
+        const ok = await refreshAll(context);
+        return reporter.result(ok, printable(stackOutputs(snapshot)));
+      }
+      const deployment = new Deployment(context, run.config, run.secretKeys);
+      if (operation === "destroy") {
+        await deployment.complete();
+        await deployment.end();
+      } else await runProgram(deployment, run, runOptions, reporter);
+      const outputs = operation === "destroy" ? {} : deployment.stackOutputs;
+      return reporter.result(!deployment.failed, printable(outputs));
+    } finally {
+      await registry.close();
+      snapshot.flush();
+    }
+  } finally {
+    unlock();
+  }
+}
+
+async function runProgram(
+  deployment: Deployment,
+  run: EngineRun,
+  options: RunOptions,
+  reporter: Reporter,
+): Promise<void> {
+  const facts: DeploymentFacts = {
+    project: run.project,
+    stack: run.stack,
+    organization,
+    config: run.config,
+    secretKeys: run.secretKeys,
+    preview: options.preview,
+    parallel: options.parallel,
+  };
+  const monitor = new Monitor(facts, deployment, reporter);
+  const address = await monitor.listen();
+  try {
+    const program = new Program({
+      projectDir: run.projectDir,
+      address,
+      facts,
+      env: run.env ?? {},
+      onLine: (line) => reporter.say("info", line),
+    });
+    const ended = program.ended.then((message) => {
+      // After an error elsewhere, a program that could not end well is no news.
+      if (message === undefined || deployment.isCancelled) return;
+      deployment.fail(message === "" ? new Reported(message) : new Error(message));
+    });
+    let finished = false;
+    const saidAll = deployment.programFinished.then(() => {
+      finished = true;
+    });
+    await Promise.race([saidAll, ended, deployment.cancelled]);
+    await deployment.complete();
+    // A program that an error cuts off may still be saying what the outputs are; once it has ended, it has said it.
+    if (deployment.isCancelled && !finished) await program.stop(programGraceSeconds);
+    await deployment.end();
+    await program.stop(programGraceSeconds);
+    await ended;
+  } finally {
+    monitor.close();
+  }
+}
+
+function warnOfPending(base: RecordedDeployment, reporter: Reporter): void {
+  if (base.pendingOperations.length === 0) return;
+  const list = base.pendingOperations.map(
+    ({ type, resource }) => `\n  * ${resource.urn}, interrupted while ${type}`,
+  );
+  reporter.say(
+    "warning",
+    `an earlier run was interrupted; what became of these is unknown:${list.join("")}\n` +
+      "To find out and clear them: npm run ops -- recover",
+  );
+}
+
+function stackOutputs(snapshot: Snapshot): PropertyMap {
+  return (
+    snapshot.resources().find((state) => typeOf(state.urn) === stackType && !state.delete)?.outputs ?? {}
+  );
+}
+
+function printable(outputs: PropertyMap): Record<string, unknown> {
+  const show = (value: Value): unknown => {
+    if (value instanceof Secret) return "[secret]";
+    if (value instanceof ResourceReference) return value.urn;
+    if (typeof value === "symbol") return "[unknown]";
+    if (isList(value)) return value.map(show);
+    if (isMap(value)) return printable(value);
+    return value;
+  };
+  return Object.fromEntries(Object.entries(outputs).map(([key, value]) => [key, show(value)]));
+}

@@ -1,0 +1,135 @@
+import { Reported, type RunContext } from "./context.ts";
+import { InitFailed } from "./provider-answers.ts";
+import { markSecretOutputs, ProtectedResource, type Step } from "./steps.ts";
+
+/**
+ * Runs chains of steps, as many chains at a time as the run's parallelism allows, in the order they came. An error
+ * cancels what has not begun; what runs is left to finish. With continue-on-error it only stops its own chain.
+ */
+export class Executor {
+  readonly #context: RunContext;
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+  #idle: (() => void)[] = [];
+  #cancel: (() => void) | undefined;
+  /** Resolves when an error has ended the run early. */
+  readonly cancelled: Promise<void>;
+  isCancelled = false;
+  /** True when any step has failed. */
+  sawError = false;
+  /** Steps that failed while the run went on. */
+  readonly errored: Step[] = [];
+  /** Last steps of resources whose outputs the program may still register. */
+  readonly registrable = new Map<string, Step>();
+  /** Ends of components' steps, to be reported when their outputs come. */
+  readonly unreported = new Map<string, () => void>();
+
+  constructor(context: RunContext) {
+    this.#context = context;
+    this.cancelled = new Promise((resolve) => {
+      this.#cancel = resolve;
+    });
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+    this.#cancel?.();
+  }
+
+  /** Runs steps one after the other, as soon as there is room. Resolves when the chain has ended, however it did. */
+  async run(chain: readonly Step[]): Promise<void> {
+    if (this.#running >= this.#context.options.parallel) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#running += 1;
+    try {
+      for (const [i, step] of chain.entries()) {
+        if (this.isCancelled) return;
+        if (await this.#execute(step)) continue;
+        this.#abandon(chain.slice(i + 1));
+        return;
+      }
+    } finally {
+      this.#running -= 1;
+      this.#waiting.shift()?.();
+      if (this.#running === 0 && this.#waiting.length === 0) for (const done of this.#idle.splice(0)) done();
+    }
+  }
+
+  /** Resolves when nothing runs or waits. */
+  async idle(): Promise<void> {
+    if (this.#running > 0 || this.#waiting.length > 0) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
+    }
+  }
+
+  async #execute(step: Step): Promise<boolean> {
+    const { reporter, snapshot, news } = this.#context;
+    const report = reporter.step(step.op, step.urn, step.detail);
+    const operand = step.pending === "deleting" ? step.old : step.new;
+    const end = step.pending && operand ? snapshot.begin(step.pending, operand) : undefined;
+    let failure: Error | undefined;
+    try {
+      await step.apply();
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+    }
+    const partial = failure instanceof InitFailed;
+    if (step.new && step.op !== "replace") {
+      markSecretOutputs(step.new);
+      reporter.addSecretsOf(step.new.outputs);
+      news.set(step.urn, step.new);
+    }
+    if (!failure && step.logical && step.new) this.registrable.set(step.urn, step);
+    const wasPending = end !== undefined;
+    end?.();
+    const mustWrite = !failure || partial ? step.record() : wasPending;
+    if (mustWrite || wasPending) snapshot.write();
+    if (failure) {
+      reporter.say("error", failureText(step, failure), step.urn);
+      report(true);
+      this.#fail(step, failure);
+      return false;
+    }
+    // A component is done when the program has registered its outputs.
+    if (step.new && !step.new.custom && step.logical && step.op !== "replace")
+      this.unreported.set(step.urn, () => report(false));
+    else report(false);
+    if (step.new) step.registration?.done({ state: step.new, outcome: "success" });
+    return true;
+  }
+
+  /** Counts the steps that a failed one before them kept from running as failed too, for the program and its dependents. */
+  #abandon(rest: readonly Step[]): void {
+    for (const step of rest) {
+      if (!step.registration || !step.new) continue;
+      this.errored.push(step);
+      step.registration.done({ state: step.new, outcome: "failed" });
+    }
+  }
+
+  #fail(step: Step, failure: Error): void {
+    this.sawError = true;
+    if (this.#context.options.continueOnError || failure instanceof ProtectedResource) {
+      if (step.new) step.registration?.done({ state: step.new, outcome: "failed" });
+      this.errored.push(step);
+    } else this.cancel();
+  }
+}
+
+const verbs: Readonly<Record<string, string>> = {
+  create: "creating",
+  "create-replacement": "creating the replacement of",
+  update: "updating",
+  delete: "deleting",
+  "delete-replaced": "deleting the replaced",
+  refresh: "refreshing",
+};
+
+function failureText(step: Step, failure: Error): string {
+  if (failure instanceof Reported) return failure.message;
+  const reasons =
+    failure instanceof InitFailed ? failure.reasons.map((reason) => `\n* ${reason}`).join("") : "";
+  const text = reasons === "" ? failure.message : `the resource exists but is not right:${reasons}`;
+  return `${verbs[step.op] ?? step.op} ${step.urn}: ${text}`;
+}

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parse } from "yaml";
+import { type DeploymentFacts, organization } from "./monitor.ts";
+
+// What the SDK's runner exits with when it has told the user already what went wrong.
+const exitCodeReported = 32;
+const leash = fileURLToPath(new URL("leash.ts", import.meta.url));
+
+/** How to start a program. */
+export interface ProgramOptions {
+  readonly projectDir: string;
+  readonly address: string;
+  readonly facts: DeploymentFacts;
+  readonly env: Readonly<Record<string, string>>;
+  /** One line of what the program prints, on either stream. */
+  readonly onLine: (line: string) => void;
+}
+
+function entryPoint(projectDir: string): string {
+  const file = join(projectDir, "Pulumi.yaml");
+  if (!existsSync(file)) return projectDir;
+  const { main } = (parse(readFileSync(file, "utf8")) ?? {}) as { main?: string };
+  return main === undefined ? projectDir : join(projectDir, main);
+}
+
+/**
+ * A Pulumi program in a process of its own, started as Pulumi's language host for Node.js does, with this Node: the
+ * program's TypeScript is read natively.
+ */
+export class Program {
+  readonly #child: ChildProcess;
+  readonly #readers: Interface[];
+  /** How the program ended: undefined when all is well, else what to tell the user; empty when they know already. */
+  readonly ended: Promise<string | undefined>;
+
+  constructor(options: ProgramOptions) {
+    const { facts, address, projectDir } = options;
+    const runner = createRequire(join(projectDir, "package.json")).resolve("@pulumi/pulumi/cmd/run/index.js");
+    const args = ["--import", leash, runner, "--monitor", address, "--engine", address];
+    args.push("--organization", organization, "--project", facts.project, "--stack", facts.stack);
+    args.push("--root-directory", projectDir, "--pwd", projectDir, "--parallel", String(facts.parallel));
+    if (facts.preview) args.push("--dry-run");
+    args.push(entryPoint(projectDir));
+    this.#child = spawn(process.execPath, args, {
+      cwd: projectDir,
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+      env: {
+        ...process.env,
+        ...options.env,
+        PULUMI_NODEJS_TYPESCRIPT: "false",
+        PULUMI_CONFIG: JSON.stringify(facts.config),
+        PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(facts.secretKeys),
+      },
+    });
+    this.#readers = [this.#child.stdout, this.#child.stderr].flatMap((stream) =>
+      stream ? [createInterface({ input: stream }).on("line", options.onLine)] : [],
+    );
+    this.ended = new Promise((resolve) => {
+      this.#child.once("error", (error) => resolve(`the program could not be started: ${error.message}`));
+      // "close" comes after "exit", when everything that was printed has been read.
+      this.#child.once("close", (code, signal) => {
+        if (code === 0) resolve(undefined);
+        else if (code === exitCodeReported) resolve("");
+        else if (signal) resolve(`the program was ended by ${signal}`);
+        else resolve(`the program exited with code ${code}`);
+      });
+    });
+  }
+
+  /** Waits for the program to end by itself, then ends it. */
+  async stop(graceSeconds: number): Promise<void> {
+    const ended = await Promise.race([
+      this.ended.then(() => true),
+      sleep(graceSeconds * 1000, false, { ref: false }),
+    ]);
+    if (!ended) this.#child.kill("SIGKILL");
+    await this.ended;
+    for (const reader of this.#readers) reader.close();
+  }
+}

@@ -1,0 +1,83 @@
+import type { EngineEvent, EngineResult, StepOp } from "../contracts.ts";
+import { collectSecrets, type PropertyMap } from "./values.ts";
+
+/** Steps as events name them; `remove-pending-replace` is bookkeeping that nobody is told about. */
+export type Op = StepOp | "remove-pending-replace";
+type Severity = "debug" | "info" | "warning" | "error";
+
+// Pulumi masks everything that is longer than two characters.
+const maskedLengthMin = 3;
+// Lines of a longer secret (a key, a certificate) that would give it away by themselves.
+const maskedLineLengthMin = 12;
+
+/**
+ * Everything a run says: events as they happen, and the result at the end. Nothing leaves it with a secret inside that the
+ * engine has seen: such values are replaced by `[secret]`.
+ */
+export class Reporter {
+  readonly #onEvent: (event: EngineEvent) => void;
+  readonly #steps: EngineResult["steps"][number][] = [];
+  readonly #diagnostics: EngineResult["diagnostics"][number][] = [];
+  readonly #secrets = new Set<string>();
+  #pattern: RegExp | undefined;
+  /** True once an error was reported. */
+  failed = false;
+
+  constructor(onEvent: ((event: EngineEvent) => void) | undefined) {
+    this.#onEvent = onEvent ?? (() => {});
+  }
+
+  /** Masks a text from now on. */
+  addSecret(text: string): void {
+    const parts = [text, ...(text.includes("\n") ? text.split("\n").map((line) => line.trim()) : [])];
+    for (const [i, part] of parts.entries()) {
+      if (part.length < (i === 0 ? maskedLengthMin : maskedLineLengthMin) || this.#secrets.has(part))
+        continue;
+      this.#secrets.add(part);
+      this.#secrets.add(JSON.stringify(part).slice(1, -1));
+      this.#pattern = undefined;
+    }
+  }
+
+  /** Masks every secret in a property map from now on. */
+  addSecretsOf(map: PropertyMap): void {
+    collectSecrets(map, (text) => this.addSecret(text));
+  }
+
+  /** The text with every known secret replaced. */
+  mask(text: string): string {
+    if (this.#secrets.size === 0) return text;
+    if (!this.#pattern) {
+      const escaped = [...this.#secrets]
+        .sort((a, b) => b.length - a.length)
+        .map((secret) => secret.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+      this.#pattern = new RegExp(escaped.join("|"), "g");
+    }
+    return text.replace(this.#pattern, "[secret]");
+  }
+
+  say(severity: Severity, message: string, urn?: string): void {
+    if (severity === "error") this.failed = true;
+    const masked = this.mask(message);
+    const about = urn === undefined || urn === "" ? {} : { urn };
+    this.#onEvent({ kind: "diagnostic", severity, message: masked, ...about });
+    if (severity !== "debug") this.#diagnostics.push({ severity, message: masked, ...about });
+  }
+
+  /** Reports a step's start. Answers how to report its end, under another operation if need be (refreshes). */
+  step(op: Op, urn: string, detail: readonly string[]): (failed: boolean, endOp?: Op) => void {
+    const begin = performance.now();
+    if (op === "remove-pending-replace") return () => {};
+    this.#onEvent({ kind: "step-started", op, urn, ...(detail.length > 0 && { detail }) });
+    return (failed, endOp = op) => {
+      if (endOp === "remove-pending-replace") return;
+      const seconds = (performance.now() - begin) / 1000;
+      this.#onEvent({ kind: failed ? "step-failed" : "step-done", op: endOp, urn, seconds });
+      if (endOp !== "same") this.#steps.push({ op: endOp, urn, seconds, failed });
+    };
+  }
+
+  result(ok: boolean, outputs: EngineResult["outputs"]): EngineResult {
+    return { ok, steps: this.#steps, diagnostics: this.#diagnostics, outputs };
+  }
+}

@@ -1,0 +1,42 @@
+import { mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/**
+ * Where a lab keeps its things. Two folders:
+ *
+ * - `cacheDir`: expensive and reusable (base images, the outer Docker engine's data, built tools); `lab down` keeps it.
+ * - `stateDir`: what one lab is (the cloud's state, deployment state, pid files, logs); `lab down` empties it.
+ *
+ * Environment: `BERTH_LAB_HOME` (default `~/.cache/berth`), `BERTH_LAB` (the lab's name, default `berth`) and
+ * `BERTH_LAB_SUBNET` (default `198.18.0.0/24`, from the benchmarking range of RFC 2544), so that several labs can run
+ * beside each other.
+ */
+export interface LabHome {
+  readonly name: string;
+  readonly cacheDir: string;
+  readonly stateDir: string;
+  /** IPv4 network of the lab's bridge, a /24: `.1` is the bridge, `.10` to `.99` machines, `.100` to `.199` clients. */
+  readonly subnet: string;
+  /** The bridge's own address: the cloud API, the registry and DNS listen here. */
+  readonly gateway: string;
+}
+
+export function labHome(env: NodeJS.ProcessEnv = process.env): LabHome {
+  const cacheDir = env.BERTH_LAB_HOME ?? join(homedir(), ".cache", "berth");
+  const name = env.BERTH_LAB ?? "berth";
+  const subnet = env.BERTH_LAB_SUBNET ?? "198.18.0.0/24";
+  if (!/^[a-z][a-z0-9-]{0,15}$/.test(name)) {
+    throw new Error(
+      `BERTH_LAB: "${name}" is not a lab name; allowed: lower-case letters, digits and dashes, at most 16`,
+    );
+  }
+  if (!/^198\.1[89]\.\d{1,3}\.0\/24$/.test(subnet)) {
+    throw new Error(
+      `BERTH_LAB_SUBNET: "${subnet}" is not a /24 inside 198.18.0.0/15; for example 198.18.7.0/24`,
+    );
+  }
+  const stateDir = join(cacheDir, "labs", name);
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  return { name, cacheDir, stateDir, subnet, gateway: subnet.replace(/0\/24$/, "1") };
+}

@@ -1,0 +1,62 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import type { OuterDocker, Progress } from "../contracts.ts";
+import type { LabHome } from "../home.ts";
+import { build, hasImage, importRoot, tryPull } from "./outer.ts";
+import { recipeOf } from "./recipe.ts";
+import { withTrixieRoot } from "./tools.ts";
+
+/** The image that stand-ins are built from. */
+export interface Base {
+  /** Tag in the outer engine. */
+  readonly reference: string;
+  /** "Debian 13 made with debootstrap" or "the image debian:trixie-slim". */
+  readonly provenance: string;
+}
+
+const folder = join(import.meta.dirname, "base");
+const realReference = "debian:trixie-slim";
+
+/** Content hash of the base's recipe, part of the recipe of everything that stands on it. */
+export function baseRecipe(): Promise<string> {
+  return recipeOf(folder);
+}
+
+/** Makes the base in the outer engine unless it is there. */
+export async function ensureBase(docker: OuterDocker, home: LabHome, progress: Progress): Promise<Base> {
+  const recipe = await baseRecipe();
+  const made = { reference: `berth-lab/base:made-${recipe}`, provenance: "Debian 13 made with debootstrap" };
+  const pulled = { reference: `berth-lab/base:pulled-${recipe}`, provenance: `the image ${realReference}` };
+  for (const base of [pulled, made]) if (await hasImage(docker, base.reference)) return base;
+
+  const real = await tryPull(docker, realReference, progress);
+  const start = real ? realReference : "berth-lab/trixie:made";
+  if (!real && !(await hasImage(docker, start))) {
+    await withTrixieRoot(home, progress, async (root) => {
+      const tar = spawn("tar", [
+        ...["-C", root, "--numeric-owner", "--sort=name", "-c"],
+        ...["proc", "sys", "dev", "var/cache/apt", "var/lib/apt/lists", "var/log"].map(
+          (path) => `--exclude=./${path}/*`,
+        ),
+        ...["doc", "man", "locale", "info", "lintian"].map((path) => `--exclude=./usr/share/${path}/*`),
+        ".",
+      ]);
+      tar.stderr.resume();
+      const [repository = "", tag = ""] = start.split(":");
+      await importRoot(docker, tar.stdout, { repository, tag }, progress);
+    });
+  }
+  const base = real ? pulled : made;
+  await build(
+    docker,
+    {
+      folder,
+      tag: base.reference,
+      args: { BASE: start },
+      what: "building the stand-ins' base",
+      deadlineSeconds: 300,
+    },
+    progress,
+  );
+  return base;
+}

@@ -1,0 +1,28 @@
+/**
+ * The lab's images: a read-only registry that machines pull from, and where its images come from.
+ *
+ * ```ts
+ * const registry = await createRegistry(docker, home, progress);
+ * const { repository, digest, provenance } = await registry.resolve("togather/app", "v1.4.0");
+ * const server = await registry.listen();          // https://<home.gateway>:5000
+ * …
+ * await server.close();
+ * ```
+ *
+ * Names: `nginx`, `postgres` and every application of `lab/apps` (`togather/app`). An application answers at every
+ * version; versions that begin with `broken-start`, `broken-health`, `broken-migration` or `broken-after` are its
+ * deliberate failures.
+ *
+ * A machine reaches the registry as `registry.berth.lab:5000`: the name must lead to `home.gateway`, and
+ * `/etc/docker/certs.d/registry.berth.lab:5000/ca.crt` must hold the lab's authority ({@link ensureAuthority}).
+ *
+ * Where an image comes from, in this order: what the cache holds for the same recipe (so that a digest stays the same
+ * from run to run), the real image when a registry answers, a stand-in built from packages. Images and their layers
+ * live in `<cacheDir>/registry`, shared by all labs; images given with `load` belong to one lab.
+ *
+ * Packages needed for stand-ins: `debootstrap` (as root) for the Debian base, `cargo` for nginx, `go` for `migrate`.
+ */
+export type { Authority, Certificate } from "./authority.ts";
+export { ensureAuthority, issueCertificate } from "./authority.ts";
+export type { LabRegistry, RegistryServer } from "./registry.ts";
+export { createRegistry, registryHost } from "./registry.ts";

@@ -1,0 +1,150 @@
+import { join } from "node:path";
+import { applications } from "../apps/index.ts";
+import type { OuterDocker, Progress, Registry, ResolvedImage } from "../contracts.ts";
+import { withLock } from "../docker/lock.ts";
+import type { LabHome } from "../home.ts";
+import { applicationImage, applicationRecipe } from "./applications.ts";
+import { exportImage } from "./archive.ts";
+import { issueCertificate } from "./authority.ts";
+import { type Base, baseRecipe, ensureBase } from "./base.ts";
+import { imageManifest } from "./manifest.ts";
+import { hasImage, tryPull } from "./outer.ts";
+import { type ServeOptions, serveRegistry } from "./serve.ts";
+import { standins, type Workshop } from "./standins.ts";
+import { checkReference, digestOf, openStore, type Tag } from "./store.ts";
+
+/** How machines name the registry. */
+export const registryHost = "registry.berth.lab";
+const registryPort = 5000;
+/** A build waits this long for another command of the lab that builds the same image. */
+const buildLockSeconds = 1200;
+
+export interface RegistryServer {
+  /** `198.18.0.1:5000` */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+export interface LabRegistry extends Registry {
+  /**
+   * Serves the registry over HTTPS, with a certificate of the lab's authority for `registry.berth.lab`, on
+   * `home.gateway:5000`, or where `at` says (port 0 takes a free one).
+   *
+   * @throws when the port is taken, or the lab's network does not exist yet.
+   */
+  listen(at?: { readonly host: string; readonly port: number }): Promise<RegistryServer>;
+}
+
+/** The lab's registry. Costs nothing until something is resolved. */
+export async function createRegistry(
+  docker: OuterDocker,
+  home: LabHome,
+  progress: Progress,
+): Promise<LabRegistry> {
+  const store = openStore(join(home.cacheDir, "registry"));
+  // Images given by hand belong to this lab, not to the cache that all labs share.
+  let base: Promise<Base> | undefined;
+  const workshop: Workshop = {
+    docker,
+    home,
+    store,
+    progress,
+    base() {
+      base ??= withLock(lockFile("base"), buildLockSeconds, () => ensureBase(docker, home, progress));
+      // A failure, such as a missing tool, may be repaired meanwhile.
+      base.catch(() => {
+        base = undefined;
+      });
+      return base;
+    },
+  };
+
+  function lockFile(name: string): string {
+    return join(home.cacheDir, "registry", "locks", name.replaceAll("/", "_"));
+  }
+
+  const known = () => [...Object.keys(standins), ...Object.keys(applications)].sort().join(", ");
+
+  async function find(name: string, version: string): Promise<Tag> {
+    checkReference(name, version);
+    const [application, standin] = [applications[name], standins[name]];
+    if (application === undefined && standin === undefined) {
+      throw new Error(`the lab has no image "${name}"; it has: ${known()}`);
+    }
+    const recipe = application
+      ? digestOf(`${await baseRecipe()} ${await applicationRecipe(application, version)}`).slice(7, 19)
+      : await (standin?.recipe() ?? "");
+    const current = async () => {
+      const tag = await store.readTag(name, version);
+      return tag?.recipe === recipe && (await store.find(tag.digest)) ? tag : undefined;
+    };
+    const cached = await current();
+    if (cached) return cached;
+    return withLock(lockFile(name), buildLockSeconds, async () => {
+      const meanwhile = await current();
+      if (meanwhile) return meanwhile;
+      let made: { digest: string; provenance: string };
+      if (application) made = await applicationImage(workshop, application, version);
+      else if (standin) {
+        const built = await standin.build(workshop, version);
+        progress(`putting ${name} into the lab's registry`);
+        made = { digest: await publish(built.reference), provenance: built.provenance };
+      } else throw new Error(`the lab has no image "${name}"; it has: ${known()}`);
+      const tag: Tag = { ...made, recipe };
+      await store.writeTag(name, version, tag);
+      return tag;
+    });
+  }
+
+  /** Exports an image of the engine and returns the digest of its manifest. */
+  async function publish(reference: string): Promise<string> {
+    const { config, layers } = await exportImage(docker, store, reference);
+    return (await store.put(imageManifest(await store.put(config), layers))).digest;
+  }
+
+  const pending = new Map<string, Promise<Tag>>();
+  function findOnce(name: string, version: string): Promise<Tag> {
+    const key = `${name}:${version}`;
+    const running = pending.get(key) ?? find(name, version).finally(() => pending.delete(key));
+    pending.set(key, running);
+    return running;
+  }
+
+  const resolved = (name: string, { digest, provenance }: Tag): ResolvedImage => ({
+    repository: `${registryHost}:${registryPort}/${name}`,
+    digest,
+    provenance,
+  });
+
+  return {
+    resolve: async (name, version) => resolved(name, await findOnce(name, version)),
+    async load(name, version, reference) {
+      checkReference(name, version);
+      if (!(await hasImage(docker, reference)) && !(await tryPull(docker, reference, progress))) {
+        throw new Error(
+          `the image ${reference} is neither in the lab's engine nor can it be pulled; put it there with: ` +
+            `docker save ${reference} | docker -H unix://${docker.socketPath} load`,
+        );
+      }
+      const tag: Tag = {
+        digest: await publish(reference),
+        provenance: `the image ${reference}, given by hand`,
+        recipe: "given",
+      };
+      return resolved(name, tag);
+    },
+    async listen(at = { host: home.gateway, port: registryPort }) {
+      const options: ServeOptions = {
+        ...at,
+        certificate: await issueCertificate(home, [registryHost], [home.gateway, "127.0.0.1"]),
+        store,
+        async findTag(name, version) {
+          if (applications[name]) return (await findOnce(name, version)).digest;
+          // Whoever pulls does not wait for a build of minutes: what is not an application must be resolved first.
+          return (await store.readTag(name, version))?.digest;
+        },
+      };
+      return serveRegistry(options);
+    },
+  };
+}

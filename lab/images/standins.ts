@@ -1,0 +1,101 @@
+import { cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { OuterDocker, Progress } from "../contracts.ts";
+import type { LabHome } from "../home.ts";
+import { inScratch } from "./archive.ts";
+import { type Base, baseRecipe } from "./base.ts";
+import { build, hasImage, tryPull } from "./outer.ts";
+import { recipeOf } from "./recipe.ts";
+import type { Store } from "./store.ts";
+import { nginxCrateVersion, nginxSource, nginxVersion } from "./tools.ts";
+
+/** What building an image may use. */
+export interface Workshop {
+  readonly docker: OuterDocker;
+  readonly home: LabHome;
+  readonly store: Store;
+  readonly progress: Progress;
+  /** The Debian base, made on first call. */
+  base(): Promise<Base>;
+}
+
+/** An image of the outer engine, ready to be exported. */
+export interface BuiltImage {
+  readonly reference: string;
+  readonly provenance: string;
+}
+
+/** An image that is not an application: the real one where a registry answers, else one that keeps its contract. */
+export interface Standin {
+  recipe(): Promise<string>;
+  build(workshop: Workshop, version: string): Promise<BuiltImage>;
+}
+
+const nginxFolder = join(import.meta.dirname, "nginx");
+const postgresFolder = join(import.meta.dirname, "postgres");
+
+const nginx: Standin = {
+  async recipe() {
+    return recipeOf(nginxFolder, await baseRecipe(), nginxCrateVersion);
+  },
+  async build(workshop, version) {
+    const { docker, progress } = workshop;
+    const real = `nginx:${version}`;
+    if (await tryPull(docker, real, progress)) return { reference: real, provenance: `the image ${real}` };
+    const base = await workshop.base();
+    const provenance = `nginx ${nginxVersion}, built from the crate nginx-src on ${base.provenance}`;
+    const reference = `berth-lab/nginx:${await nginx.recipe()}`;
+    if (await hasImage(docker, reference)) return { reference, provenance };
+    await inScratch(workshop.store, async (scratch) => {
+      await cp(nginxFolder, scratch, { recursive: true });
+      await mkdir(join(scratch, "source"));
+      await cp(await nginxSource(workshop.home, progress), join(scratch, "source"), { recursive: true });
+      const args = { BASE: base.reference, NGINX_VERSION: nginxVersion };
+      const job = { folder: scratch, tag: reference, args, what: "building nginx", deadlineSeconds: 600 };
+      await build(docker, job, progress);
+    });
+    return { reference, provenance };
+  },
+};
+
+const postgres: Standin = {
+  async recipe() {
+    return recipeOf(postgresFolder, await baseRecipe());
+  },
+  async build(workshop, version) {
+    const { docker, progress } = workshop;
+    const what = "building postgres with PostGIS and pgvector";
+    const recipe = await postgres.recipe();
+    const major = /^\d+/.exec(version)?.[0] ?? "17";
+    const real = `postgis/postgis:${major}-3.5`;
+    if (await tryPull(docker, real, progress)) {
+      // No published image has both extensions: the official one's descendant with PostGIS gets pgvector, from PGDG.
+      const reference = `berth-lab/postgres:${major}-${recipe}`;
+      const args = { BASE: real, MAJOR: major };
+      const folder = join(import.meta.dirname, "postgres-real");
+      await build(docker, { folder, tag: reference, args, what, deadlineSeconds: 600 }, progress);
+      return { reference, provenance: `the image ${real} with PGDG's package of pgvector` };
+    }
+    const base = await workshop.base();
+    const reference = `berth-lab/postgres:${recipe}`;
+    const asked =
+      major === "17" ? "" : ` (${major} was asked for; no package source here has it with all three)`;
+    const provenance = `PostgreSQL 17 with PostGIS 3.5 and pgvector 0.8 from Debian 13's packages${asked}`;
+    if (!(await hasImage(docker, reference))) {
+      const args = { BASE: base.reference };
+      await build(
+        docker,
+        { folder: postgresFolder, tag: reference, args, what, deadlineSeconds: 600 },
+        progress,
+      );
+    }
+    return { reference, provenance };
+  },
+};
+
+/** Images that are not applications, by the name under which the registry answers. */
+export const standins: Readonly<Record<string, Standin>> = {
+  nginx,
+  postgres,
+  "togather/postgres": postgres,
+};

@@ -1,0 +1,112 @@
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+
+/** A content-addressed file of the store. */
+export interface Blob {
+  /** `sha256:…` over the bytes. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+/** What a name and version lead to. */
+export interface Tag {
+  /** The manifest's digest. */
+  readonly digest: string;
+  readonly provenance: string;
+  /** Hash of what the image was made from; another recipe makes the tag stale. */
+  readonly recipe: string;
+}
+
+/** Blobs (`blobs/sha256/…`) and tags, as files under one folder. Writes are atomic, so processes may share it. */
+export interface Store {
+  readonly root: string;
+  /** Moves the file into the store. The file must be on the same file system. */
+  adopt(path: string): Promise<Blob>;
+  put(bytes: Buffer): Promise<Blob>;
+  /** Path and size of a blob, undefined when the store does not hold it. */
+  find(digest: string): Promise<{ path: string; sizeBytes: number } | undefined>;
+  readTag(name: string, version: string): Promise<Tag | undefined>;
+  writeTag(name: string, version: string, tag: Tag): Promise<void>;
+}
+
+const digestPattern = /^sha256:[0-9a-f]{64}$/;
+
+export function openStore(root: string): Store {
+  const blobPath = (digest: string) => join(root, "blobs", digest.replace(":", "/"));
+
+  const find: Store["find"] = async (digest) => {
+    if (!digestPattern.test(digest)) return undefined;
+    const path = blobPath(digest);
+    const info = await stat(path).catch(() => undefined);
+    return info?.isFile() ? { path, sizeBytes: info.size } : undefined;
+  };
+
+  return {
+    root,
+    find,
+    async adopt(path) {
+      const digest = await fileDigest(path);
+      const { size } = await stat(path);
+      await mkdir(dirname(blobPath(digest)), { recursive: true });
+      await rename(path, blobPath(digest));
+      return { digest, sizeBytes: size };
+    },
+    async put(bytes) {
+      const digest = digestOf(bytes);
+      await writeAtomically(blobPath(digest), bytes);
+      return { digest, sizeBytes: bytes.length };
+    },
+    async readTag(name, version) {
+      const text = await readFile(tagPath(root, name, version), "utf8").catch(() => undefined);
+      return text === undefined ? undefined : (JSON.parse(text) as Tag);
+    },
+    async writeTag(name, version, tag) {
+      await writeAtomically(tagPath(root, name, version), `${JSON.stringify(tag)}\n`);
+    },
+  };
+}
+
+/** `sha256:…` of bytes or text. */
+export function digestOf(content: Buffer | string): string {
+  return `sha256:${createHash("sha256").update(content).digest("hex")}`;
+}
+
+/** `sha256:…` of a file. */
+export async function fileDigest(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  return `sha256:${hash.digest("hex")}`;
+}
+
+/** Writes a file so that readers see the old or the new content, never a part. */
+export async function writeAtomically(path: string, content: Buffer | string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${randomBytes(6).toString("hex")}`;
+  await writeFile(temporary, content);
+  await rename(temporary, path);
+}
+
+/**
+ * Throws unless both follow the distribution specification's grammar, which also keeps them inside the store's folder.
+ */
+export function checkReference(name: string, version: string): void {
+  const part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
+  if (!new RegExp(`^${part}(/${part})*$`).test(name)) {
+    throw new Error(
+      `"${name}" is not an image name; allowed: lower-case letters, digits, ".", "_", "-" and "/"`,
+    );
+  }
+  if (!/^\w[\w.-]{0,127}$/.test(version)) {
+    throw new Error(
+      `"${version}" is not a version of an image; allowed: letters, digits, ".", "_" and "-", at most 128 characters`,
+    );
+  }
+}
+
+function tagPath(root: string, name: string, version: string): string {
+  checkReference(name, version);
+  return join(root, "tags", name, `${version}.json`);
+}

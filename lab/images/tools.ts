@@ -1,0 +1,160 @@
+/** What stand-ins are built from on the host, with the host's own package clients: made once, kept in the cache. */
+import { access, cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { execa } from "execa";
+import type { Progress } from "../contracts.ts";
+import { ensureTools, hostPath, requireRoot, succeeds } from "../docker/host.ts";
+import type { LabHome } from "../home.ts";
+
+/** golang-migrate's release; https://github.com/golang-migrate/migrate/releases. */
+export const migrateVersion = "v4.19.1";
+
+/** The crate that carries nginx's source; https://crates.io/crates/nginx-src. Its build metadata names nginx's version. */
+export const nginxCrateVersion = "1.28.5";
+export const nginxVersion = "1.28.3";
+
+/**
+ * golang-migrate's own `migrate` command, static, with the file source and the postgres driver.
+ *
+ * @returns the path of the binary.
+ */
+export async function migrateBinary(home: LabHome, progress: Progress): Promise<string> {
+  const folder = join(home.cacheDir, "tools", `migrate-${migrateVersion}`);
+  await once(folder, "building golang-migrate's command line with go", progress, async (scratch) => {
+    await run("go", "golang-migrate's command line", "Go 1.24 or newer (https://go.dev/dl)", {
+      args: [
+        ...[
+          "install",
+          "-trimpath",
+          "-tags",
+          "postgres",
+          "-ldflags",
+          `-s -w -X main.Version=${migrateVersion}`,
+        ],
+        `github.com/golang-migrate/migrate/v4/cmd/migrate@${migrateVersion}`,
+      ],
+      env: { GOBIN: scratch, CGO_ENABLED: "0", GOFLAGS: "" },
+      cwd: scratch,
+    });
+  });
+  return join(folder, "migrate");
+}
+
+/** nginx's source tree, from the crate `nginx-src`. */
+export async function nginxSource(home: LabHome, progress: Progress): Promise<string> {
+  const folder = join(home.cacheDir, "tools", `nginx-src-${nginxCrateVersion}`);
+  await once(folder, "fetching nginx's source with cargo", progress, async (scratch) => {
+    const project = await mkdtemp(join(scratch, "cargo-"));
+    await writeFile(join(project, "lib.rs"), "");
+    await writeFile(
+      join(project, "Cargo.toml"),
+      `[package]\nname = "berth-lab-nginx"\nversion = "0.0.0"\nedition = "2021"\n[lib]\npath = "lib.rs"\n` +
+        `[dependencies]\nnginx-src = "=${nginxCrateVersion}"\n`,
+    );
+    await run("cargo", "nginx's source", "Rust's cargo (apt-get install cargo, or https://rustup.rs)", {
+      args: ["vendor", "--quiet", "vendor"],
+      cwd: project,
+    });
+    await cp(join(project, "vendor", "nginx-src", "nginx"), scratch, { recursive: true });
+    await rm(project, { recursive: true });
+  });
+  return folder;
+}
+
+/** The root file system of Debian 13, minimal, by debootstrap; handed to `use` and removed afterwards. */
+export async function withTrixieRoot(
+  home: LabHome,
+  progress: Progress,
+  use: (root: string) => Promise<void>,
+): Promise<void> {
+  requireRoot("building Debian from its packages (no image registry is in reach)");
+  await ensureTools(["debootstrap"], progress);
+  await mkdir(join(home.cacheDir, "tools"), { recursive: true });
+  const root = await mkdtemp(join(home.cacheDir, "tools", "trixie-"));
+  try {
+    progress("making Debian 13's base system with debootstrap (about 50 s)");
+    await withTicks("debootstrap", progress, () =>
+      run("debootstrap", "Debian's base system", "debootstrap (apt-get install debootstrap)", {
+        args: ["--variant=minbase", "--include=ca-certificates,curl,wget", "trixie", root],
+      }),
+    );
+    await use(root);
+  } finally {
+    // A bootstrap that was interrupted leaves these mounted, and what is mounted must not be removed.
+    for (const mount of ["proc", "sys"]) await succeeds("umount", ["--lazy", join(root, mount)]);
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+/** Makes a folder unless it is there: in a scratch folder beside it, renamed when complete. */
+async function once(
+  folder: string,
+  what: string,
+  progress: Progress,
+  make: (scratch: string) => Promise<void>,
+): Promise<void> {
+  const complete = await access(folder).then(
+    () => true,
+    () => false,
+  );
+  if (complete) return;
+  await mkdir(join(folder, ".."), { recursive: true });
+  const scratch = await mkdtemp(`${folder}-`);
+  try {
+    progress(what);
+    await withTicks(what, progress, () => make(scratch));
+    await rename(scratch, folder).catch((error: NodeJS.ErrnoException) => {
+      // Another process made it meanwhile.
+      if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
+    });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+async function withTicks<T>(what: string, progress: Progress, work: () => Promise<T>): Promise<T> {
+  const started = Date.now();
+  const tick = setInterval(() => progress(`${what} (${Math.round((Date.now() - started) / 1000)} s)`), 5_000);
+  try {
+    return await work();
+  } finally {
+    clearInterval(tick);
+  }
+}
+
+async function run(
+  command: string,
+  purpose: string,
+  install: string,
+  options: {
+    readonly args: readonly string[];
+    readonly cwd?: string;
+    readonly env?: Readonly<Record<string, string>>;
+  },
+): Promise<void> {
+  const result = await execa(command, options.args, {
+    reject: false,
+    all: true,
+    timeout: 600_000,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { PATH: hostPath, ...options.env },
+  });
+  if (!result.failed) return;
+  if (result.code === "ENOENT") {
+    throw new Error(`${command} is not installed, and ${purpose} comes from it: install ${install}`);
+  }
+  const lines = (result.all || String(result.shortMessage)).trim().split("\n").slice(-8).join("\n");
+  throw new Error(
+    `${command} failed while making ${purpose} (${String(result.shortMessage).split("\n")[0]}):\n${lines}`,
+  );
+}
+
+/** The running Node, which application stand-ins carry: a self-contained binary that needs only the C++ library. */
+export function nodeBinary(): { path: string; version: string } {
+  if (Number(process.versions.node.split(".")[0]) < 24) {
+    throw new Error(
+      `the lab needs Node 24 or newer, this is ${process.version}: start it with npm run, or with node_modules/.bin/node`,
+    );
+  }
+  return { path: process.execPath, version: process.version };
+}

@@ -1,0 +1,196 @@
+import * as http from "node:http";
+import * as https from "node:https";
+import type { Socket } from "node:net";
+import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { LoadMode, Sample } from "./statistics.ts";
+
+/** One kind of request in the mix. */
+export interface LoadRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  /** JSON text, for POST. */
+  readonly body?: string;
+  /** Statuses that count as a success. */
+  readonly expect: readonly number[];
+  /** How often it is sent, relative to the others. Default 1. */
+  readonly weight?: number;
+}
+
+export interface ClientOptions {
+  readonly scheme: "https" | "http";
+  /** IP address to connect to: no name is looked up. */
+  readonly address: string;
+  readonly port: number;
+  /** Sent as SNI and Host. */
+  readonly domain: string;
+  /** Authority that must have signed the system's certificate, PEM. Needed for https. */
+  readonly caPem?: string;
+  readonly requestsPerSecond: number;
+  /** When the first request is due, milliseconds since the epoch. */
+  readonly startMs: number;
+  readonly seconds: number;
+  readonly modes: readonly LoadMode[];
+  readonly requests: readonly LoadRequest[];
+  readonly timeoutSeconds: number;
+  /** Connections that keep-alive requests are spread over, as the many browsers or proxies behind one address would. */
+  readonly connections: number;
+}
+
+/** Milliseconds since the epoch by the monotonic clock, so that a corrected wall clock cannot bend a latency. */
+export const nowMs = (): number => performance.timeOrigin + performance.now();
+
+/**
+ * Sends requests at a constant rate, by the clock, whatever the answers do (an open loop), until the time is over or
+ * `signal` aborts; then waits for what is under way, at most the request timeout.
+ * @param onSample called once for every request that was sent
+ */
+export async function driveLoad(
+  options: ClientOptions,
+  onSample: (sample: Sample) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const total = Math.floor(options.requestsPerSecond * options.seconds);
+  const intervalMs = 1000 / options.requestsPerSecond;
+  const mix = options.requests.flatMap((request) => Array<LoadRequest>(request.weight ?? 1).fill(request));
+  const agents = Array.from({ length: options.connections }, () => agent(options, true));
+  const underWay = new Set<Promise<void>>();
+  for (let index = 0; index < total && !signal.aborted; ) {
+    const dueMs = options.startMs + index * intervalMs;
+    const waitMs = dueMs - nowMs();
+    if (waitMs > 0) {
+      await sleep(Math.min(waitMs, 100));
+      continue;
+    }
+    const mode = options.modes[index % options.modes.length];
+    const turn = Math.floor(index / options.modes.length);
+    const request = mix[turn % mix.length];
+    if (mode === undefined || request === undefined) throw new Error("a load needs a mode and a request");
+    // One agent a connection, used in turn: an agent that is free to choose would use two sockets and let the rest idle.
+    const keepAlive = agents[turn % agents.length];
+    const sent = send(
+      options,
+      request,
+      mode,
+      mode === "keep-alive" ? keepAlive : agent(options, false),
+      dueMs,
+    )
+      .then(onSample)
+      .finally(() => underWay.delete(sent));
+    underWay.add(sent);
+    index += 1;
+  }
+  await Promise.all(underWay);
+  for (const each of agents) each.destroy();
+}
+
+/** How long a client keeps an idle connection when the server does not say. */
+const idleSeconds = 60;
+
+function agent(options: ClientOptions, keepAlive: boolean): http.Agent {
+  // Node leaves an idle connection when the server's `Keep-Alive: timeout=` says so, as browsers do, but only if the agent
+  // has a time-out of its own. It ends idle connections alone: each request has its own deadline.
+  const timeout = idleSeconds * 1000;
+  const settings = { keepAlive, timeout, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: 4 };
+  return options.scheme === "https"
+    ? // No session cache for fresh connections: a first visit pays for a whole handshake.
+      new https.Agent({ ...settings, maxCachedSessions: keepAlive ? 100 : 0 })
+    : new http.Agent(settings);
+}
+
+function send(
+  options: ClientOptions,
+  request: LoadRequest,
+  mode: LoadMode,
+  using: http.Agent | undefined,
+  scheduledMs: number,
+): Promise<Sample> {
+  return new Promise((resolve) => {
+    const sentMs = nowMs();
+    let client: string | undefined;
+    let settled = false;
+    const settle = (result: Pick<Sample, "failure" | "detail" | "version">) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(deadline);
+      if (mode === "fresh") using?.destroy();
+      resolve({
+        scheduledMs,
+        sentMs,
+        doneMs: nowMs(),
+        mode,
+        request: `${request.method} ${request.path}`,
+        ...(client === undefined ? {} : { client }),
+        ...result,
+      });
+    };
+    const settings: https.RequestOptions = {
+      host: options.address,
+      port: options.port,
+      method: request.method,
+      path: request.path,
+      servername: options.domain,
+      headers: {
+        host: options.domain,
+        accept: "application/json",
+        ...(request.body === undefined
+          ? {}
+          : { "content-type": "application/json", "content-length": Buffer.byteLength(request.body) }),
+      },
+      ...(using ? { agent: using } : {}),
+      ...(options.caPem === undefined ? {} : { ca: options.caPem }),
+    };
+    const outgoing = (options.scheme === "https" ? https : http).request(settings);
+    const deadline = setTimeout(() => {
+      settle({ failure: "timeout", detail: `no whole answer within ${options.timeoutSeconds} s` });
+      outgoing.destroy();
+    }, options.timeoutSeconds * 1000);
+    outgoing.on("socket", (socket: Socket) => {
+      const note = () => {
+        client = socket.localAddress;
+      };
+      if (socket.connecting) socket.once("connect", note);
+      else note();
+    });
+    outgoing.on("error", (error) => settle(connectionFailure(error)));
+    outgoing.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", (error) =>
+        settle({
+          failure: "answer cut off",
+          detail: `after status ${response.statusCode}: ${error.message}`,
+        }),
+      );
+      response.on("end", () =>
+        settle(judge(request, response.statusCode ?? 0, Buffer.concat(chunks).toString())),
+      );
+    });
+    outgoing.end(request.body);
+  });
+}
+
+function connectionFailure(error: Error): Pick<Sample, "failure" | "detail"> {
+  const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
+  return { failure: code, detail: error.message };
+}
+
+function judge(
+  request: LoadRequest,
+  status: number,
+  body: string,
+): Pick<Sample, "failure" | "detail" | "version"> {
+  if (!request.expect.includes(status)) return { failure: `status ${status}`, detail: body.slice(0, 120) };
+  const version = request.path === "/health" ? healthVersion(body) : undefined;
+  return version === undefined ? {} : { version };
+}
+
+function healthVersion(body: string): string | undefined {
+  try {
+    const health: unknown = JSON.parse(body);
+    const found = typeof health === "object" && health !== null && "version" in health && health.version;
+    return typeof found === "string" ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}

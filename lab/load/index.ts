@@ -1,0 +1,22 @@
+/**
+ * An open-loop load: requests arrive at a constant rate whatever the answers do, on kept-open and on fresh connections,
+ * from clients with addresses of their own. Every request is accounted for; latency counts from the scheduled time.
+ *
+ * ```ts
+ * const load = await startLoad({ home, address: "198.18.0.10", domain: "togather.example", caPem, seconds: 600 });
+ * await deploy();
+ * const report = await load.stop();   // report.failures, report.p99Ms, report.longestGapMs, …
+ * ```
+ */
+export type { LoadRequest } from "./client.ts";
+export { type LoadCommandOptions, runLoadCommand } from "./command.ts";
+export {
+  defaultRequests,
+  type Load,
+  type LoadOptions,
+  type LoadProgress,
+  requireLabAddress,
+  startLoad,
+} from "./load.ts";
+export { renderReport } from "./render.ts";
+export type { Figures, LoadMode, LoadReport, Sample } from "./statistics.ts";

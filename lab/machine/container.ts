@@ -1,0 +1,51 @@
+import type Dockerode from "dockerode";
+import type { MachineSpec } from "../contracts.ts";
+import { labLabels } from "../docker/labels.ts";
+import { networkName } from "../docker/names.ts";
+import { machinePowers } from "../docker/trial.ts";
+import type { LabHome } from "../home.ts";
+import { seedFolder } from "./seed.ts";
+
+/** As machines know the lab's registry, which listens on the gateway. */
+const registryName = "registry.berth.lab";
+export const serverLabel = "berth.server.id";
+export const nameLabel = "berth.server.name";
+export const addressLabel = "berth.server.address";
+
+/** Name of the server's container, and of the engine's volume that holds the Docker data inside it. */
+export function containerName(home: LabHome, serverId: number): string {
+  return `berth-${home.name}-machine-${serverId}`;
+}
+
+/** The container that is a server: what Hetzner hands to a machine, as the outer engine is told it. */
+export function machineContainer(
+  home: LabHome,
+  spec: MachineSpec,
+  image: string,
+): Dockerode.ContainerCreateOptions {
+  const network = networkName(home);
+  return {
+    name: containerName(home, spec.serverId),
+    Hostname: spec.name,
+    Image: image,
+    Env: [`BERTH_GATEWAY=${home.gateway}`],
+    Labels: {
+      ...labLabels(home, "machine"),
+      [serverLabel]: String(spec.serverId),
+      [nameLabel]: spec.name,
+      [addressLabel]: spec.address,
+      ...Object.fromEntries(Object.entries(spec.labels).map(([key, value]) => [`berth.label.${key}`, value])),
+    },
+    HostConfig: {
+      ...machinePowers,
+      NetworkMode: network,
+      Binds: [
+        `${containerName(home, spec.serverId)}:/var/lib/docker`,
+        `${seedFolder(home, spec.serverId)}:/var/lib/cloud/seed/nocloud:ro`,
+      ],
+      Tmpfs: { "/run": "rw,nosuid,nodev,mode=755" },
+      ExtraHosts: [`${registryName}:${home.gateway}`],
+    },
+    NetworkingConfig: { EndpointsConfig: { [network]: { IPAMConfig: { IPv4Address: spec.address } } } },
+  };
+}

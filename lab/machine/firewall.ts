@@ -1,0 +1,81 @@
+import type { FirewallRule } from "../contracts.ts";
+import { run } from "../docker/host.ts";
+
+/** Docker inside a machine uses `nat` and `filter`; `mangle` comes before its address translation and is nobody else's. */
+const inbound = "BERTH-IN";
+const outbound = "BERTH-OUT";
+const metadataAddress = "169.254.169.254";
+
+/**
+ * Renders Hetzner's firewall semantics for `iptables-restore --noflush`: replies pass, what a rule allows passes, the
+ * rest is dropped. Without any `out` rule everything may leave; with one, only what it allows, and the metadata service.
+ * `undefined` lets everything pass.
+ *
+ * @throws on a rule that Hetzner's API would have refused (a bad port or network).
+ */
+export function renderFirewall(rules: readonly FirewallRule[] | undefined, addJumps: boolean): string {
+  const lines = ["*mangle", `:${inbound} - [0:0]`, `:${outbound} - [0:0]`];
+  if (addJumps) {
+    lines.push(`-I PREROUTING 1 -i eth0 -j ${inbound}`, `-I POSTROUTING 1 -o eth0 -j ${outbound}`);
+  }
+  if (rules) {
+    lines.push(...renderChain(inbound, "-s", rulesOf(rules, "in")));
+    const out = rulesOf(rules, "out");
+    if (out.length > 0) {
+      lines.push(`-A ${outbound} -d ${metadataAddress} -j RETURN`);
+      lines.push(...renderChain(outbound, "-d", out));
+    }
+  }
+  return [...lines, "COMMIT", ""].join("\n");
+}
+
+function rulesOf(rules: readonly FirewallRule[], direction: FirewallRule["direction"]): FirewallRule[] {
+  return rules.filter((rule) => rule.direction === direction);
+}
+
+function renderChain(chain: string, side: "-s" | "-d", rules: readonly FirewallRule[]): string[] {
+  return [
+    `-A ${chain} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
+    ...rules.flatMap((rule) =>
+      rule.ips
+        // The lab's network has no IPv6.
+        .filter((network) => !network.includes(":"))
+        .map((network) => `-A ${chain} ${side} ${cidr(network)} -p ${rule.protocol}${port(rule)} -j RETURN`),
+    ),
+    `-A ${chain} -j DROP`,
+  ];
+}
+
+function cidr(network: string): string {
+  if (/^\d{1,3}(\.\d{1,3}){3}(\/\d{1,2})?$/.test(network)) return network;
+  throw new Error(`firewall rule: "${network}" is not a network; for example 0.0.0.0/0 or 198.51.100.7/32`);
+}
+
+function port(rule: FirewallRule): string {
+  if (rule.port === undefined || rule.port === "any") return "";
+  if (rule.protocol !== "tcp" && rule.protocol !== "udp") {
+    throw new Error(`firewall rule: ${rule.protocol} has no ports, "${rule.port}" was given`);
+  }
+  if (!/^\d{1,5}(-\d{1,5})?$/.test(rule.port)) {
+    throw new Error(`firewall rule: "${rule.port}" is not a port or a range; for example 443 or 80-85`);
+  }
+  return ` --dport ${rule.port.replace("-", ":")}`;
+}
+
+/** Puts the rules into the network of a running machine, given its first process, in one step: never half a firewall. */
+export async function applyFirewall(pid: number, rules: readonly FirewallRule[] | undefined): Promise<void> {
+  const inside = ["--target", String(pid), "--net"];
+  const there = await run("nsenter", [
+    ...inside,
+    "iptables",
+    "--wait",
+    "10",
+    "-t",
+    "mangle",
+    "-S",
+    "PREROUTING",
+  ]);
+  await run("nsenter", [...inside, "iptables-restore", "--noflush", "--wait", "10"], {
+    input: renderFirewall(rules, !there.includes(`-j ${inbound}`)),
+  });
+}

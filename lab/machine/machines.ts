@@ -1,0 +1,161 @@
+import { mkdir, rm } from "node:fs/promises";
+import type { MachineInfo, Machines, OuterDocker, Progress } from "../contracts.ts";
+import { ensureTools, requireRoot, run } from "../docker/host.ts";
+import { labLabel, labLabels, roleLabel } from "../docker/labels.ts";
+import { ensureNetwork } from "../docker/network.ts";
+import type { LabHome } from "../home.ts";
+import { addressLabel, containerName, machineContainer, nameLabel, serverLabel } from "./container.ts";
+import { removeEmpty } from "./files.ts";
+import { applyFirewall } from "./firewall.ts";
+import { ensureMachineImage } from "./image.ts";
+import { ensureMetadata, metadataAddress, metadataGateway, removeMetadata } from "./metadata.ts";
+import {
+  copyAuthority,
+  machineFolder,
+  machinesFolder,
+  readFirewall,
+  writeFirewall,
+  writeSeed,
+} from "./seed.ts";
+import {
+  destroyVolume,
+  makeVolume,
+  plug,
+  readVolume,
+  recordAttachment,
+  unplug,
+  volumesOf,
+} from "./volumes.ts";
+
+/** The lab's servers. Makes nothing until a server is booted. Every call is idempotent; needs root. */
+export function createMachines(docker: OuterDocker, home: LabHome, progress: Progress): Machines {
+  const container = (serverId: number) => docker.client.getContainer(containerName(home, serverId));
+
+  /** First process of a running machine as this machine sees it. */
+  async function pidOf(serverId: number): Promise<number | undefined> {
+    const state = await container(serverId)
+      .inspect()
+      .then(({ State }) => State)
+      .catch(ignore(404));
+    return state?.Running ? state.Pid : undefined;
+  }
+
+  /** Starts the machine; it waits for its network, firewall and volumes before its own first step. */
+  async function start(serverId: number): Promise<void> {
+    await copyAuthority(home, serverId);
+    await container(serverId).start().catch(ignore(304));
+    const pid = await pidOf(serverId);
+    if (pid === undefined) throw new Error(`server ${serverId} ended at once: ${await lastWords(serverId)}`);
+    const inside = ["--target", String(pid)];
+    const route = [`${metadataAddress}/32`, "via", metadataGateway(home), "dev", "eth0"];
+    await run("nsenter", [...inside, "--net", "ip", "route", "replace", ...route]);
+    await applyFirewall(pid, await readFirewall(home, serverId));
+    for (const volume of await volumesOf(home, serverId)) await plug(home, volume, pid);
+    await run("nsenter", [...inside, "--mount", "--pid", "touch", "/run/berth-go"]);
+  }
+
+  async function lastWords(serverId: number): Promise<string> {
+    const log = await container(serverId).logs({ stdout: true, stderr: true, tail: 5 });
+    return (
+      log
+        .toString("utf8")
+        .replace(/[^\n\x20-\x7e]/g, "")
+        .trim() || "it said nothing"
+    );
+  }
+
+  async function list(): Promise<MachineInfo[]> {
+    const label = [`${labLabel}=${home.name}`, `${roleLabel}=machine`];
+    const containers = await docker.client.listContainers({ all: true, filters: { label } });
+    return containers
+      .map((one) => ({
+        name: one.Labels[nameLabel] ?? "",
+        serverId: Number(one.Labels[serverLabel]),
+        address: one.Labels[addressLabel] ?? "",
+        running: one.State === "running",
+      }))
+      .sort((one, other) => one.serverId - other.serverId);
+  }
+
+  async function detachVolume(volumeId: number): Promise<void> {
+    const serverId = (await readVolume(home, volumeId))?.serverId;
+    if (serverId !== undefined) await unplug(home, volumeId, await pidOf(serverId));
+  }
+
+  // The last machine takes the metadata service with it, and devices are lettered in the order in which volumes come:
+  // what decides by looking at the others happens one at a time.
+  let last: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  return {
+    list,
+    detachVolume,
+    async boot(spec) {
+      requireRoot("booting a server in the lab");
+      await ensureTools(["iptables", "ip", "nsenter", "losetup"], progress);
+      const image = await ensureMachineImage(docker, home, progress);
+      await ensureNetwork(docker, home);
+      await inTurn(async () => {
+        await mkdir(machinesFolder(home), { recursive: true, mode: 0o700 });
+        await writeSeed(home, spec);
+        await docker.client.createVolume({
+          Name: containerName(home, spec.serverId),
+          Labels: labLabels(home, "machine"),
+        });
+        await docker.client.createContainer(machineContainer(home, spec, image)).catch(ignore(409));
+        await ensureMetadata(docker, home, image);
+      });
+      progress(`booting ${spec.name} at ${spec.address}`);
+      await start(spec.serverId);
+    },
+    async powerOff(serverId) {
+      // Hetzner's power off pulls the plug; `shutdown` is the system's own.
+      await container(serverId).kill().catch(ignore(404, 409));
+    },
+    async powerOn(serverId) {
+      await start(serverId);
+    },
+    async remove(serverId) {
+      await inTurn(async () => {
+        await container(serverId).remove({ force: true, v: true }).catch(ignore(404));
+        for (const volume of await volumesOf(home, serverId)) await unplug(home, volume.id, undefined);
+        await docker.client.getVolume(containerName(home, serverId)).remove().catch(ignore(404));
+        await rm(machineFolder(home, serverId), { recursive: true, force: true });
+        if ((await list()).length > 0) return;
+        await removeMetadata(docker, home);
+        await removeEmpty(machinesFolder(home));
+      });
+    },
+    async createVolume(volumeId, sizeGigabytes, format) {
+      requireRoot("a volume of the lab");
+      await makeVolume(home, volumeId, sizeGigabytes, format);
+    },
+    async attachVolume(volumeId, serverId) {
+      await inTurn(async () => {
+        const volume = await recordAttachment(home, volumeId, serverId);
+        const pid = await pidOf(serverId);
+        if (pid !== undefined) await plug(home, volume, pid);
+      });
+    },
+    async removeVolume(volumeId) {
+      await destroyVolume(home, volumeId);
+    },
+    async setFirewall(serverId, rules) {
+      await writeFirewall(home, serverId, rules);
+      const pid = await pidOf(serverId);
+      if (pid !== undefined) await applyFirewall(pid, rules);
+    },
+  };
+}
+
+/** For answers of the engine that mean "already so". */
+function ignore(...statusCodes: readonly number[]): (error: { statusCode?: number }) => undefined {
+  return (error) => {
+    if (error.statusCode === undefined || !statusCodes.includes(error.statusCode)) throw error;
+    return undefined;
+  };
+}

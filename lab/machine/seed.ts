@@ -1,0 +1,75 @@
+import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { FirewallRule, MachineSpec } from "../contracts.ts";
+import type { LabHome } from "../home.ts";
+import { writeWhole } from "./files.ts";
+
+/** Folder of one machine: its cloud-init seed, what the metadata service answers, its firewall. */
+export function machineFolder(home: LabHome, serverId: number): string {
+  return join(home.stateDir, "machines", String(serverId));
+}
+
+export function machinesFolder(home: LabHome): string {
+  return join(home.stateDir, "machines");
+}
+
+/** cloud-init's NoCloud seed, mounted into the machine. */
+export function seedFolder(home: LabHome, serverId: number): string {
+  return join(machineFolder(home, serverId), "seed");
+}
+
+/** What NoCloud calls meta-data (JSON is YAML). */
+export function metaData(spec: MachineSpec): Record<string, unknown> {
+  return {
+    "instance-id": String(spec.serverId),
+    "local-hostname": spec.name,
+    "public-keys": spec.sshKeys,
+  };
+}
+
+/** What Hetzner's metadata service answers. */
+export function hetznerMetadata(spec: MachineSpec): Record<string, unknown> {
+  return {
+    "instance-id": String(spec.serverId),
+    hostname: spec.name,
+    "public-ipv4": spec.address,
+    "public-keys": spec.sshKeys,
+    region: "eu-central",
+    "availability-zone": "fsn1-dc14",
+  };
+}
+
+export async function writeSeed(home: LabHome, spec: MachineSpec): Promise<void> {
+  const seed = seedFolder(home, spec.serverId);
+  await writeWhole(join(seed, "user-data"), spec.userData);
+  await writeWhole(join(seed, "meta-data"), JSON.stringify(metaData(spec)));
+  await writeWhole(
+    join(machineFolder(home, spec.serverId), "metadata.json"),
+    JSON.stringify(hetznerMetadata(spec)),
+  );
+}
+
+/** Gives the machine the lab's authority, if the lab has one yet. */
+export async function copyAuthority(home: LabHome, serverId: number): Promise<void> {
+  const seed = seedFolder(home, serverId);
+  await mkdir(seed, { recursive: true, mode: 0o700 });
+  await copyFile(join(home.stateDir, "ca.crt"), join(seed, "ca.crt")).catch((error: { code?: string }) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+}
+
+export async function writeFirewall(
+  home: LabHome,
+  serverId: number,
+  rules: readonly FirewallRule[] | undefined,
+): Promise<void> {
+  const file = join(machineFolder(home, serverId), "firewall.json");
+  if (rules) await writeWhole(file, JSON.stringify(rules));
+  else await rm(file, { force: true });
+}
+
+export async function readFirewall(home: LabHome, serverId: number): Promise<FirewallRule[] | undefined> {
+  const file = join(machineFolder(home, serverId), "firewall.json");
+  const text = await readFile(file, "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as FirewallRule[]);
+}

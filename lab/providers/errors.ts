@@ -1,0 +1,55 @@
+import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import pb from "@pulumi/pulumi/proto/provider_pb.js";
+import statusPb from "@pulumi/pulumi/proto/status_pb.js";
+import type * as anyTypes from "google-protobuf/google/protobuf/any_pb.js";
+import { PartialFailure } from "../contracts.ts";
+import { encodeProperties, pulumiRequire } from "./property-values.ts";
+
+const { Any } = pulumiRequire("google-protobuf/google/protobuf/any_pb.js") as typeof anyTypes;
+
+/** Errors travel in HTTP/2 trailers, percent-encoded; Node takes at most 64 KiB of them. */
+const errorBytesMax = 32_000;
+/** Less, because it travels three times, twice of them beside the outputs. */
+const partialFailureBytesMax = 6_000;
+
+/**
+ * What a provider threw, as its message alone; a {@link PartialFailure} takes the resource's id and outputs along, packed
+ * as real providers pack them.
+ */
+export function grpcError(error: unknown): Partial<ServiceError> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof PartialFailure)) {
+    return { code: status.UNKNOWN, details: shorten(message, errorBytesMax) };
+  }
+  const short = shorten(message, partialFailureBytesMax);
+  const failure = new pb.ErrorResourceInitFailed()
+    .setId(error.id)
+    .setProperties(encodeProperties(error.outputs))
+    .setReasonsList([short]);
+  const detail = new Any();
+  detail.pack(failure.serializeBinary(), "pulumirpc.ErrorResourceInitFailed");
+  const answered = new statusPb.Status().setCode(status.UNKNOWN).setMessage(short).setDetailsList([detail]);
+  const metadata = new Metadata();
+  metadata.add("grpc-status-details-bin", Buffer.from(answered.serializeBinary()));
+  return { code: status.UNKNOWN, details: short, metadata };
+}
+
+/** Keeps the beginning, which says what failed, and the end, which usually says why. */
+function shorten(message: string, bytesMax: number): string {
+  let short = message;
+  for (
+    let half = Math.floor(message.length / 2);
+    trailerBytes(short) > bytesMax;
+    half = Math.floor(half * 0.9)
+  ) {
+    const leftOut = message.length - 2 * half;
+    short = `${message.slice(0, half)}\n… ${leftOut} characters left out …\n${message.slice(message.length - half)}`;
+  }
+  return short;
+}
+
+/** The size of a text in a trailer, where all but printable ASCII takes three bytes for each of its own. */
+function trailerBytes(message: string): number {
+  const bytes = Buffer.from(message);
+  return bytes.reduce((sum, byte) => sum + (byte >= 0x20 && byte <= 0x7e && byte !== 0x25 ? 1 : 3), 0);
+}

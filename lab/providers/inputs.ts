@@ -1,0 +1,174 @@
+/**
+ * What a resource type takes, as a table: one description from which `check` and `diff` follow, so that every provider
+ * refuses the same things in the same words.
+ */
+import {
+  type CheckFailure,
+  type DiffResult,
+  type Properties,
+  type PropertyValue,
+  type ResourceRef,
+  unknownValue,
+} from "../contracts.ts";
+import { isProperties, sameValue } from "./property-values.ts";
+
+/** The shape of an input. */
+export type InputKind = "string" | "number" | "boolean" | "strings" | "string map" | "list" | "anything";
+
+/** One input of a resource type. */
+export interface InputRule {
+  readonly kind: InputKind;
+  /** Whether `check` fails without it. */
+  readonly required?: boolean;
+  /** Whether a change of it can only be had by replacement. */
+  readonly replaces?: boolean;
+  /** What it means to leave it out; `check` does not write it into the inputs. */
+  readonly default?: PropertyValue;
+  /** The only texts it may have. */
+  readonly allowed?: readonly string[];
+  /** The smallest number it may be. */
+  readonly minimum?: number;
+  /** Whether the order of a list carries no meaning. */
+  readonly unordered?: boolean;
+  /** Whether leaving it out keeps what the resource has, whatever that is. */
+  readonly computed?: boolean;
+  /** Why the lab does not take it, although the real provider does. */
+  readonly refused?: string;
+}
+
+/** Every input of one resource type, by name. */
+export type InputRules = Readonly<Record<string, InputRule>>;
+
+/**
+ * Checks `news` against the rules: every unknown, missing, misshapen or refused input is one failure that names what is
+ * allowed, and never says a value that may be secret. Values that are not known yet pass. Nulls are dropped.
+ */
+export function checkInputs(
+  type: string,
+  rules: InputRules,
+  news: Properties,
+): { inputs: Properties; failures: CheckFailure[] } {
+  const inputs: Record<string, PropertyValue> = {};
+  const failures: CheckFailure[] = [];
+  for (const [property, value] of Object.entries(news)) {
+    // `__defaults` and its like are how Pulumi's own bridge notes things in its inputs.
+    if (value === undefined || value === null || property.startsWith("__")) continue;
+    const rule = rules[property];
+    const reason =
+      rule === undefined
+        ? `"${property}" is not an input of ${type}; allowed: ${Object.keys(rules).sort().join(", ")}`
+        : wrong(rule, value);
+    if (reason !== undefined) failures.push({ property, reason });
+    inputs[property] = value;
+  }
+  for (const [property, rule] of Object.entries(rules)) {
+    if (rule.required && inputs[property] === undefined) {
+      failures.push({ property, reason: `missing required property "${property}" of ${type}` });
+    }
+  }
+  return { inputs, failures };
+}
+
+/** The inputs with the defaults of those that are left out. */
+export function withDefaults(rules: InputRules, inputs: Properties): Properties {
+  const defaults = Object.entries(rules).filter(([, rule]) => rule.default !== undefined);
+  return { ...Object.fromEntries(defaults.map(([key, rule]) => [key, rule.default])), ...inputs };
+}
+
+/**
+ * Compares what the resource is (its outputs where they tell, else its inputs) with what it shall be. `deleteBeforeReplace`
+ * is left to the caller.
+ */
+export function diffInputs(
+  rules: InputRules,
+  oldInputs: Properties,
+  oldOutputs: Properties,
+  news: Properties,
+): DiffResult {
+  const olds = withDefaults(rules, { ...oldInputs, ...oldOutputs });
+  const wanted = withDefaults(rules, news);
+  const changes = Object.entries(rules).flatMap(([key, rule]) => {
+    if (rule.computed && (news[key] ?? undefined) === undefined) return [];
+    return sameInput(rule, olds[key], wanted[key]) ? [] : [key];
+  });
+  return { changes, replaces: changes.filter((key) => rules[key]?.replaces) };
+}
+
+/** Thrown for what the real provider has and the lab does not. */
+export function notPartOfTheLab(token: string, has: readonly string[]): Error {
+  return new Error(`${token} is not part of the lab; its providers have: ${[...has].sort().join(", ")}`);
+}
+
+/**
+ * The name of a resource that has none in its inputs: the one it had, else the resource's name, a dash and seven hex
+ * digits from the engine's seed, as Pulumi's bridged providers name things.
+ */
+export function autoName(ref: ResourceRef, olds: Properties | undefined, randomSeed: Buffer): string {
+  if (typeof olds?.name === "string") return olds.name;
+  return `${ref.name}-${randomSeed.toString("hex").padEnd(7, "0").slice(0, 7)}`;
+}
+
+/** A text among the inputs; undefined when it is absent or not known yet. */
+export function text(properties: Properties, key: string): string | undefined {
+  const value = properties[key];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** A list of texts among the inputs; empty when it is absent. */
+export function texts(properties: Properties, key: string): readonly string[] {
+  const value = properties[key];
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}
+
+function sameInput(
+  rule: InputRule,
+  olds: PropertyValue | undefined,
+  news: PropertyValue | undefined,
+): boolean {
+  if (rule.unordered && Array.isArray(olds) && Array.isArray(news)) {
+    return sameValue([...olds].sort(), [...news].sort());
+  }
+  // An empty list or map and none are one and the same to the real providers.
+  return sameValue(emptyAsAbsent(olds), emptyAsAbsent(news));
+}
+
+function emptyAsAbsent(value: PropertyValue | undefined): PropertyValue | undefined {
+  if (value === null || (Array.isArray(value) && value.length === 0)) return undefined;
+  return isProperties(value) && Object.keys(value).length === 0 ? undefined : value;
+}
+
+function wrong(rule: InputRule, value: PropertyValue): string | undefined {
+  if (rule.refused !== undefined) return `is not part of the lab: ${rule.refused}`;
+  if (value === unknownValue) return undefined;
+  if (!hasKind(rule.kind, value)) return `must be a ${rule.kind}, not a ${kindOf(value)}`;
+  if (rule.allowed !== undefined && !rule.allowed.includes(String(value))) {
+    return `must be one of ${rule.allowed.join(", ")}, not "${String(value)}"`;
+  }
+  if (rule.minimum !== undefined && typeof value === "number" && value < rule.minimum) {
+    return `must be at least ${rule.minimum}, not ${value}`;
+  }
+  return undefined;
+}
+
+function hasKind(kind: InputKind, value: PropertyValue): boolean {
+  const isText = (item: PropertyValue | undefined) => typeof item === "string" || item === unknownValue;
+  switch (kind) {
+    case "string":
+    case "number":
+    case "boolean":
+      return typeof value === kind;
+    case "strings":
+      return Array.isArray(value) && value.every(isText);
+    case "string map":
+      return isProperties(value) && Object.values(value).every(isText);
+    case "list":
+      return Array.isArray(value);
+    case "anything":
+      return true;
+  }
+}
+
+function kindOf(value: PropertyValue): string {
+  if (Array.isArray(value)) return "list";
+  return typeof value === "object" ? "map" : typeof value;
+}

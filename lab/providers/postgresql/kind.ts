@@ -1,0 +1,50 @@
+import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
+import type { InputRules } from "../inputs.ts";
+import type { PostgresServer, Sql } from "./connection.ts";
+
+/** One resource type of the provider. Properties given to it have their defaults. */
+export interface PostgresKind {
+  readonly rules: InputRules;
+  /** Whether a resource without a name gets one. */
+  readonly named: boolean;
+  readonly deleteBeforeReplace: boolean;
+  /** What is wrong with inputs that are each right by themselves; unknown inputs pass. */
+  failures(inputs: Properties): readonly CheckFailure[];
+  id(server: PostgresServer, inputs: Properties): string;
+  create(server: PostgresServer, inputs: Properties): Promise<void>;
+  /** The outputs, as the server has them; what it does not tell is taken from `known`. Undefined when it is gone. */
+  read(server: PostgresServer, known: Properties): Promise<Properties | undefined>;
+  update(server: PostgresServer, olds: Properties, news: Properties): Promise<void>;
+  /** Only called for what `read` still finds. */
+  remove(server: PostgresServer, known: Properties): Promise<void>;
+}
+
+/** Whether any row came back. */
+export async function exists(sql: Sql, what: string, query: string, name: string): Promise<boolean> {
+  return (await sql.run(`look for ${what} "${name}"`, query, [name])).length > 0;
+}
+
+/** Whether the server has the database. */
+export function databaseExists(server: PostgresServer, name: string): Promise<boolean> {
+  return server.connected((sql) =>
+    exists(sql, "database", "SELECT FROM pg_catalog.pg_database WHERE datname = $1", name),
+  );
+}
+
+/** Whether the server has the role; `public` always is. */
+export async function roleExists(sql: Sql, name: string): Promise<boolean> {
+  if (name === "public") return true;
+  return exists(sql, "role", "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", name);
+}
+
+/** Whether the database of the connection has the schema. */
+export function schemaExists(sql: Sql, name: string): Promise<boolean> {
+  return exists(sql, "schema", "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1", name);
+}
+
+/** The wanted order where both hold the same, so that a mere order is never a change. */
+export function keepOrder(wanted: PropertyValue | undefined, actual: readonly string[]): readonly string[] {
+  const same =
+    Array.isArray(wanted) && JSON.stringify([...wanted].sort()) === JSON.stringify([...actual].sort());
+  return same ? wanted.map(String) : [...actual].sort();
+}

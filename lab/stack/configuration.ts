@@ -1,0 +1,285 @@
+import type { System } from "../../components/system.ts";
+import { parseConfig } from "../../config.ts";
+import type { LabHome } from "../home.ts";
+import { type StackCertificate, stackCertificate } from "./certificate.ts";
+import { cloudEndpoint, cloudToken, tokenCharacters } from "./cloud-access.ts";
+import { inventedSecrets, inventSecret } from "./invented-secrets.ts";
+import { applySetting, parseSetting } from "./set-option.ts";
+import { labSshKey, type SshKey } from "./ssh-key.ts";
+import { isObject, type Json, readStackFile, toText } from "./stack-file.ts";
+
+/** What the operator asks for. */
+export interface StackRequest {
+  readonly projectDir: string;
+  readonly project: string;
+  readonly stack: string;
+  /** Every system there is. */
+  readonly definitions: readonly System[];
+  /** Systems to converge; left out, all of the stack file. */
+  readonly systems?: readonly string[];
+  /** `--set`, as typed. */
+  readonly settings?: readonly string[];
+}
+
+/** An image that the stack uses. */
+export interface ImageUse {
+  /** Key in `berth:images`. */
+  readonly name: string;
+  readonly version: string;
+  /** `togather/app`; the edge has none. */
+  readonly service?: string;
+  /** Local port of the way to it, for a database. */
+  readonly tunnelPort?: number;
+}
+
+/** A stack file as the operator asked for it, checked. Nothing exists yet. */
+export interface PlannedStack {
+  readonly request: StackRequest;
+  readonly values: Readonly<Record<string, Json>>;
+  readonly systems: readonly string[];
+  readonly images: readonly ImageUse[];
+  /** Of all systems in the stack file, so that adding one of them later needs no new certificate. */
+  readonly domains: readonly string[];
+  /** Secrets to make up, as full keys. */
+  readonly inventedKeys: readonly string[];
+}
+
+/** What the engine gets. */
+export interface StackConfiguration {
+  readonly config: Readonly<Record<string, string>>;
+  readonly secretKeys: readonly string[];
+}
+
+/** What the lab puts in the place of the committed values; {@link overriddenValues} says where. */
+interface Overrides {
+  readonly images: ReadonlyMap<string, { readonly repository: string; readonly digest: string }>;
+  readonly ssh: SshKey;
+  readonly certificate: StackCertificate;
+  readonly token: string;
+  readonly secret: (key: string) => string;
+}
+
+const tokenKey = "hcloud:token";
+
+/**
+ * Reads the stack file, applies `--set` and checks the result with the program's own schema, before anything is made.
+ * @throws ConfigError with all problems, or an error that names the option that is wrong.
+ */
+export function planStack(request: StackRequest, home: LabHome): PlannedStack {
+  const { stack, definitions } = request;
+  const file = readStackFile(request.projectDir, request.project, stack);
+  const placed = Object.keys(objectAt(file.values["berth:systems"]));
+  const unknown = (request.systems ?? []).filter((name) => !placed.includes(name));
+  if (unknown.length > 0) {
+    throw new Error(
+      `no system ${unknown.map((name) => `"${name}"`).join(", ")} in Pulumi.${stack}.yaml; allowed: ${placed.join(", ")}`,
+    );
+  }
+  const systems = request.systems ? placed.filter((name) => request.systems?.includes(name)) : placed;
+  const used = definitions.filter((definition) => systems.includes(definition.name));
+  const secrets = new Map(
+    used.flatMap((definition) =>
+      Object.entries(definition.secrets).map(([key, spec]) => [`${definition.name}:${key}`, spec] as const),
+    ),
+  );
+  const inventable = [...secrets.keys(), "berth:tlsPrivateKeyPem", tokenKey];
+  const undecryptable = file.encryptedKeys.filter(
+    (key) => !inventable.includes(key) && !isSecretOf(definitions, key),
+  );
+  if (undecryptable.length > 0) {
+    throw new Error(
+      `Pulumi.${stack}.yaml: ${undecryptable.join(", ")}: encrypted, and the lab has no key to decrypt it. The lab makes up the secrets that a system declares; ` +
+        "declare it in System.secrets, or keep it in clear when it is none",
+    );
+  }
+
+  let values: Record<string, Json> = { ...file.values };
+  for (const setting of (request.settings ?? []).map(parseSetting)) {
+    if (inventable.includes(setting.key)) {
+      throw new Error(
+        `--set: ${setting.key} is a secret, and a secret does not belong into an argument; the lab makes it up. For a new value: --rotate ${setting.key}`,
+      );
+    }
+    values = applySetting(values, setting);
+  }
+  const allSystems = objectAt(values["berth:systems"]);
+  const domains = definitions.flatMap((definition) => {
+    const domain = objectAt(allSystems[definition.name]).domain;
+    return typeof domain === "string" ? definition.routes(domain).map((route) => route.domain) : [];
+  });
+  values["berth:systems"] = Object.fromEntries(
+    Object.entries(allSystems).filter(([name]) => systems.includes(name) || !placed.includes(name)),
+  );
+  const planned: PlannedStack = {
+    request,
+    values,
+    systems,
+    images: imagesInUse(values, used),
+    domains: [...new Set(domains)],
+    inventedKeys: [...secrets.keys()].filter((key) => values[key] === undefined),
+  };
+  check(planned, placeholders(planned, secrets), home);
+  return planned;
+}
+
+/** Makes what the plan needs (key, certificate, secrets, each once a lab) and returns what the engine gets. */
+export async function configureStack(
+  planned: PlannedStack,
+  images: Overrides["images"],
+  home: LabHome,
+): Promise<StackConfiguration> {
+  const { request } = planned;
+  const invented = inventedSecrets(home.stateDir, request.stack);
+  const overrides: Overrides = {
+    images,
+    ssh: await labSshKey(home.stateDir),
+    certificate: await stackCertificate(home, request.stack, planned.domains),
+    token: cloudToken(home),
+    secret: (key) => invented.get(key, formatOf(request.definitions, key)),
+  };
+  return check(planned, overrides, home);
+}
+
+/**
+ * Makes up new values for `--rotate system:key`.
+ * @throws when a key is no secret of a system that `planned` converges, before any is rotated.
+ */
+export function rotateSecrets(planned: PlannedStack, keys: readonly string[], home: LabHome): void {
+  const { stack, definitions } = planned.request;
+  const allowed = planned.inventedKeys;
+  for (const key of keys) {
+    if (!allowed.includes(key)) {
+      throw new Error(`--rotate: "${key}" is no secret of this run; allowed: ${allowed.join(", ")}`);
+    }
+  }
+  const invented = inventedSecrets(home.stateDir, stack);
+  for (const key of keys) invented.rotate(key, formatOf(definitions, key));
+}
+
+function check(planned: PlannedStack, overrides: Overrides, home: LabHome): StackConfiguration {
+  const { values, secretKeys } = overriddenValues(planned, overrides, home);
+  const config = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, toText(value)]));
+  const secret = new Set(secretKeys);
+  parseConfig(
+    { stack: planned.request.stack, values: config, isSecret: (key) => secret.has(key) },
+    planned.request.definitions,
+  );
+  return { config, secretKeys };
+}
+
+function overriddenValues(planned: PlannedStack, overrides: Overrides, home: LabHome) {
+  const values: Record<string, Json> = { ...planned.values };
+  const imageMap = values["berth:images"];
+  if (isObject(imageMap)) {
+    values["berth:images"] = Object.fromEntries(
+      Object.entries(imageMap).map(([name, entry]) => {
+        const uses = planned.images.filter((image) => image.name === name);
+        const digests: Record<string, string> = {};
+        let repository: string | undefined;
+        for (const { version } of uses) {
+          const resolved = overrides.images.get(imageKey(name, version));
+          if (resolved === undefined) continue;
+          digests[version] = resolved.digest;
+          repository = resolved.repository;
+        }
+        return [name, repository === undefined ? entry : { ...objectAt(entry), repository, digests }];
+      }),
+    );
+  }
+  const hosts = values["berth:hosts"];
+  if (isObject(hosts)) {
+    values["berth:hosts"] = Object.fromEntries(
+      Object.entries(hosts).map(([name, host]) => [
+        name,
+        isObject(host) ? { ...host, sshAllowedFrom: [`${home.gateway}/32`] } : host,
+      ]),
+    );
+  }
+  values["berth:ssh"] = {
+    authorizedKeys: [overrides.ssh.publicKey],
+    identityFile: overrides.ssh.identityFile,
+  };
+  values["berth:tlsCertificatePem"] = overrides.certificate.chainPem;
+  values["berth:tlsPrivateKeyPem"] = overrides.certificate.privateKeyPem;
+  values[tokenKey] = overrides.token;
+  values["hcloud:endpoint"] = cloudEndpoint(home);
+  for (const key of planned.inventedKeys) values[key] = overrides.secret(key);
+  return { values, secretKeys: ["berth:tlsPrivateKeyPem", tokenKey, ...planned.inventedKeys] };
+}
+
+/** Key of {@link Overrides}' images. */
+export function imageKey(name: string, version: string): string {
+  return `${name}@${version}`;
+}
+
+function imagesInUse(
+  values: Readonly<Record<string, Json>>,
+  definitions: readonly System[],
+): readonly ImageUse[] {
+  const uses: ImageUse[] = [];
+  for (const host of Object.values(objectAt(values["berth:hosts"]))) {
+    const { kind, version } = objectAt(objectAt(host).edge);
+    if (typeof kind === "string" && typeof version === "string") uses.push({ name: kind, version });
+  }
+  for (const definition of definitions) {
+    const prefix = `${definition.name}:`;
+    const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
+    const settings = Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
+    const secrets = Object.keys(definition.secrets);
+    for (const key of secrets) delete settings[key];
+    const parsed = definition.settings.safeParse(settings);
+    // What is wrong with them is said by parseConfig, together with all other problems.
+    if (!parsed.success) continue;
+    for (const service of definition.services(parsed.data)) {
+      uses.push({
+        name: service.image,
+        version: service.version,
+        service: `${definition.name}/${service.name}`,
+        ...(service.tunnelPort === undefined ? {} : { tunnelPort: service.tunnelPort }),
+      });
+    }
+  }
+  return uses;
+}
+
+/** Stands for what is made after the check, so that the check can run first. */
+function placeholders(
+  planned: PlannedStack,
+  secrets: ReadonlyMap<string, { readonly format: Parameters<typeof inventSecret>[0] }>,
+): Overrides {
+  const digest = `sha256:${"0".repeat(64)}`;
+  return {
+    images: new Map(
+      planned.images.map(({ name, version }) => [
+        imageKey(name, version),
+        { repository: `registry.berth.lab:5000/${name}`, digest },
+      ]),
+    ),
+    ssh: { publicKey: "ssh-ed25519 placeholder", identityFile: "placeholder" },
+    certificate: {
+      chainPem: "-----BEGIN CERTIFICATE-----",
+      privateKeyPem: "-----BEGIN PRIVATE KEY-----",
+    },
+    token: "0".repeat(tokenCharacters),
+    secret: (key) => {
+      const spec = secrets.get(key);
+      return spec === undefined ? "" : inventSecret(spec.format);
+    },
+  };
+}
+
+function formatOf(definitions: readonly System[], key: string) {
+  const [namespace = "", name = ""] = key.split(":");
+  const spec = definitions.find((definition) => definition.name === namespace)?.secrets[name];
+  if (spec === undefined) throw new Error(`${key} is declared by no system`);
+  return spec.format;
+}
+
+function isSecretOf(definitions: readonly System[], key: string): boolean {
+  const [namespace = "", name = ""] = key.split(":");
+  return definitions.some((definition) => definition.name === namespace && name in definition.secrets);
+}
+
+function objectAt(value: Json | undefined): { readonly [key: string]: Json } {
+  return isObject(value) ? value : {};
+}

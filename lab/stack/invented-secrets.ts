@@ -1,0 +1,73 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SecretFormat } from "../../components/secrets/secret.ts";
+import { writePrivateFile } from "./private-file.ts";
+
+/** Secrets that a person would set, made up by the lab and kept, so that every `up` sees the same. */
+export interface InventedSecrets {
+  /** The value of `key` (`togather:jwtSecret`), made on first use. */
+  get(key: string, format: SecretFormat): string;
+  /** Makes up a new value; the old one is forgotten. */
+  rotate(key: string, format: SecretFormat): string;
+}
+
+/**
+ * The invented secrets of one stack, in `<stateDir>/secrets-<stack>.json`, readable by its owner alone.
+ *
+ * With `canary` (environment `BERTH_LAB_CANARY=1`) every value begins with a mark that no other text has, and
+ * `<stateDir>/canaries.json` lists them all, those made before included, so that a test can search for them where no
+ * secret may be.
+ */
+export function inventedSecrets(
+  stateDir: string,
+  stack: string,
+  canary = process.env.BERTH_LAB_CANARY === "1",
+): InventedSecrets {
+  const path = join(stateDir, `secrets-${stack}.json`);
+  const values: Record<string, string> = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {};
+  if (canary) for (const [key, value] of Object.entries(values)) recordCanary(stateDir, key, value);
+  const make = (key: string, format: SecretFormat): string => {
+    const value = inventSecret(format, canary);
+    values[key] = value;
+    writePrivateFile(path, JSON.stringify(values, undefined, 2));
+    if (canary) recordCanary(stateDir, key, value);
+    return value;
+  };
+  return { get: (key, format) => values[key] ?? make(key, format), rotate: make };
+}
+
+/** Base64 and hexadecimal digits alone, so that a mark fits each format; 24 characters are 18 bytes of base64. */
+const canaryMarks = {
+  base64: "BerthLabPlantedCanary000",
+  hex: "be47be47ca4a47be47be47ca",
+  text: "berth-canary-",
+};
+
+/** A random value that {@link SecretFormat} allows, a recognisable one when `canary`. */
+export function inventSecret(format: SecretFormat, canary = false): string {
+  switch (format.kind) {
+    case "base64": {
+      const value = randomBytes(format.bytes).toString("base64");
+      return canary ? canaryMarks.base64 + value : value;
+    }
+    case "hex": {
+      const value = randomBytes(format.bytes).toString("hex");
+      return canary ? canaryMarks.hex + value : value;
+    }
+    case "text": {
+      const value = randomBytes(Math.max(16, Math.ceil(format.minimumLength / 2))).toString("hex");
+      return canary ? canaryMarks.text + value : value;
+    }
+  }
+}
+
+/** Adds a value to `<stateDir>/canaries.json`: a list of `{ key, value }`, earlier values of a rotated key included. */
+export function recordCanary(stateDir: string, key: string, value: string): void {
+  const path = join(stateDir, "canaries.json");
+  const known: { key: string; value: string }[] = existsSync(path)
+    ? JSON.parse(readFileSync(path, "utf8"))
+    : [];
+  if (known.some((entry) => entry.value === value)) return;
+  writePrivateFile(path, JSON.stringify([...known, { key, value }], undefined, 2));
+}
