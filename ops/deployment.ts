@@ -1,0 +1,95 @@
+/**
+ * A stack's deployment as `pulumi stack export` writes it (version 3), read without decrypting anything: secrets stay what
+ * they are, ciphertext.
+ */
+
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json | undefined };
+export type JsonObject = { readonly [key: string]: Json | undefined };
+
+export interface StateResource extends JsonObject {
+  readonly urn: string;
+  readonly type: string;
+  readonly custom?: boolean;
+  readonly id?: string;
+  /** Replaced, still there, to be deleted by the next run without errors. */
+  readonly delete?: boolean;
+  readonly inputs?: JsonObject;
+  readonly outputs?: JsonObject;
+  readonly provider?: string;
+}
+
+export interface PendingOperation extends JsonObject {
+  readonly type: "creating" | "updating" | "deleting" | "reading" | "importing";
+  readonly resource: StateResource;
+}
+
+export interface Deployment extends JsonObject {
+  readonly version: number;
+  readonly deployment: JsonObject & {
+    readonly resources?: readonly StateResource[];
+    readonly pending_operations?: readonly PendingOperation[];
+  };
+}
+
+/** Marks a secret in the state; the value is Pulumi's constant. */
+const signatureKey = "4dabf18193072939515e22adb298388d";
+
+/**
+ * Reads an exported deployment.
+ * @throws when it is none, or of a version that this does not know
+ */
+export function parseDeployment(text: string): Deployment {
+  const parsed = JSON.parse(text) as Json;
+  if (!isObject(parsed) || !isObject(parsed.deployment) || parsed.version !== 3) {
+    const version = isObject(parsed) ? JSON.stringify(parsed.version) : "none";
+    throw new Error(`this is no exported deployment of version 3 (version: ${version ?? "none"})`);
+  }
+  return parsed as Deployment;
+}
+
+export function resources(deployment: Deployment): readonly StateResource[] {
+  return deployment.deployment.resources ?? [];
+}
+
+export function pendingOperations(deployment: Deployment): readonly PendingOperation[] {
+  return deployment.deployment.pending_operations ?? [];
+}
+
+/** `urn:pulumi:production::berth::docker:index/service:Service::togather_app` is `togather_app`. */
+export function resourceName(urn: string): string {
+  return urn.slice(urn.lastIndexOf("::") + 2);
+}
+
+/** The URN in a reference to a provider, `<urn>::<id>`. */
+export function providerUrn(reference: string | undefined): string {
+  return reference === undefined ? "" : reference.slice(0, Math.max(0, reference.lastIndexOf("::")));
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function isSecret(value: Json | undefined): boolean {
+  return isObject(value) && value[signatureKey] !== undefined;
+}
+
+/** A property as text: undefined when it is missing, secret or no single value. */
+export function textOf(properties: JsonObject | undefined, key: string): string | undefined {
+  const value = properties?.[key];
+  return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
+}
+
+/** A list of texts; the state of a provider resource keeps lists as JSON text. */
+export function textsOf(properties: JsonObject | undefined, key: string): readonly string[] | undefined {
+  const value = properties?.[key];
+  const list = typeof value === "string" ? (JSON.parse(value) as Json) : value;
+  return Array.isArray(list) && list.every((item) => typeof item === "string")
+    ? (list as readonly string[])
+    : undefined;
+}

@@ -1,0 +1,199 @@
+import {
+  type Deployment,
+  isObject,
+  isSecret,
+  type Json,
+  type JsonObject,
+  pendingOperations,
+  resourceName,
+  resources,
+  type StateResource,
+  textOf,
+  textsOf,
+} from "./deployment.ts";
+import type { RunCommand } from "./run.ts";
+import { type DockerKind, type DockerObject, dockerKinds, type HostWorld } from "./world.ts";
+
+/** A Docker host of the state, and how to reach it: by the docker provider's own host and ssh options. */
+export interface HostAccess {
+  /** Logical name of the provider: `main-docker`. */
+  readonly provider: string;
+  /** Runs a bash script on the host and answers its output. */
+  run(script: string, timeoutSeconds: number): Promise<string>;
+}
+
+const providerType = "pulumi:providers:docker";
+
+/** Every host that the state has a docker provider for. */
+export function hostsOf(deployment: Deployment, run: RunCommand): HostAccess[] {
+  return resources(deployment)
+    .filter(({ type, delete: old }) => type === providerType && !old)
+    .flatMap((provider) => {
+      const access = accessOf(provider, run);
+      return access === undefined ? [] : [access];
+    });
+}
+
+function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefined {
+  const { inputs } = provider;
+  const name = resourceName(provider.urn);
+  if (isSecret(inputs?.host) || isSecret(inputs?.sshOpts)) {
+    throw new Error(`${name}: its host and sshOpts are secret in the state, so the host cannot be asked`);
+  }
+  const host = textOf(inputs, "host");
+  if (!host?.startsWith("ssh://")) return undefined;
+  const url = new URL(host);
+  const target = url.username ? `${decodeURIComponent(url.username)}@${url.hostname}` : url.hostname;
+  const args = [...(textsOf(inputs, "sshOpts") ?? []), "-p", url.port || "22", target];
+  return {
+    provider: name,
+    run: (script, timeoutSeconds) =>
+      run("ssh", [...args, `timeout ${timeoutSeconds} bash -s`], {
+        input: script,
+        timeoutSeconds: timeoutSeconds + 30,
+      }),
+  };
+}
+
+/** Commands of an interrupted run on a host look so; see components/host/command.ts. */
+const hostCommandPattern = "^timeout --kill-after=5 [0-9]+ bash -s";
+
+/** Reads what a host has of a stack. Changes nothing. */
+export async function observeHost(
+  host: HostAccess,
+  deployment: Deployment,
+  stack: string,
+): Promise<HostWorld> {
+  const services = databaseServices(deployment);
+  const script = [
+    "set -euo pipefail",
+    "main() {",
+    ...dockerKinds.flatMap((kind) => [
+      `echo '== ${kind}'`,
+      `docker ${kind} ls --quiet --filter ${quote(`label=berth.stack=${stack}`)} | xargs --no-run-if-empty docker ${kind} inspect`,
+    ]),
+    "echo '== routes'",
+    "sudo sh -c 'cat /var/lib/berth/edge/upstreams/*/*.conf 2>/dev/null' || true",
+    "echo '== commands'",
+    `pgrep --count --full ${quote(hostCommandPattern)} || true`,
+    ...[...services].flatMap(([id, wanted]) => [`echo '== databases ${id}'`, ...databaseScript(id, wanted)]),
+    "}",
+    "main </dev/null",
+    "",
+  ].join("\n");
+  return parseObservation(host.provider, await host.run(script, 60));
+}
+
+/** Removes an object. What others still use gets a little time to be let go. */
+export async function removeObject(host: HostAccess, object: DockerObject): Promise<void> {
+  const script = [
+    "for _ in $(seq 30); do",
+    `  if output=$(docker ${object.kind} rm ${quote(object.id)} 2>&1); then exit 0; fi`,
+    `  case $output in *"not found"* | *"No such"*) exit 0 ;; esac`,
+    "  sleep 1",
+    "done",
+    `printf '%s\\n' "$output" >&2`,
+    "exit 1",
+    "",
+  ].join("\n");
+  await host.run(script, 45);
+}
+
+/** Waits until no host command runs any more, at most so long. Answers how many still run. */
+export async function waitForCommands(host: HostAccess, waitSeconds: number): Promise<number> {
+  const script = [
+    `while [ "$SECONDS" -lt ${Math.floor(waitSeconds)} ] && pgrep --full ${quote(hostCommandPattern)} >/dev/null; do sleep 0.5; done`,
+    `pgrep --count --full ${quote(hostCommandPattern)} || true`,
+    "",
+  ].join("\n");
+  return Number((await host.run(script, waitSeconds + 10)).trim());
+}
+
+/** Postgres services that a pending creation of the postgresql provider is about, with the databases to look into. */
+function databaseServices(deployment: Deployment): Map<string, Set<string>> {
+  const services = new Map<string, Set<string>>();
+  for (const { type, resource } of pendingOperations(deployment)) {
+    if (type !== "creating" || !resource.type.startsWith("postgresql:")) continue;
+    const server = resources(deployment).find(({ urn, delete: old }) => urn === resource.deletedWith && !old);
+    if (server?.id === undefined) continue;
+    const databases = services.get(server.id) ?? new Set<string>();
+    const database = textOf(resource.inputs, "database");
+    if (database !== undefined) databases.add(database);
+    services.set(server.id, databases);
+  }
+  return services;
+}
+
+function databaseScript(service: string, databases: ReadonlySet<string>): string[] {
+  const psql = (database: string, sql: string) =>
+    `[ -z "$container" ] || docker exec "$container" psql --username postgres --dbname ${quote(database)} --no-align --tuples-only --command ${quote(sql)}`;
+  return [
+    `container=$(docker ps --quiet --filter ${quote(`label=com.docker.swarm.service.id=${service}`)} --filter status=running | head -n 1)`,
+    psql(
+      "postgres",
+      "SELECT 'role:' || rolname FROM pg_roles UNION ALL SELECT 'database:' || datname FROM pg_database",
+    ),
+    ...[...databases].map(
+      (database) =>
+        // The database may be one of those whose creation was interrupted.
+        `${psql(database, "SELECT 'extension:' || current_database() || '.' || extname FROM pg_extension")} 2>/dev/null || true`,
+    ),
+  ];
+}
+
+/** Splits the observation's output at its `== <part>` lines. */
+export function parseObservation(provider: string, output: string): HostWorld {
+  const parts = new Map<string, string>();
+  for (const part of output.split(/^== /m).slice(1)) {
+    const end = part.indexOf("\n");
+    parts.set(part.slice(0, end).trim(), part.slice(end + 1));
+  }
+  const objects = dockerKinds.flatMap((kind) => parseObjects(kind, parts.get(kind)?.trim() ?? ""));
+  const databases = [...parts]
+    .filter(([name]) => name.startsWith("databases "))
+    .map(([name, text]) => [name.slice("databases ".length), text.split("\n").filter((line) => line !== "")]);
+  return {
+    provider,
+    objects,
+    routes: parts.get("routes") ?? "",
+    commands: Number(parts.get("commands")?.trim() ?? 0),
+    databases: Object.fromEntries(databases) as Record<string, string[]>,
+  };
+}
+
+function parseObjects(kind: DockerKind, text: string): DockerObject[] {
+  if (text === "") return [];
+  const list = JSON.parse(text) as Json;
+  if (!Array.isArray(list)) throw new Error(`docker ${kind} inspect answered no list`);
+  return list.filter(isObject).map((item) => parseObject(kind, item));
+}
+
+function parseObject(kind: DockerKind, item: JsonObject): DockerObject {
+  const spec = kind === "network" ? item : child(item, "Spec");
+  const container = child(child(spec, "TaskTemplate"), "ContainerSpec");
+  const mounts = Array.isArray(container.Mounts) ? container.Mounts.filter(isObject) : [];
+  return {
+    kind,
+    id: textOf(item, kind === "network" ? "Id" : "ID") ?? "",
+    name: textOf(spec, "Name") ?? "",
+    resource: textOf(child(spec, "Labels"), "berth.resource") ?? "",
+    createdAt: textOf(item, kind === "network" ? "Created" : "CreatedAt") ?? "",
+    data: mounts
+      .filter(
+        (mount: JsonObject) => mount.Type === "volume" || textOf(mount, "Source")?.startsWith("/mnt/data/"),
+      )
+      .map((mount: JsonObject) => textOf(mount, "Source") ?? "an unnamed volume"),
+    job: isObject(child(spec, "Mode").ReplicatedJob) || isObject(child(spec, "Mode").GlobalJob),
+    image: (textOf(container, "Image") ?? "").replace(/@sha256:.*$/, ""),
+  };
+}
+
+function child(item: JsonObject, key: string): JsonObject {
+  const value = item[key];
+  return isObject(value) ? value : {};
+}
+
+/** Quotes a word for a POSIX shell. */
+function quote(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}

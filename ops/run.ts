@@ -1,0 +1,33 @@
+import { execa } from "execa";
+
+/** Runs a command and answers its standard output. Throws with its standard error when it fails. */
+export type RunCommand = (
+  command: string,
+  args: readonly string[],
+  options: { readonly timeoutSeconds: number; readonly input?: string },
+) => Promise<string>;
+
+/** A command that failed. The message holds its name and what it said, not its arguments: those can be long. */
+export class CommandError extends Error {
+  readonly command: string;
+  constructor(command: string, reason: string) {
+    super(`${command}: ${reason}`);
+    this.command = command;
+  }
+}
+
+/** {@link RunCommand} for real. */
+export const runCommand: RunCommand = async (command, args, options) => {
+  const result = await execa(command, args, {
+    reject: false,
+    timeout: options.timeoutSeconds * 1000,
+    ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
+    // What stays behind in the background (a shared ssh connection) keeps the pipes open; its owner is not waited for.
+    forceKillAfterDelay: 1000,
+  });
+  if (!result.failed) return String(result.stdout);
+  if (result.timedOut) throw new CommandError(command, `no answer within ${options.timeoutSeconds} s`);
+  if (result.code === "ENOENT") throw new CommandError(command, "not found on the PATH; install it");
+  const said = String(result.stderr).trim() || String(result.stdout).trim();
+  throw new CommandError(command, said.slice(-2000) || `exit status ${result.exitCode ?? result.signal}`);
+};

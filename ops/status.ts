@@ -1,0 +1,110 @@
+import { age, type Backend } from "./backend.ts";
+import {
+  type Deployment,
+  isObject,
+  type JsonObject,
+  pendingOperations,
+  resources,
+  textOf,
+} from "./deployment.ts";
+import { type HostAccess, hostsOf, observeHost } from "./host.ts";
+import { type RunCommand, runCommand } from "./run.ts";
+import { renderTable } from "./table.ts";
+import type { HostWorld } from "./world.ts";
+
+export interface StackStatus {
+  readonly lock?: string;
+  readonly pendingOperations: number;
+  readonly services: readonly {
+    readonly host: string;
+    readonly service: string;
+    readonly image: string;
+    readonly age: string;
+    /** `yes`, `no`, or `replaced` for a slot that the next run without errors deletes. */
+    readonly inState: "yes" | "no" | "replaced";
+    /** Whether a route of the edge names it. */
+    readonly routed: boolean;
+  }[];
+  readonly secrets: readonly { readonly host: string; readonly secret: string; readonly age: string }[];
+  readonly health: readonly { readonly system: string; readonly answer: string }[];
+}
+
+/** What runs where, how old its secrets are, and what each system says of itself. Changes nothing. */
+export async function readStatus(backend: Backend, run: RunCommand = runCommand): Promise<StackStatus> {
+  const lock = await backend.lock();
+  const deployment = await backend.read();
+  const hosts = hostsOf(deployment, run);
+  const worlds = await Promise.all(hosts.map((host) => observeHost(host, deployment, backend.stack)));
+  return {
+    ...(lock === undefined ? {} : { lock: `${lock.owner}, process ${lock.pid}, for ${age(lock.since)}` }),
+    pendingOperations: pendingOperations(deployment).length,
+    services: worlds.flatMap((world) => services(world, deployment)),
+    secrets: worlds.flatMap((world) =>
+      world.objects
+        .filter(({ kind }) => kind === "secret")
+        .map(({ name, createdAt }) => ({ host: world.provider, secret: name, age: age(createdAt) })),
+    ),
+    health: await health(deployment, hosts),
+  };
+}
+
+export function renderStatus(status: StackStatus): string {
+  const parts = [
+    `deploy lock: ${status.lock ?? "free"}; interrupted operations: ${status.pendingOperations}`,
+    renderTable(
+      ["host", "service", "image", "age", "in state", "takes requests"],
+      status.services.map((each) => [
+        each.host,
+        each.service,
+        each.image,
+        each.age,
+        each.inState,
+        each.routed ? "yes" : "no",
+      ]),
+    ),
+    renderTable(
+      ["host", "secret", "age"],
+      status.secrets.map(({ host, secret, age: old }) => [host, secret, old]),
+    ),
+    renderTable(
+      ["system", "health"],
+      status.health.map(({ system, answer }) => [system, answer]),
+    ),
+  ];
+  return parts.join("\n\n");
+}
+
+function services(world: HostWorld, deployment: Deployment): StackStatus["services"] {
+  const words = new Set(world.routes.split(/[^A-Za-z0-9_-]+/));
+  return world.objects
+    .filter(({ kind }) => kind === "service")
+    .map(({ id, name, image, createdAt }) => {
+      const known = resources(deployment).find((resource) => resource.id === id);
+      return {
+        host: world.provider,
+        service: name,
+        image,
+        age: age(createdAt),
+        inState: known === undefined ? "no" : known.delete ? "replaced" : "yes",
+        routed: words.has(name),
+      };
+    });
+}
+
+/** Each system's health, asked on its own host: through the edge, by its domain, without DNS. */
+async function health(deployment: Deployment, hosts: readonly HostAccess[]): Promise<StackStatus["health"]> {
+  const stack = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack");
+  const systems = stack?.outputs?.systems;
+  if (!isObject(systems)) return [];
+  return Promise.all(
+    Object.entries(systems).flatMap(([system, value]) => {
+      const output: JsonObject = isObject(value) ? value : {};
+      const url = textOf(output, "healthUrl");
+      const host = hosts.find(({ provider }) => provider === `${textOf(output, "host")}-docker`);
+      if (url === undefined || host === undefined || !/^https:\/\/[a-z0-9.-]+\/[\w./-]*$/.test(url))
+        return [];
+      const script = `curl --silent --show-error --insecure --max-time 10 --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;
+      return [host.run(script, 20).then((answer) => ({ system, answer: answer.trim().slice(0, 500) }))];
+    }),
+  );
+}
