@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+/** Searching for planted secrets where none may be. */
+
+export interface Canary {
+  /** `togather:jwtSecret`. */
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Remembers every distinct argument list of every process, those in the lab's machines included: they share the kernel. */
+export class ArgumentSampler {
+  readonly #seen = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  start(intervalMs = 100): void {
+    this.#timer ??= setInterval(() => this.#sample(), intervalMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  get text(): string {
+    return [...this.#seen].join("\n");
+  }
+
+  get count(): number {
+    return this.#seen.size;
+  }
+
+  #sample(): void {
+    for (const name of readdirSync("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      try {
+        this.#seen.add(readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " "));
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+  }
+}
+
+/** The canaries that the lab has planted, values of rotated secrets included. */
+export function plantedCanaries(stateDir: string): readonly Canary[] {
+  return JSON.parse(readFileSync(join(stateDir, "canaries.json"), "utf8")) as Canary[];
+}
+
+/** Where a lab may keep secrets: its own stores, for their owner alone. */
+const stores = /^(secrets-.*\.json|canaries\.json|passphrase|.*\.key|id_ed25519)$/;
+const largestBytes = 50 * 1024 * 1024;
+
+/** Text of every file of the lab's state beside its stores: logs, deployment, the cloud's state. */
+export function stateTexts(stateDir: string): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const entry of readdirSync(stateDir, { withFileTypes: true })) {
+    const path = join(stateDir, entry.name);
+    if (!entry.isFile() || stores.test(entry.name) || statSync(path).size > largestBytes) continue;
+    texts.set(path, readFileSync(path, "utf8"));
+  }
+  return texts;
+}
+
+/** Where a canary stands, as it is, in base64 or percent-encoded: `jwtSecret in the log of x`. Never says its value. */
+export function findCanaries(canaries: readonly Canary[], texts: ReadonlyMap<string, string>): string[] {
+  const found: string[] = [];
+  for (const { key, value } of canaries) {
+    for (const [place, text] of texts) {
+      const form = Object.entries(forms(value)).find(([, needle]) => text.includes(needle))?.[0];
+      if (form !== undefined) found.push(`${key} (${form}) in ${place}`);
+    }
+  }
+  return found;
+}
+
+function forms(secret: string): Record<string, string> {
+  // A key of several lines may be escaped or indented: one line of its middle is as good.
+  const lines = secret.trim().split("\n");
+  const value = lines[Math.floor(lines.length / 2)] ?? secret;
+  // The last characters of base64 depend on what follows.
+  const base64 = Buffer.from(value).toString("base64").slice(0, -4);
+  return { "as it is": value, "in base64": base64, "percent-encoded": encodeURIComponent(value) };
+}
+
+/** What a machine can tell anybody: specifications, containers, images, logs, journal, argument lists, route files. */
+export const machineSources: Readonly<Record<string, string>> = {
+  "service specifications": "docker service ls --quiet | xargs -r docker service inspect",
+  "service specifications before the last":
+    "docker service ls --quiet | xargs -r docker service inspect --format '{{json .PreviousSpec}}'",
+  tasks: "docker node ps --quiet self | xargs -r docker inspect",
+  configs: "docker config ls --quiet | xargs -r docker config inspect",
+  "secrets as Docker shows them": "docker secret ls --quiet | xargs -r docker secret inspect",
+  containers: "docker ps --all --quiet | xargs -r docker inspect",
+  images: "docker image ls --quiet | sort -u | xargs -r docker image inspect",
+  "image histories":
+    'for image in $(docker image ls --quiet | sort -u); do docker history --no-trunc "$image"; done',
+  "service logs":
+    'for service in $(docker service ls --quiet); do timeout 20 docker service logs --raw "$service" 2>&1; done',
+  journal: "sudo journalctl --no-pager --quiet",
+  "argument lists": "ps axww -o args",
+  "deployment logs": "sudo sh -c 'cat /var/log/*/deployments/* 2>/dev/null' || true",
+  "log files": "sudo find /var/log -type f -not -path '/var/log/journal/*' -size -20M -exec cat {} +",
+  "temporary files": "sudo find /tmp /var/tmp -type f -size -20M -exec cat {} +",
+  "the edge's configuration":
+    "sudo sh -c 'cat /var/lib/berth/edge/*.conf /var/lib/berth/edge/*/*.conf /var/lib/berth/edge/*/*/*.conf' 2>/dev/null || true",
+};

@@ -1,0 +1,42 @@
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { ensureDocker } from "../../lab/docker/index.ts";
+import { findCanaries, machineSources, plantedCanaries, stateTexts } from "./canaries.ts";
+import { captured, home, labOk, onMachine, sampler, togather } from "./support.ts";
+
+/** For the top of a file of scenarios: the lab runs, and after each scenario no canary is anywhere that it may not be. */
+export function scenarios(): void {
+  beforeAll(async () => {
+    sampler.start();
+    await labOk("up");
+  });
+  afterEach(expectNoCanaries);
+  afterAll(() => sampler.stop());
+}
+
+export async function expectNoCanaries(): Promise<void> {
+  const canaries = plantedCanaries(home.stateDir);
+  expect(canaries.map(({ key }) => key)).toEqual(
+    expect.arrayContaining(["togather:jwtSecret", "togather:adminApiKey", "hcloud:token"]),
+  );
+  // The search means something only while the values that it looks for are in use.
+  const { slot } = await togather();
+  const inUse = await onMachine(
+    `docker exec "$(docker ps --quiet --filter label=com.docker.swarm.service.name=${slot} | head -n 1)" cat /run/secrets/JWT_SECRET`,
+  );
+  expect(canaries.some(({ value }) => inUse.includes(value))).toBe(true);
+
+  const texts = stateTexts(home.stateDir);
+  texts.set("what the commands printed", captured.join("\n"));
+  texts.set("argument lists of processes", sampler.text);
+  for (const [name, script] of Object.entries(machineSources)) {
+    texts.set(`the machine's ${name}`, await onMachine(script, 120));
+  }
+  const outer = await ensureDocker(home, () => undefined);
+  const containers = await outer.client.listContainers({ all: true });
+  const inspected = await Promise.all(containers.map(({ Id }) => outer.client.getContainer(Id).inspect()));
+  texts.set("the machines as containers", JSON.stringify(inspected));
+  process.stdout.write(
+    `canaries: ${canaries.length} searched for in ${texts.size} places, ${sampler.count} argument lists\n`,
+  );
+  expect(findCanaries(canaries, texts)).toEqual([]);
+}

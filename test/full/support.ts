@@ -1,0 +1,261 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { releaseStep, StepWatch, type WatchedStep } from "../../lab/bench/step-watch.ts";
+import { labHome } from "../../lab/home.ts";
+import { type LoadReport, renderReport, startLoad } from "../../lab/load/index.ts";
+import { authorityFile } from "../../lab/stack/certificate.ts";
+import { cloudEndpoint, cloudToken } from "../../lab/stack/cloud-access.ts";
+import { Cloud } from "../../ops/cloud.ts";
+import { pendingOperations, resources } from "../../ops/deployment.ts";
+import { hostsOf, observeHost } from "../../ops/host.ts";
+import { planRecovery } from "../../ops/plan.ts";
+import { runCommand } from "../../ops/run.ts";
+import { StateFileBackend } from "../../ops/state-file-backend.ts";
+import { ArgumentSampler } from "./canaries.ts";
+
+/** What every scenario stands on: a lab of their own, driven by the commands that a person types. */
+
+process.env.BERTH_LAB ??= "full";
+process.env.BERTH_LAB_SUBNET ??= "198.18.240.0/24";
+process.env.BERTH_LAB_CANARY = "1";
+
+export const stack = "production";
+export const home = labHome();
+export const stateFile = join(home.stateDir, `${stack}.json`);
+const projectDir = fileURLToPath(new URL("../..", import.meta.url));
+const backend = new StateFileBackend(stack, stateFile);
+
+/** A port of its own for the tunnel to the database, so that another lab may deploy meanwhile. */
+const tunnelPort = process.env.BERTH_TEST_TUNNEL_PORT ?? "15440";
+
+/** Everything that any command has printed, for the search for canaries. */
+export const captured: string[] = [];
+/** Every argument list that any process on this machine, or in a machine of the lab, was seen with. */
+export const sampler = new ArgumentSampler();
+
+export interface LabRun {
+  readonly exitCode: number | null;
+  /** Standard output and standard error, as they came. */
+  readonly output: string;
+  readonly stdout: string;
+  readonly seconds: number;
+  /** What the engine did, as its state file showed it. */
+  readonly steps: readonly WatchedStep[];
+}
+
+export interface RunningLab {
+  readonly done: Promise<LabRun>;
+  /** SIGKILL for the command and everything that it started in its process group. */
+  kill(): void;
+}
+
+/** Starts `npm run lab -- …` as a process group of its own. */
+export function startLab(
+  args: readonly string[],
+  onStep: (step: WatchedStep, lab: RunningLab) => void = () => undefined,
+): RunningLab {
+  const began = performance.now();
+  const own = ["up", "preview"].includes(args[0] ?? "")
+    ? ["--set", `togather:postgres.tunnelPort=${tunnelPort}`]
+    : [];
+  const child: ChildProcess = spawn("npm", ["run", "--silent", "lab", "--", ...args, ...own], {
+    cwd: projectDir,
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let killed: number | undefined;
+  let output = "";
+  let stdout = "";
+  child.stdout?.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+    stdout += chunk.toString();
+  });
+  child.stderr?.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const watch = new StepWatch(stateFile, (step) => onStep(step, running));
+  const done = new Promise<LabRun>((resolve, reject) => {
+    child.on("error", reject);
+    // Not `close`: what outlives the command (a shared ssh connection) may hold its output open.
+    child.on("exit", async (exitCode) => {
+      if (killed !== undefined) await groupEnded(killed);
+      await sleep(200);
+      watch.close();
+      captured.push(`$ npm run lab -- ${args.join(" ")}\n${output}`);
+      const seconds = (performance.now() - began) / 1000;
+      process.stdout.write(
+        `$ npm run lab -- ${args.join(" ")}   (exit ${exitCode}, ${seconds.toFixed(1)} s)\n`,
+      );
+      resolve({ exitCode, output, stdout, seconds, steps: watch.steps });
+    });
+  });
+  const running: RunningLab = {
+    done,
+    kill() {
+      if (child.pid === undefined || child.exitCode !== null) return;
+      killed = child.pid;
+      process.kill(-child.pid, "SIGKILL");
+    },
+  };
+  return running;
+}
+
+/** SIGKILL is no instant: waits until nothing of a process group is left. */
+async function groupEnded(group: number): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (Date.now() < deadline) {
+    try {
+      process.kill(-group, 0);
+    } catch {
+      return;
+    }
+    await sleep(20);
+  }
+}
+
+/** Runs `npm run lab -- …` to its end. */
+export function lab(...args: readonly string[]): Promise<LabRun> {
+  return startLab(args).done;
+}
+
+/** The same, and fails the test with the command's output when it fails. */
+export async function labOk(...args: readonly string[]): Promise<LabRun> {
+  const run = await lab(...args);
+  expect(run.exitCode, `lab ${args.join(" ")}\n${run.output.slice(-6000)}`).toBe(0);
+  return run;
+}
+
+export interface RunningSystem {
+  readonly address: string;
+  readonly domain: string;
+  readonly version: string;
+  readonly slot: string;
+}
+
+/** Togather as `lab status --json` shows it. */
+export async function togather(): Promise<RunningSystem> {
+  const { stdout } = await labOk("status", "--json");
+  const status = JSON.parse(stdout) as {
+    systems: {
+      name: string;
+      address: string;
+      urls: string[];
+      services: { version: string; slot: string }[];
+    }[];
+  };
+  const system = status.systems.find(({ name }) => name === "togather");
+  const [service] = system?.services ?? [];
+  if (system === undefined || service === undefined) throw new Error(`togather does not run: ${stdout}`);
+  return { address: system.address, domain: new URL(system.urls[0] ?? "").hostname, ...service };
+}
+
+/** Requests a second. Fewer only where the machine has other work: its figures then prove less, and say so. */
+const rate = Number(process.env.BERTH_TEST_RATE ?? 200);
+const loadSeconds = 3000;
+/** Before and after the work, so that the report shows what is normal. */
+const calmSeconds = 2;
+
+/**
+ * Does something while 200 requests a second arrive from two addresses, on kept-open and on fresh connections,
+ * and prints the figures.
+ */
+export async function underLoad<T>(
+  title: string,
+  work: () => Promise<T>,
+): Promise<{ readonly result: T; readonly load: LoadReport }> {
+  const { address, domain } = await togather();
+  const load = await startLoad({
+    home,
+    address,
+    domain,
+    caPem: readFileSync(authorityFile(home), "utf8"),
+    seconds: loadSeconds,
+    requestsPerSecond: rate,
+    clients: 2,
+  });
+  let result: T;
+  try {
+    await sleep(calmSeconds * 1000);
+    result = await work();
+    await sleep(calmSeconds * 1000);
+  } finally {
+    const report = await load.stop();
+    process.stdout.write(`\n## ${title}, under ${rate} requests a second\n${renderReport(report)}\n`);
+  }
+  return { result, load: await load.done };
+}
+
+/** The load was what was asked for, and nothing failed. */
+export function expectNoFailure(load: LoadReport): void {
+  // A client that is late for seconds cannot leave idle connections in time: what fails then may be its own doing.
+  const late = `the clients themselves were ${load.clientDelayMs} ms late${load.clientDelayMs > 2000 ? ": this machine is too busy to judge by" : ""}`;
+  expect(load.failureKinds, late).toEqual([]);
+  expect(load.failures).toBe(0);
+  expect(load.clients).toHaveLength(2);
+  expect(load.requests / load.seconds).toBeGreaterThan(rate * 0.975);
+  expect(load.modes["keep-alive"].requests).toBeGreaterThan(load.requests * 0.45);
+  expect(load.modes.fresh.requests).toBeGreaterThan(load.requests * 0.45);
+}
+
+/** Prints the seconds of each step of a deploy. */
+export function printSteps(title: string, run: LabRun): void {
+  const rows = run.steps.map((step) => {
+    const seconds =
+      step.endedMs === undefined ? "killed" : ((step.endedMs - step.startedMs) / 1000).toFixed(2);
+    return [releaseStep(step) ?? step.operation, `${step.type.split(":").at(-1)} ${step.name}`, seconds];
+  });
+  printTable(`${title}: ${run.seconds.toFixed(1)} s in all`, ["step", "resource", "seconds"], rows);
+}
+
+export function printTable(
+  title: string,
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+) {
+  const lines = [head, ...rows].map((row) =>
+    row.map((cell, column) => String(cell).padEnd(column === row.length - 1 ? 0 : 28)).join("  "),
+  );
+  process.stdout.write(`\n## ${title}\n${lines.join("\n")}\n`);
+}
+
+/** Runs a script on the machine and answers its output. */
+export async function onMachine(script: string, timeoutSeconds = 60): Promise<string> {
+  const [host] = hostsOf(await backend.read(), runCommand);
+  if (host === undefined) throw new Error("no host in the state");
+  return host.run(script, timeoutSeconds);
+}
+
+/**
+ * What is there and should not be: objects that the state does not know, what it was about to do, what awaits deletion, what
+ * it knows and is not there, locks, slots beside the one that serves.
+ */
+export async function leftovers(): Promise<string[]> {
+  const found: string[] = [];
+  const deployment = await backend.read();
+  const known = resources(deployment);
+  for (const { type, resource } of pendingOperations(deployment))
+    found.push(`pending: ${type} ${resource.urn}`);
+  for (const { urn, delete: old } of known) if (old) found.push(`awaits deletion: ${urn}`);
+  if ((await backend.lock()) !== undefined) found.push("a deploy lock");
+  const hosts = hostsOf(deployment, runCommand);
+  const worlds = await Promise.all(hosts.map((host) => observeHost(host, deployment, stack)));
+  const cloud = await new Cloud({ endpoint: cloudEndpoint(home), token: cloudToken(home) }).list(stack);
+  for (const action of planRecovery(deployment, { hosts: worlds, cloud })) {
+    if (action.kind === "keep") found.push(`unknown: ${action.what}`);
+    else if ("object" in action) found.push(`unknown: ${action.object.kind} ${action.object.name}`);
+    else found.push(action.kind);
+  }
+  const objects = worlds.flatMap((world) => world.objects);
+  for (const { type, id, urn } of known) {
+    if (type.startsWith("docker:") && !objects.some((object) => object.id === id)) found.push(`gone: ${urn}`);
+  }
+  const slots = objects.filter(({ kind, resource }) => kind === "service" && resource === "togather_app");
+  if (slots.length !== 1) found.push(`${slots.length} slots: ${slots.map(({ name }) => name).join(", ")}`);
+  for (const { commands, provider } of worlds)
+    if (commands > 0) found.push(`${commands} commands on ${provider}`);
+  return found;
+}

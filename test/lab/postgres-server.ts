@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import {
+  ensureDocker,
+  ensureNetwork,
+  labLabels,
+  networkName,
+  removeNetwork,
+} from "../../lab/docker/index.ts";
+import { labHome } from "../../lab/home.ts";
+import { createRegistry } from "../../lab/images/index.ts";
+
+/** A PostgreSQL server for the length of a test file: the lab's own image, in a container on a network of its own. */
+export interface PostgresTestServer {
+  readonly host: string;
+  readonly port: number;
+  readonly password: string;
+  /** Runs one statement as the superuser and gives back its rows. */
+  query(statement: string, database?: string): Promise<Record<string, unknown>[]>;
+  /** Connects as anyone; throws what PostgreSQL says. */
+  login(user: string, password: string, database: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const startSeconds = 60;
+
+export async function startPostgres(): Promise<PostgresTestServer> {
+  const home = labHome({ ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" });
+  const progress = (message: string) => process.stdout.write(`  ${message}\n`);
+  const docker = await ensureDocker(home, progress);
+  await ensureNetwork(docker, home);
+  const registry = await createRegistry(docker, home, progress);
+  const server = await registry.listen({ host: "127.0.0.1", port: 0 });
+  const { digest } = await registry.resolve("postgres", "17");
+  const image = `127.0.0.1:${server.address.split(":")[1]}/postgres@${digest}`;
+  const stream = await docker.client.pull(image);
+  await new Promise<void>((resolve, reject) => {
+    docker.client.modem.followProgress(stream, (error: Error | null) => (error ? reject(error) : resolve()));
+  });
+  const password = "superuser-of-the-test";
+  const container = await docker.client.createContainer({
+    Image: image,
+    Labels: labLabels(home, "test"),
+    Env: [`POSTGRES_PASSWORD=${password}`],
+    Cmd: ["postgres", "-c", "fsync=off"],
+    HostConfig: { NetworkMode: networkName(home), AutoRemove: true },
+  });
+  await container.start();
+  const { NetworkSettings } = await container.inspect();
+  const host = NetworkSettings.Networks[networkName(home)]?.IPAddress ?? "";
+  const port = 5432;
+
+  const as = async <T>(
+    user: string,
+    secret: string,
+    database: string,
+    work: (client: pg.Client) => Promise<T>,
+  ): Promise<T> => {
+    const client = new pg.Client({ host, port, user, password: secret, database });
+    await client.connect();
+    try {
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  };
+  const login = (user: string, secret: string, database: string) =>
+    as(user, secret, database, async () => undefined);
+  const deadline = Date.now() + startSeconds * 1000;
+  for (;;) {
+    try {
+      await login("postgres", password, "postgres");
+      break;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(100);
+    }
+  }
+  return {
+    host,
+    port,
+    password,
+    login,
+    query: (statement, database = "postgres") =>
+      as("postgres", password, database, async (client) => (await client.query(statement)).rows),
+    async stop() {
+      await container.stop({ t: 20 });
+      await server.close();
+      await docker.client.getImage(image).remove();
+      await removeNetwork(docker, home);
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import { readFileSync } from "node:fs";
+import { runtime } from "@pulumi/pulumi";
+import type resourceProto from "@pulumi/pulumi/proto/resource_pb.js";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
+import { vi } from "vitest";
+import { parse } from "yaml";
+
+/**
+ * Runs the real program against Pulumi's mocks and records every registration. Mocks hide parent, protect and dependencies,
+ * so the requests are read where the mock monitor takes them: an internal of the pinned SDK, used in this file alone and
+ * checked by a test of its own.
+ */
+export interface Registration {
+  readonly type: string;
+  readonly name: string;
+  /** Name of the parent, `(stack)` for the root. */
+  readonly parent: string;
+  readonly custom: boolean;
+  readonly protect: boolean;
+  readonly dependsOn: readonly string[];
+  readonly ignoreChanges: readonly string[];
+  readonly replaceOnChanges: readonly string[];
+  readonly additionalSecretOutputs: readonly string[];
+  readonly deletedWith: string;
+  /** Inputs as the engine would get them: secrets in their envelope. */
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+export interface ProgramRun {
+  /** What the program ended with, when it did not run to its end. */
+  readonly error: unknown;
+  readonly registrations: readonly Registration[];
+  find(type: string, name: string): Registration;
+}
+
+/** What a person would have set, long enough to be recognised wherever it turns up. */
+export const madeUpSecrets: Readonly<Record<string, string>> = {
+  "berth:tlsPrivateKeyPem":
+    "-----BEGIN PRIVATE KEY-----\ncanary-tls-private-key\n-----END PRIVATE KEY-----\n",
+  "togather:jwtSecret": Buffer.from("canary-jwt-secret-0123456789abcdef").toString("base64"),
+  "togather:adminApiKey": Buffer.from("canary-admin-api-key-0123456789ab").toString("hex"),
+};
+
+/** The committed configuration of a stack, completed with what a team adds to it. */
+export function completeConfig(stack: string): { values: Record<string, string>; secretKeys: string[] } {
+  const file: unknown = parse(readFileSync(new URL(`../../Pulumi.${stack}.yaml`, import.meta.url), "utf8"));
+  const committed = (file as { config: Record<string, unknown> }).config;
+  const digest = `sha256:${"ab".repeat(32)}`;
+  const images = Object.fromEntries(
+    Object.entries(committed["berth:images"] as Record<string, { repository: string }>).map(
+      ([image, entry]) => [
+        image,
+        { ...entry, digests: { "1.28.3": digest, "v1.0.0": digest, "16": digest } },
+      ],
+    ),
+  );
+  const added = {
+    "berth:images": images,
+    "berth:ssh": { authorizedKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample deploy@example"] },
+    "berth:tlsCertificatePem": "-----BEGIN CERTIFICATE-----\nexample\n-----END CERTIFICATE-----\n",
+    ...madeUpSecrets,
+  };
+  const values = Object.fromEntries(
+    Object.entries({ ...committed, ...added }).map(([key, value]) => [
+      key,
+      typeof value === "string" ? value : JSON.stringify(value),
+    ]),
+  );
+  return { values, secretKeys: Object.keys(madeUpSecrets) };
+}
+
+/** Runs the program with the configuration of a stack; `change` replaces keys, undefined takes one away. */
+export async function runProgram(
+  stack: string,
+  change: Readonly<Record<string, string | undefined>> = {},
+): Promise<ProgramRun> {
+  const { values: complete, secretKeys } = completeConfig(stack);
+  const values: Record<string, string> = {};
+  for (const [key, value] of Object.entries({ ...complete, ...change })) {
+    if (value !== undefined) values[key] = value;
+  }
+  process.env.PULUMI_CONFIG_SECRET_KEYS = JSON.stringify(secretKeys);
+  runtime.setAllConfig(values, secretKeys);
+  const registrations: Registration[] = [];
+  const restore = record(registrations);
+  await runtime.setMocks(
+    {
+      newResource: ({ type, name, inputs }) => ({
+        id: idOf(type, name),
+        state: { name: `${name}-1a2b3c4`, ...inputs },
+      }),
+      call: ({ token }) => {
+        throw new Error(`the program calls ${token}, which the test does not know`);
+      },
+    },
+    "berth",
+    stack,
+    true,
+  );
+  vi.resetModules();
+  const error = await import("../../index.ts").then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  // Another internal: it resolves when every registration has been answered.
+  await (runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();
+  restore();
+  return {
+    registrations,
+    error,
+    find(type, name) {
+      const found = registrations.find(
+        (registration) => registration.type === type && registration.name === name,
+      );
+      if (found === undefined) throw new Error(`the program registers no ${type} named ${name}`);
+      return found;
+    },
+  };
+}
+
+/** Hetzner's ids are numbers. */
+function idOf(type: string, name: string): string {
+  return type.startsWith("hcloud:") ? "4711" : `${name}_id`;
+}
+
+type RegisterResource = (request: resourceProto.RegisterResourceRequest, callback: unknown) => unknown;
+
+function record(registrations: Registration[]): () => void {
+  const prototype = MockMonitor.prototype as unknown as { registerResource: RegisterResource };
+  const original = prototype.registerResource;
+  prototype.registerResource = function registerResource(request, callback) {
+    registrations.push({
+      type: request.getType(),
+      name: request.getName(),
+      parent: nameOf(request.getParent()) || "(stack)",
+      custom: request.getCustom(),
+      protect: request.getProtect() ?? false,
+      dependsOn: request.getDependenciesList().map(nameOf).toSorted(),
+      ignoreChanges: request.getIgnorechangesList(),
+      replaceOnChanges: request.getReplaceonchangesList(),
+      additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
+      deletedWith: nameOf(request.getDeletedwith()),
+      inputs: (request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>,
+    });
+    return original.call(this, request, callback);
+  };
+  return () => {
+    prototype.registerResource = original;
+  };
+}
+
+function nameOf(urn: string): string {
+  return urn.includes("pulumi:pulumi:Stack") ? "(stack)" : (urn.split("::").at(-1) ?? "");
+}

@@ -1,0 +1,166 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { madeUpSecrets, type ProgramRun, runProgram } from "./support.ts";
+
+const secretSignature = "4dabf18193072939515e22adb298388d";
+const isSecret = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && secretSignature in value;
+
+describe.each(["production", "staging"])("the program of %s", (stack) => {
+  let program: ProgramRun;
+  beforeAll(async () => {
+    program = await runProgram(stack);
+    expect(program.error).toBeUndefined();
+  });
+
+  // A changed name, type or parent is a replacement on every running host. Proves what is registered, not that it works.
+  test("registers exactly the committed list", async () => {
+    const lines = program.registrations.map(({ type, name, parent }) => `${type}  ${name}  <  ${parent}`);
+    await expect(`${lines.toSorted().join("\n")}\n`).toMatchFileSnapshot(`registered/${stack}.txt`);
+  });
+
+  test("the recorder sees what mocks hide", () => {
+    expect(program.find("hcloud:index/server:Server", "main-server").protect).toBe(true);
+    expect(program.find("docker:index/service:Service", "togather_app").parent).toBe("togather_app");
+  });
+
+  test("what holds data or an address is protected, and nothing else", () => {
+    const protectedOnes = program.registrations.filter((one) => one.protect).map((one) => one.name);
+    expect(protectedOnes.toSorted()).toEqual([
+      "dns-zone",
+      "main-address",
+      "main-data",
+      "main-host-key",
+      "main-server",
+      "togather_database-database",
+      "togather_database-role",
+      "togather_postgres",
+    ]);
+  });
+
+  test("Hetzner protects them too", () => {
+    expect(program.find("hcloud:index/server:Server", "main-server").inputs).toMatchObject({
+      deleteProtection: true,
+      rebuildProtection: true,
+    });
+    for (const [type, name] of [
+      ["hcloud:index/volume:Volume", "main-data"],
+      ["hcloud:index/primaryIp:PrimaryIp", "main-address"],
+      ["hcloud:index/zone:Zone", "dns-zone"],
+    ] as const) {
+      expect(program.find(type, name).inputs).toMatchObject({ deleteProtection: true });
+    }
+  });
+
+  test("what would replace the server is taken at its creation only", () => {
+    expect(program.find("hcloud:index/server:Server", "main-server").ignoreChanges).toEqual(
+      expect.arrayContaining(["userData", "sshKeys", "image", "location"]),
+    );
+  });
+
+  test("the firewall is there before the server and lets in SSH, HTTP and HTTPS", () => {
+    const server = program.find("hcloud:index/server:Server", "main-server");
+    expect(server.dependsOn).toContain("main-firewall");
+    const { rules } = program.find("hcloud:index/firewall:Firewall", "main-firewall").inputs as {
+      rules: { port: string; sourceIps: string[] }[];
+    };
+    expect(rules.map(({ port }) => port)).toEqual(["22", "80", "443"]);
+    expect(rules[0]?.sourceIps).toEqual(["203.0.113.0/24"]);
+  });
+
+  test("a release goes snapshot, migration, slot, probe, switch", () => {
+    const command = (name: string) => program.find("command:local:Command", `togather_app-${name}`);
+    const slot = program.find("docker:index/service:Service", "togather_app");
+    expect(command("migration").dependsOn).toContain("togather_app-snapshot");
+    expect(slot.dependsOn).toContain("togather_app-migration");
+    expect(command("probe").dependsOn).toContain("togather_app");
+    expect(command("switch").dependsOn).toEqual(
+      expect.arrayContaining(["togather_app", "togather_app-probe"]),
+    );
+  });
+
+  test("a slot is replaced by any change of its task, named by Pulumi, and waits for nothing by itself", () => {
+    const slot = program.find("docker:index/service:Service", "togather_app");
+    expect(slot.replaceOnChanges).toEqual(["taskSpec"]);
+    expect(slot.inputs).not.toHaveProperty("name");
+    expect(slot.inputs).not.toHaveProperty("convergeConfig");
+    // Left out, the provider sends zero: SIGKILL at once.
+    expect(slot.inputs).toMatchObject({ taskSpec: { containerSpec: { stopGracePeriod: "30s" } } });
+  });
+
+  test("no service but the edge publishes a port, and the edge publishes 80 and 443 on the host", () => {
+    for (const { name, inputs } of program.registrations.filter(({ type }) =>
+      type.includes("service:Service"),
+    )) {
+      const { ports = [] } = inputs.endpointSpec as {
+        ports?: { publishedPort: number; publishMode: string }[];
+      };
+      const published = ports.map(({ publishedPort, publishMode }) => [publishedPort, publishMode]);
+      expect(published).toEqual(
+        name === "edge_nginx"
+          ? [
+              [80, "host"],
+              [443, "host"],
+            ]
+          : [],
+      );
+    }
+  });
+
+  test("secret inputs are secret", () => {
+    const secrets = program.registrations.filter(({ type }) => type === "docker:index/secret:Secret");
+    expect(secrets.map(({ name }) => name)).toHaveLength(5);
+    for (const { inputs } of secrets) expect(isSecret(inputs.data)).toBe(true);
+    expect(isSecret(program.find("hcloud:index/server:Server", "main-server").inputs.userData)).toBe(true);
+    expect(
+      isSecret(program.find("postgresql:index/role:Role", "togather_database-role").inputs.password),
+    ).toBe(true);
+    expect(isSecret(program.find("command:local:Command", "main-edge-configuration").inputs.stdin)).toBe(
+      true,
+    );
+  });
+
+  test("no secret value stands anywhere in clear", () => {
+    const inClear = JSON.stringify(program.registrations.map(({ inputs }) => withoutSecrets(inputs)));
+    for (const value of ["canary-tls-private-key", ...Object.values(madeUpSecrets)]) {
+      expect(inClear).not.toContain(value);
+      expect(inClear).not.toContain(Buffer.from(value).toString("base64"));
+    }
+  });
+
+  test("host commands keep their output to themselves", () => {
+    for (const command of program.registrations.filter(({ type }) => type === "command:local:Command")) {
+      expect(command.inputs).toMatchObject({ logging: "none", addPreviousOutputInEnv: false });
+      expect(command.additionalSecretOutputs.toSorted()).toEqual(["stderr", "stdout"]);
+    }
+  });
+
+  test("components keep their arguments out of the state", () => {
+    for (const component of program.registrations.filter(({ custom }) => !custom)) {
+      expect(component.inputs).toEqual({});
+    }
+  });
+
+  test("Postgres and everything in it go with the service", () => {
+    for (const { deletedWith } of program.registrations.filter(({ type }) =>
+      type.startsWith("postgresql:index"),
+    )) {
+      expect(deletedWith).toBe("togather_postgres");
+    }
+  });
+});
+
+test("a wrong configuration registers nothing, and the run ends with every problem", async () => {
+  const change = { "togather:jwtSecret": undefined, "berth:environment": "prod" };
+  const { registrations, error } = await runProgram("production", change);
+  expect(registrations).toEqual([]);
+  expect(String(error)).toContain(
+    'Pulumi.production.yaml: 2 problems\n  ✖ berth:environment: "prod" is not possible; allowed: development, staging, production\n  ✖ togather:jwtSecret: missing',
+  );
+});
+
+function withoutSecrets(value: unknown): unknown {
+  if (isSecret(value)) return "[secret]";
+  if (Array.isArray(value)) return value.map(withoutSecrets);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets(inner)]));
+}

@@ -1,0 +1,63 @@
+import { Resolver } from "node:dns/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { startCloud, type TestCloud } from "./cloud-recording.ts";
+
+let cloud: TestCloud;
+let resolver: Resolver;
+beforeEach(async () => {
+  cloud = await startCloud();
+  resolver = new Resolver({ timeout: 1000, tries: 1 });
+  resolver.setServers([cloud.dnsAddress]);
+  await cloud.call("POST", "/zones", { name: "example.org", mode: "primary", ttl: 120 });
+});
+afterEach(async () => {
+  await cloud.close();
+});
+
+async function add(name: string, type: string, ...values: string[]): Promise<void> {
+  const records = values.map((value) => ({ value }));
+  const { status } = await cloud.call("POST", "/zones/example.org/rrsets", { name, type, records });
+  expect(status).toBe(201);
+}
+
+test("zones answer addresses, aliases, texts, wildcards, and their own records", async () => {
+  await add("@", "A", "198.18.26.10");
+  await add("togather", "A", "198.18.26.10", "198.18.26.11");
+  await add("six", "AAAA", "2001:db8::1:2");
+  await add("www", "CNAME", "togather");
+  await add("_acme-challenge", "TXT", '"a \\"quoted\\" text"', `"${"x".repeat(250)}" "more"`);
+  await add("*.apps", "A", "198.18.26.12");
+  await add("mail", "MX", "10 togather");
+  expect(await resolver.resolve4("EXAMPLE.org")).toEqual(["198.18.26.10"]);
+  expect(await resolver.resolve4("www.example.org", { ttl: true })).toEqual([
+    { address: "198.18.26.10", ttl: 120 },
+    { address: "198.18.26.11", ttl: 120 },
+  ]);
+  expect(await resolver.resolveCname("www.example.org")).toEqual(["togather.example.org"]);
+  expect(await resolver.resolve6("six.example.org")).toEqual(["2001:db8::1:2"]);
+  expect(await resolver.resolveTxt("_acme-challenge.example.org")).toEqual([
+    ['a "quoted" text'],
+    ["x".repeat(250), "more"],
+  ]);
+  expect(await resolver.resolve4("any.apps.example.org")).toEqual(["198.18.26.12"]);
+  expect(await resolver.resolveMx("mail.example.org")).toMatchObject([
+    { exchange: "togather.example.org", priority: 10 },
+  ]);
+  expect(await resolver.resolveNs("example.org")).toContain("oxygen.ns.hetzner.com");
+  expect((await resolver.resolveSoa("example.org")).nsname).toBe("hydrogen.ns.hetzner.com");
+});
+
+test("an answer too long for UDP comes over TCP", async () => {
+  const addresses = Array.from({ length: 40 }, (_, index) => `198.18.26.${index + 10}`);
+  await add("many", "A", ...addresses);
+  expect(await resolver.resolve4("many.example.org")).toEqual(addresses);
+});
+
+test.each([
+  ["nobody.example.org", "ENOTFOUND"],
+  ["apps.example.org", "ENODATA"],
+  ["example.com", "EREFUSED"],
+])("%s fails with %s", async (name, code) => {
+  await add("one.apps", "A", "198.18.26.12");
+  await expect(resolver.resolve4(name)).rejects.toMatchObject({ code });
+});

@@ -1,0 +1,344 @@
+import { readFileSync, statSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parseSelector } from "../../lab/cloud/selector.ts";
+import { type Json, startCloud, type TestCloud } from "./cloud-recording.ts";
+
+const publicKey =
+  "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGRlcGxveWtleWRlcGxveWtleWRlcGxveWtleWRlcGxv deploy@example";
+
+let cloud: TestCloud;
+beforeEach(async () => {
+  cloud = await startCloud();
+});
+afterEach(async () => {
+  await cloud.close();
+});
+
+async function createServer(fields: Json = {}): Promise<Json> {
+  const answer = await cloud.call("POST", "/servers", {
+    name: "web-1",
+    server_type: "cx23",
+    image: "debian-12",
+    location: "nbg1",
+    user_data: "#cloud-config\n",
+    ...fields,
+  });
+  expect(answer.body.error).toBeUndefined();
+  expect(answer.status).toBe(201);
+  expect(await cloud.settle(answer.body.action)).toMatchObject({
+    status: "success",
+    progress: 100,
+    error: null,
+  });
+  for (const next of answer.body.next_actions) {
+    expect(await cloud.settle(next)).toMatchObject({ status: "success" });
+  }
+  return (await cloud.call("GET", `/servers/${answer.body.server.id}`)).body.server;
+}
+
+describe("servers", () => {
+  test("a server boots with what it was created with", async () => {
+    const key = (await cloud.call("POST", "/ssh_keys", { name: "deploy", public_key: publicKey })).body
+      .ssh_key;
+    const address = (
+      await cloud.call("POST", "/primary_ips", { name: "web-1", type: "ipv4", location: "nbg1" })
+    ).body.primary_ip;
+    const firewall = (
+      await cloud.call("POST", "/firewalls", {
+        name: "web",
+        rules: [{ direction: "in", protocol: "tcp", port: "443", source_ips: ["0.0.0.0/0", "::/0"] }],
+      })
+    ).body.firewall;
+    const server = await createServer({
+      ssh_keys: [key.id],
+      labels: { system: "togather" },
+      firewalls: [{ firewall: firewall.id }],
+      public_net: { enable_ipv4: true, enable_ipv6: false, ipv4: address.id },
+    });
+    expect(server).toMatchObject({
+      status: "running",
+      locked: false,
+      server_type: { name: "cx23", cores: 2 },
+      location: { name: "nbg1" },
+      public_net: {
+        ipv4: { id: address.id, ip: "198.18.26.10" },
+        ipv6: null,
+        firewalls: [{ id: firewall.id }],
+      },
+    });
+    expect(cloud.machines.specs.get(server.id)).toEqual({
+      name: "web-1",
+      serverId: server.id,
+      address: "198.18.26.10",
+      userData: "#cloud-config\n",
+      sshKeys: [publicKey],
+      labels: { system: "togather" },
+    });
+    expect(cloud.machines.rules.get(server.id)).toEqual([
+      { direction: "in", protocol: "tcp", port: "443", ips: ["0.0.0.0/0", "::/0"] },
+    ]);
+  });
+
+  test("protection refuses deletion and rebuild until it is taken off", async () => {
+    const server = await createServer();
+    const protection = async (on: boolean) =>
+      cloud.settle(
+        (
+          await cloud.call("POST", `/servers/${server.id}/actions/change_protection`, {
+            delete: on,
+            rebuild: on,
+          })
+        ).body.action,
+      );
+    await protection(true);
+    expect(await cloud.call("DELETE", `/servers/${server.id}`)).toMatchObject({
+      status: 403,
+      body: { error: { code: "protected" } },
+    });
+    expect(
+      (await cloud.call("POST", `/servers/${server.id}/actions/rebuild`, { image: "debian-12" })).body.error
+        .code,
+    ).toBe("protected");
+    await protection(false);
+    const { body } = await cloud.call("DELETE", `/servers/${server.id}`);
+    expect(await cloud.settle(body.action)).toMatchObject({ status: "success", command: "delete_server" });
+    expect((await cloud.call("GET", `/servers/${server.id}`)).body.error.code).toBe("not_found");
+    expect(cloud.machines.specs.size).toBe(0);
+    expect((await cloud.call("GET", "/primary_ips")).body.primary_ips).toEqual([]);
+  });
+
+  test("an action locks its server, and another is refused meanwhile", async () => {
+    const server = await createServer();
+    const first = await cloud.call("POST", `/servers/${server.id}/actions/poweroff`);
+    expect(first.body.action).toMatchObject({ status: "running", finished: null });
+    expect(await cloud.call("POST", `/servers/${server.id}/actions/poweron`)).toMatchObject({
+      status: 423,
+      body: { error: { code: "locked" } },
+    });
+    await cloud.settle(first.body.action);
+    expect((await cloud.call("GET", `/servers/${server.id}`)).body.server.status).toBe("off");
+  });
+
+  test("a machine that does not boot fails the action with its error", async () => {
+    cloud.machines.failing = "boot";
+    const { body } = await cloud.call("POST", "/servers", {
+      name: "web-1",
+      server_type: "cx23",
+      image: "debian-12",
+    });
+    expect(await cloud.settle(body.action)).toMatchObject({
+      status: "error",
+      error: { code: "action_failed", message: "boot was made to fail" },
+    });
+  });
+
+  test.each([
+    [{ name: "Not a host" }, "name", "is not a valid hostname (RFC 1123)"],
+    [{ server_type: "cx99" }, "server_type", "'cx99' does not exist"],
+    [{ image: "plan9" }, "image", "'plan9' does not exist"],
+    [{ location: "mars" }, "location", "'mars' does not exist"],
+    [{ ssh_keys: ["nobody"] }, "ssh_keys", "'nobody' does not exist"],
+    [{ labels: { "a b": "c" } }, "labels", "label key 'a b' is not correctly formatted"],
+    [{ placement_group: 1 }, "placement_group", "is not part of the lab's cloud"],
+  ])("refuses %j by its field", async (fields, field, message) => {
+    const answer = await cloud.call("POST", "/servers", {
+      name: "web-1",
+      server_type: "cx23",
+      image: "debian-12",
+      ...fields,
+    });
+    expect(answer.status).toBe(422);
+    expect(answer.body.error).toMatchObject({
+      code: "invalid_input",
+      details: { fields: [{ name: field, messages: [message] }] },
+    });
+    expect((await cloud.call("GET", "/servers")).body.servers).toEqual([]);
+    expect((await cloud.call("GET", "/primary_ips")).body.primary_ips).toEqual([]);
+  });
+});
+
+describe("firewalls", () => {
+  test("are recomputed when rules, targets or labels change", async () => {
+    const server = await createServer({ labels: { role: "web" } });
+    expect(cloud.machines.rules.get(server.id)).toBeUndefined();
+    const { body } = await cloud.call("POST", "/firewalls", {
+      name: "web",
+      apply_to: [{ type: "label_selector", label_selector: { selector: "role in (web,edge)" } }],
+    });
+    for (const action of body.actions) {
+      await cloud.settle(action);
+    }
+    expect(cloud.machines.rules.get(server.id)).toEqual([]);
+    const set = await cloud.call("POST", `/firewalls/${body.firewall.id}/actions/set_rules`, {
+      rules: [{ direction: "in", protocol: "icmp", source_ips: ["198.18.26.0/24"] }],
+    });
+    await cloud.settle(set.body.actions[0]);
+    expect(cloud.machines.rules.get(server.id)).toEqual([
+      { direction: "in", protocol: "icmp", ips: ["198.18.26.0/24"] },
+    ]);
+    await cloud.call("PUT", `/servers/${server.id}`, { labels: {} });
+    await expect.poll(() => cloud.machines.rules.get(server.id)).toBeUndefined();
+    expect((await cloud.call("DELETE", `/firewalls/${body.firewall.id}`)).body.error.code).toBe(
+      "resource_in_use",
+    );
+  });
+});
+
+describe("volumes", () => {
+  test("are created, attached, kept from deletion while attached, and removed", async () => {
+    const server = await createServer();
+    const { body } = await cloud.call("POST", "/volumes", {
+      name: "data",
+      size: 10,
+      location: "nbg1",
+      format: "ext4",
+    });
+    await cloud.settle(body.action);
+    expect(body.volume.linux_device).toBe(`/dev/disk/by-id/scsi-0HC_Volume_${body.volume.id}`);
+    const attach = await cloud.call("POST", `/volumes/${body.volume.id}/actions/attach`, {
+      server: server.id,
+    });
+    expect(await cloud.settle(attach.body.action)).toMatchObject({ status: "success" });
+    expect(cloud.machines.volumes.get(body.volume.id)).toBe(server.id);
+    expect((await cloud.call("DELETE", `/volumes/${body.volume.id}`)).status).toBe(422);
+    const detach = await cloud.call("POST", `/volumes/${body.volume.id}/actions/detach`);
+    await cloud.settle(detach.body.action);
+    expect((await cloud.call("DELETE", `/volumes/${body.volume.id}`)).status).toBe(204);
+    await expect.poll(() => cloud.machines.volumes.size).toBe(0);
+  });
+});
+
+describe("zones", () => {
+  test("hold record sets whose values are checked", async () => {
+    const { body } = await cloud.call("POST", "/zones", { name: "example.org", mode: "primary" });
+    expect(body.zone).toMatchObject({ name: "example.org", ttl: 3600, record_count: 3 });
+    const path = "/zones/example.org/rrsets";
+    const rrset = await cloud.call("POST", path, {
+      name: "www",
+      type: "A",
+      records: [{ value: "198.18.26.10" }],
+    });
+    expect(rrset.body.rrset).toMatchObject({ id: "www/A", ttl: null, zone: body.zone.id });
+    expect(
+      (await cloud.call("POST", path, { name: "www", type: "A", records: [{ value: "198.18.26.11" }] }))
+        .status,
+    ).toBe(409);
+    expect(
+      (await cloud.call("POST", path, { name: "www", type: "CNAME", records: [{ value: "x." }] })).status,
+    ).toBe(422);
+    expect(
+      (await cloud.call("POST", path, { name: "t", type: "TXT", records: [{ value: "bare" }] })).body.error
+        .code,
+    ).toBe("invalid_input");
+    const changed = await cloud.call("POST", `${path}/www/A/actions/set_records`, {
+      records: [{ value: "198.18.26.12", comment: "new" }],
+    });
+    await cloud.settle(changed.body.action);
+    expect((await cloud.call("GET", `${path}/www/A`)).body.rrset.records).toEqual([
+      { value: "198.18.26.12", comment: "new" },
+    ]);
+    expect((await cloud.call("DELETE", `${path}/www/A`)).status).toBe(201);
+  });
+});
+
+describe("the API itself", () => {
+  test("wants its token, and names what it does not have", async () => {
+    expect(await cloud.call("GET", "/servers", undefined, "x".repeat(64))).toMatchObject({
+      status: 401,
+      body: { error: { code: "unauthorized" } },
+    });
+    expect((await cloud.call("GET", "/load_balancers")).body.error).toMatchObject({
+      code: "not_found",
+      message: "GET /v1/load_balancers is not part of the lab's cloud",
+    });
+    const { headers } = await cloud.call("GET", "/locations");
+    expect(headers.get("ratelimit-limit")).toBe("3600");
+  });
+
+  test("pages its lists", async () => {
+    for (const name of ["a", "b", "c"]) {
+      await cloud.call("POST", "/primary_ips", {
+        name,
+        type: "ipv4",
+        location: "fsn1",
+        labels: { name },
+      });
+    }
+    const { body } = await cloud.call("GET", "/primary_ips?per_page=2&page=2&sort=name:desc");
+    expect(body.primary_ips.map((address: Json) => address.name)).toEqual(["a"]);
+    expect(body.meta.pagination).toEqual({
+      page: 2,
+      per_page: 2,
+      previous_page: 1,
+      next_page: null,
+      last_page: 2,
+      total_entries: 3,
+    });
+    const selected = await cloud.call("GET", "/primary_ips?label_selector=name%20notin%20(a,b)");
+    expect(selected.body.primary_ips).toHaveLength(1);
+  });
+
+  test("survives a restart, with its machines brought back and its file kept from others", async () => {
+    const server = await createServer();
+    const text = readFileSync(cloud.stateFile, "utf8");
+    expect(JSON.parse(text).servers).toHaveLength(1);
+    expect(statSync(cloud.stateFile).mode & 0o077).toBe(0);
+    await cloud.close();
+    cloud.machines.specs.clear();
+    cloud = await startCloud(cloud.machines, cloud.stateFile);
+    expect((await cloud.call("GET", `/servers/${server.id}`)).body.server.status).toBe("running");
+    expect(cloud.machines.calls.filter((call) => call === "boot web-1")).toHaveLength(2);
+  });
+});
+
+describe("faults on request", () => {
+  const fault = (fields: object) => cloud.call("POST", "/lab/faults", fields);
+  const key = { name: "deploy", public_key: publicKey };
+
+  test.each([
+    [{ kind: "rate-limit" }, 429, "rate_limit_exceeded"],
+    [{ kind: "unavailable" }, 412, "resource_unavailable"],
+    [{ kind: "error", status: 503, code: "unavailable" }, 503, "unavailable"],
+  ])("%j refuses once and changes nothing", async (fields, status, code) => {
+    await fault({ match: "POST /v1/ssh_keys", ...fields });
+    expect(await cloud.call("POST", "/ssh_keys", key)).toMatchObject({ status, body: { error: { code } } });
+    expect((await cloud.call("POST", "/ssh_keys", key)).status).toBe(201);
+  });
+
+  test("drop-after-commit does the work and says nothing", async () => {
+    await fault({ match: "POST /v1/ssh_keys", kind: "drop-after-commit" });
+    await expect(cloud.call("POST", "/ssh_keys", key)).rejects.toThrow();
+    expect((await cloud.call("GET", "/ssh_keys")).body.ssh_keys).toHaveLength(1);
+  });
+
+  test("late-failure fails the action", async () => {
+    await fault({
+      match: "POST /v1/servers",
+      kind: "late-failure",
+      code: "placement_error",
+      message: "no room",
+    });
+    const { body } = await cloud.call("POST", "/servers", {
+      name: "web-1",
+      server_type: "cx23",
+      image: "debian-12",
+    });
+    expect(await cloud.settle(body.action)).toMatchObject({
+      status: "error",
+      error: { code: "placement_error", message: "no room" },
+    });
+    expect(cloud.machines.specs.size).toBe(0);
+  });
+});
+
+test.each([
+  ["a", { a: "1" }, true],
+  ["!a", { a: "1" }, false],
+  ["a=1,b", { a: "1", b: "" }, true],
+  ["a==1", { a: "2" }, false],
+  ["a!=1", {}, true],
+  ["a in (1, 2),!b", { a: "2" }, true],
+  ["a notin (1,2)", { a: "2" }, false],
+])("selector %s on %j", (selector, labels, holds) => {
+  expect(parseSelector(selector)(labels as Record<string, string>)).toBe(holds);
+});

@@ -1,0 +1,162 @@
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { relativeName } from "../../components/dns/records.ts";
+import {
+  checkPaths,
+  renderChecks,
+  renderLimits,
+  renderLocations,
+  renderSite,
+  renderUpstream,
+} from "../../components/edge/nginx/render.ts";
+import { cloudInit } from "../../components/host/cloud-init.ts";
+import { shellQuote } from "../../components/host/connection.ts";
+import { firewallRules } from "../../components/host/host.ts";
+import { secretProblem } from "../../components/secrets/secret.ts";
+
+const printable = fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\0"));
+
+describe("shell quoting", () => {
+  test("a shell reads back every word as it was", () => {
+    fc.assert(
+      fc.property(fc.array(printable, { maxLength: 4 }), (words) => {
+        const script = `printf '%s\\0' ${words.map(shellQuote).join(" ")}`;
+        const output = execFileSync("sh", ["-c", words.length === 0 ? ":" : script]).toString("utf8");
+        expect(output.split("\0").slice(0, -1)).toEqual(words);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe("redaction in host scripts", () => {
+  const common = readFileSync(new URL("../../components/host/scripts/common.sh", import.meta.url), "utf8");
+  const redact = (text: string) =>
+    execFileSync("bash", ["-c", `${common}\nredact`], { input: text }).toString("utf8");
+
+  test.each([
+    ["DATABASE_URL=postgresql://u:p4ss@h/d", "p4ss"],
+    ["connect to postgresql://togather:hunter2@togather_postgres:5432/togather failed", "hunter2"],
+    ['{"JWT_SECRET":"s3cr3t-value"}', "s3cr3t-value"],
+    ["ADMIN_API_KEY: abcdef0123", "abcdef0123"],
+    ["user=a password=letmein host=b", "letmein"],
+    ["Authorization: Bearer eyJhbGciOi.xyz", "eyJhbGciOi"],
+  ])("%s", (line, secret) => {
+    expect(redact(line)).not.toContain(secret);
+    expect(redact(line)).toContain("***REDACTED***");
+  });
+
+  test("leaves other text alone", () => {
+    const line = '{"level":"INFO","message":"listening on port 8080 at http://0.0.0.0:8080/health"}\n';
+    expect(redact(line)).toBe(line);
+  });
+});
+
+describe("secret formats", () => {
+  test("takes what the commands make and refuses less", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 64 }), (bytes) => {
+        const value = randomBytes(bytes);
+        expect(secretProblem({ kind: "base64", bytes }, value.toString("base64"))).toBeUndefined();
+        expect(secretProblem({ kind: "hex", bytes }, value.toString("hex"))).toBeUndefined();
+        expect(secretProblem({ kind: "base64", bytes: bytes + 1 }, value.toString("base64"))).toMatch(/^has/);
+        expect(secretProblem({ kind: "hex", bytes: bytes + 1 }, value.toString("hex"))).toMatch(/^has/);
+      }),
+    );
+  });
+});
+
+describe("cloud-init", () => {
+  const rendered = cloudInit({
+    authorizedKeys: ["ssh-ed25519 AAAAone a@b"],
+    hostKeyPrivate: "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n",
+    hostKeyPublic: "ssh-ed25519 AAAAhost",
+    sshPort: 666,
+  });
+  const document = parse(rendered) as {
+    users: { ssh_authorized_keys: string[] }[];
+    ssh_keys: Record<string, string>;
+    write_files: { path: string; content: string }[];
+    packages: string[];
+  };
+
+  test("is a cloud-config with the handed-over host key and the deploy user's key", () => {
+    expect(rendered.startsWith("#cloud-config\n")).toBe(true);
+    expect(document.ssh_keys.ed25519_public).toBe("ssh-ed25519 AAAAhost");
+    expect(document.users[0]?.ssh_authorized_keys).toEqual(["ssh-ed25519 AAAAone a@b"]);
+  });
+
+  test("sshd listens on the configured port and takes keys only", () => {
+    const sshd = document.write_files.find(({ path }) => path.includes("sshd_config.d"))?.content;
+    expect(sshd).toContain("Port 666\n");
+    expect(sshd).toContain("PasswordAuthentication no\n");
+    expect(sshd).toContain("PermitRootLogin no\n");
+  });
+});
+
+describe("routes", () => {
+  const route = { domain: "app.example", path: "/", port: 8080, bodyLimitMebibytes: 10 };
+
+  test("an upstream follows its slot", () => {
+    expect(renderUpstream("togather_app-1a2b3c4", [route])).toBe(
+      `upstream togather_app-1a2b3c4_8080 {
+  zone togather_app-1a2b3c4_8080 64k;
+  server togather_app-1a2b3c4:8080 resolve max_fails=0;
+  keepalive 64;
+  keepalive_timeout 30s;
+}
+`,
+    );
+  });
+
+  test("a location belongs to its domain, with its own limits", () => {
+    const limited = { ...route, rateLimit: { requestsPerSecond: 5, burst: 10 } };
+    expect(renderLocations("togather_app", "slot", "other.example", [limited])).toBe("");
+    const location = renderLocations("togather_app", "slot", "app.example", [limited]);
+    expect(location).toContain("limit_req zone=togather_app_0 burst=10 nodelay;");
+    expect(location).toContain("client_max_body_size 10m;");
+    expect(location).toContain("proxy_pass http://slot_8080;");
+    expect(renderLimits("togather_app", [limited])).toBe(
+      "limit_req_zone $binary_remote_addr zone=togather_app_0:10m rate=5r/s;\n",
+    );
+  });
+
+  test("a slot can be asked for before any route leads to it", () => {
+    const twice = [route, { ...route, path: "/api/" }, { ...route, path: "/electric/", port: 3000 }];
+    expect(checkPaths("slot", twice)).toEqual(["/slot_8080", "/slot_3000"]);
+    for (const path of checkPaths("slot", twice)) {
+      expect(renderChecks("slot", twice)).toContain(`location = ${path} {\n  proxy_pass http:/${path}/;`);
+    }
+  });
+
+  test("a site answers on both ports and sends clear text to TLS", () => {
+    expect(renderSite("app.example")).toContain("return 301 https://$host$request_uri;");
+    expect(renderSite("app.example")).toContain("listen 443 ssl;");
+  });
+});
+
+test("a record's name is relative to its zone", () => {
+  const label = fc.stringMatching(/^[a-z]{1,8}$/);
+  fc.assert(
+    fc.property(fc.array(label, { minLength: 1, maxLength: 3 }), label, (labels, top) => {
+      const zone = `${top}.example`;
+      expect(relativeName(zone, zone)).toBe("@");
+      expect(`${relativeName(`${labels.join(".")}.${zone}`, zone)}.${zone}`).toBe(
+        `${labels.join(".")}.${zone}`,
+      );
+    }),
+  );
+});
+
+test("the firewall opens SSH to the named networks, 80 and 443 to all, nothing else", () => {
+  const rules = firewallRules({ sshPort: 666, sshAllowedFrom: ["203.0.113.7/32"] });
+  expect(rules.map(({ port, sourceIps }) => [port, sourceIps])).toEqual([
+    ["666", ["203.0.113.7/32"]],
+    ["80", ["0.0.0.0/0", "::/0"]],
+    ["443", ["0.0.0.0/0", "::/0"]],
+  ]);
+});

@@ -1,0 +1,203 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ConfigError, parseConfig } from "../../config.ts";
+import { systems } from "../../stacks/index.ts";
+import { completeConfig, madeUpSecrets } from "../program/support.ts";
+
+type Change = Record<string, unknown>;
+
+/** Parses a committed stack with some keys changed; undefined takes one away. */
+function parse(stack: string, change: Change = {}, secretKeys = Object.keys(madeUpSecrets)) {
+  const values: Record<string, string> = { ...completeConfig(stack).values };
+  for (const [key, value] of Object.entries(change)) {
+    if (value === undefined) delete values[key];
+    else values[key] = typeof value === "string" ? value : JSON.stringify(value);
+  }
+  return parseConfig({ stack, values, isSecret: (key) => secretKeys.includes(key) }, systems);
+}
+
+function problems(change: Change, secretKeys?: string[]): readonly string[] {
+  try {
+    parse("production", change, secretKeys);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const host = {
+  serverType: "cx33",
+  location: "fsn1",
+  volumeGigabytes: 40,
+  sshAllowedFrom: ["203.0.113.0/24"],
+  edge: { kind: "nginx", version: "1.28.3" },
+};
+const placement = { host: "main", domain: "togather.example" };
+const app = { version: "v1.0.0", replicas: 1, memoryMebibytes: 512, logLevel: "INFO" };
+
+describe("the committed stacks", () => {
+  test.each(["production", "staging"])("%s parses once a team's own values are added", (stack) => {
+    const config = parse(stack);
+    expect(Object.keys(config.systems)).toEqual(["togather"]);
+    expect(config.image("togather/app", "v1.0.0").reference).toMatch(
+      /^ghcr\.io\/togather\/togather-server@sha256:/,
+    );
+  });
+
+  test("as committed, production names everything that a team still has to set", () => {
+    const missing = problems({
+      "berth:ssh": undefined,
+      "berth:tlsCertificatePem": undefined,
+      "berth:tlsPrivateKeyPem": undefined,
+    }).map((problem) => problem.split(": ")[0]);
+    expect(missing).toEqual(["berth:tlsPrivateKeyPem", "berth:ssh", "berth:tlsCertificatePem"]);
+  });
+});
+
+describe("bad input", () => {
+  const catalogue: [string, Change, string[]][] = [
+    [
+      "an unknown key",
+      { "berth:hsots": "x" },
+      ["berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, systems, images, tlsCertificatePem"],
+    ],
+    [
+      "an unknown key in a system",
+      { "togather:jwtSecert": "x" },
+      ["togather:jwtSecert: unknown key; allowed: app, postgres, snapshots, jwtSecret, adminApiKey"],
+    ],
+    [
+      "an unknown nested key",
+      { "berth:hosts": { main: { ...host, servertype: "cx33" } } },
+      ["berth:hosts.main.servertype: unknown key"],
+    ],
+    [
+      "an unknown namespace",
+      { "togehter:app": "x" },
+      ['togehter:app: unknown namespace "togehter"; allowed: berth, togather'],
+    ],
+    [
+      "a missing secret",
+      { "togather:jwtSecret": undefined },
+      [
+        "togather:jwtSecret: missing; key that signs the JSON Web Tokens. Set it: openssl rand -base64 32 | npx pulumi config set --secret togather:jwtSecret --stack production",
+      ],
+    ],
+    [
+      "a secret that is too short",
+      { "togather:adminApiKey": "abcdef" },
+      [
+        "togather:adminApiKey: [secret] has 3 bytes, needs at least 32. Set it: openssl rand -hex 32 | npx pulumi config set --secret togather:adminApiKey --stack production",
+      ],
+    ],
+    [
+      "a bad domain",
+      { "berth:systems": { togather: { ...placement, domain: "https://togather.example/" } } },
+      [
+        'berth:systems.togather.domain: "https://togather.example/" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+      ],
+    ],
+    [
+      "a domain outside the zone",
+      { "berth:systems": { togather: { ...placement, domain: "togather.test" } } },
+      ['berth:systems.togather.domain: "togather.test" is not in the zone togather.example of berth:dns'],
+    ],
+    [
+      "a port clash",
+      { "berth:hosts": { main: { ...host, sshPort: 443 } } },
+      ["berth:hosts.main.sshPort: 443 is the edge's https port; choose another, as in 22"],
+    ],
+    [
+      "an unknown server type",
+      { "berth:hosts": { main: { ...host, serverType: "cx99" } } },
+      [
+        'berth:hosts.main.serverType: "cx99" is not possible; allowed: cx22, cx23, cx32, cx33, cx42, cx43, cx52, cx53, cax11, cax21, cax31, cax41, cpx11, cpx21, cpx31, cpx41, cpx51, ccx13, ccx23, ccx33, ccx43, ccx53, ccx63',
+      ],
+    ],
+    [
+      "a server that is too small",
+      { "berth:hosts": { main: { ...host, serverType: "cpx11" } } },
+      [
+        "berth:hosts.main.serverType: cpx11 has 1536 MiB for services, its systems need 1536 MiB and 1024 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+      ],
+    ],
+    [
+      "an image without digest in production",
+      { "togather:app": { ...app, version: "v9.9.9" } },
+      [
+        'togather:app.version: "v9.9.9" of togather/app has no digest, and production takes images by digest only; known: 16, 1.28.3, v1.0.0. ' +
+          "Look it up: docker buildx imagetools inspect ghcr.io/togather/togather-server:v9.9.9 --format '{{.Manifest.Digest}}', then set it: " +
+          `npx pulumi config set --path 'berth:images["togather/app"].digests["v9.9.9"]' sha256:… --stack production`,
+      ],
+    ],
+    [
+      "an unknown system",
+      { "berth:systems": { togather: placement, mfaa: placement } },
+      ["berth:systems.mfaa: no such system; allowed: togather"],
+    ],
+    [
+      "a system on an unknown host",
+      { "berth:systems": { togather: { ...placement, host: "mian" } } },
+      ['berth:systems.togather.host: no host "mian" in berth:hosts; allowed: main'],
+    ],
+    [
+      "a network that is none",
+      { "berth:hosts": { main: { ...host, sshAllowedFrom: ["everywhere"] } } },
+      [
+        'berth:hosts.main.sshAllowedFrom.0: "everywhere" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+      ],
+    ],
+    [
+      "text for a number",
+      { "togather:app": { ...app, replicas: "two" } },
+      ['togather:app.replicas: "two" has the wrong type; expected number'],
+    ],
+  ];
+
+  test.each(catalogue)("%s", (_name, change, expected) => {
+    expect(problems(change)).toEqual(expected);
+  });
+
+  test("a secret in clear", () => {
+    const keys = Object.keys(madeUpSecrets).filter((key) => key !== "togather:jwtSecret");
+    expect(problems({}, keys)).toEqual([
+      "togather:jwtSecret: is stored in clear. Set it: openssl rand -base64 32 | npx pulumi config set --secret togather:jwtSecret --stack production",
+    ]);
+  });
+
+  test("a system's problems are said beside Berth's own", () => {
+    const change = { "berth:environment": "prod", "togather:jwtSecret": undefined };
+    expect(problems(change).map((problem) => problem.split(": ")[0])).toEqual([
+      "berth:environment",
+      "togather:jwtSecret",
+    ]);
+  });
+
+  test("all at once, with the stack's file in front", () => {
+    const change = {
+      "togather:jwtSecret": undefined,
+      "berth:hosts": { main: { ...host, sshPort: 80 } },
+      "x:y": "z",
+    };
+    expect(() => parse("production", change)).toThrow(
+      /^Pulumi\.production\.yaml: 3 problems\n {2}✖ x:y: .*\n {2}✖ /,
+    );
+  });
+});
+
+// The law: whatever stands in the file, the answer is a configuration or a list of problems, and no problem shows a secret.
+test("any value of any key is parsed or refused, and a secret is never shown", () => {
+  const keys = Object.keys(completeConfig("production").values);
+  fc.assert(
+    fc.property(fc.constantFrom(...keys), fc.oneof(fc.string(), fc.json()), (key, text) => {
+      const secret = `${text}canary-canary-canary`;
+      const isSecret = key in madeUpSecrets;
+      for (const problem of problems({ [key]: isSecret ? secret : text })) {
+        if (isSecret) expect(problem).not.toContain("canary-canary");
+        expect(problem).toMatch(/^[a-z]+:?.*: /);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,53 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+
+/** The documentation names commands and files; each of them has to exist. What the commands do is tested in test/lab. */
+const root = new URL("../../", import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+const documents = [
+  "README.md",
+  ...readdirSync(new URL("docs/decisions/", root)).map((file) => `docs/decisions/${file}`),
+];
+const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+
+/** Every command in a code span or a shell block, one to a line. */
+function commands(markdown: string): string[] {
+  const blocks = [...markdown.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
+  const spans = [...markdown.matchAll(/`([^`\n]+)`/g)].map((match) => match[1] ?? "");
+  return [...blocks.flatMap((block) => block.split("\n")), ...spans]
+    .flatMap((line) => line.split(/&&|\\?\|/))
+    .map((command) => command.trim())
+    .filter((command) => /^(npm|npx) /.test(command));
+}
+
+describe.each(documents)("%s", (document) => {
+  test("every npm command is one", () => {
+    for (const command of commands(read(document))) {
+      const script = /^npm (?:run )?([a-z:]+)/.exec(command)?.[1];
+      if (command.startsWith("npx "))
+        expect(command).toMatch(/^npx pulumi (preview|up|refresh|config set)( |$)/);
+      else if (script !== "ci") expect(Object.keys(scripts), command).toContain(script);
+    }
+  });
+
+  test("every lab and ops command takes the options that it is shown with", () => {
+    for (const command of commands(read(document))) {
+      const [, room, name = "", rest = ""] = /^npm run (lab|ops) -- (\S+)(.*)$/.exec(command) ?? [];
+      if (room === undefined) continue;
+      const help = spawnSync(process.execPath, [`${room}/cli.ts`, name, "--help"], {
+        cwd: root,
+        encoding: "utf8",
+      });
+      expect(help.stdout, command).toContain(`npm run ${room} -- ${name}`);
+      for (const flag of rest.match(/--[a-z-]+/g) ?? []) expect(help.stdout, command).toContain(flag);
+    }
+  });
+
+  test("every file that it links to is there", () => {
+    for (const [, path = ""] of read(document).matchAll(/\]\(([^)#]+)\)/g)) {
+      if (!path.startsWith("http"))
+        expect(existsSync(new URL(path, new URL(document, root))), path).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,146 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { EngineEvent, EngineRun } from "../../lab/contracts.ts";
+import { breakLock, createEngine, readState } from "../../lab/engine/index.ts";
+import { serveProvider } from "../../lab/providers/serve.ts";
+import { testingProvider } from "../conformance/testing-provider.ts";
+
+const projectDir = join(import.meta.dirname, "engine-program");
+const canary = "canary-8f1e0c5b77";
+const timeoutMilliseconds = 60_000;
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "engine-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const stateFile = () => join(folder, "state.json");
+const engine = () =>
+  createEngine({ launch: () => serveProvider(testingProvider({ worldFile: join(folder, "world.json") })) });
+
+function run(program: string, extra: Partial<EngineRun> = {}): EngineRun {
+  return {
+    projectDir,
+    project: "engine",
+    stack: "dev",
+    config: { "engine:program": program, "engine:password": canary },
+    secretKeys: ["engine:password"],
+    stateFile: stateFile(),
+    passphrase: "passphrase",
+    owner: "test@here",
+    ...extra,
+  };
+}
+
+const short = (urn: string | undefined) => urn?.split("::").at(-1);
+
+describe("secrets", () => {
+  test("stay secret from the configuration to the state, the events and the outputs", {
+    timeout: timeoutMilliseconds,
+  }, async () => {
+    const events: EngineEvent[] = [];
+    const result = await engine().up(run("secrets", { onEvent: (event) => events.push(event) }));
+    expect(result.diagnostics).toContainEqual({ severity: "info", message: "the password is [secret]" });
+    expect(result.ok).toBe(true);
+    expect(result.outputs).toEqual({ outputs: "[secret]" });
+    expect(JSON.stringify([events, result])).not.toContain(canary);
+    expect(readFileSync(stateFile(), "utf8")).not.toContain(canary);
+    const failed = await engine().up(run("secret-in-an-error"));
+    expect(failed.ok).toBe(false);
+    expect(JSON.stringify(failed)).toContain("[secret]");
+    expect(JSON.stringify(failed)).not.toContain(canary);
+  });
+});
+
+describe("what the engine does not do", () => {
+  test.each([
+    ["transforms", "transforms"],
+    ["hooks", "hooks"],
+    [
+      "import",
+      'the lab\'s engine does not support the option import (asked for by testing:index:Thing "imported")',
+    ],
+    ["get", "the lab's engine does not support reading existing resources"],
+    ["asset", "the lab's engine does not support assets and archives"],
+    ["replace-with", "ReplaceWith"],
+  ])("%s is refused by name", { timeout: timeoutMilliseconds }, async (program, message) => {
+    const result = await engine().up(run(program));
+    expect(result.ok).toBe(false);
+    expect(result.diagnostics.map((diagnostic) => diagnostic.message).join("\n")).toContain(message);
+  });
+});
+
+describe("the program", () => {
+  test("reports what it prints, and its failure, once", { timeout: timeoutMilliseconds }, async () => {
+    const result = await engine().up(run("throws"));
+    expect(result.ok).toBe(false);
+    const errors = result.diagnostics.filter(({ severity }) => severity === "error");
+    expect(errors).toHaveLength(1);
+    expect(errors[0]?.message).toContain("no such thing");
+    expect(readState(stateFile(), "passphrase").pendingOperations).toEqual([]);
+  });
+
+  test("dies with the engine, however that ends", { timeout: timeoutMilliseconds }, async () => {
+    const pidFile = join(folder, "pid");
+    const script = fileURLToPath(new URL("../conformance/lab-engine-process.ts", import.meta.url));
+    const child = fork(script, { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const labRun = run("hangs", { env: { PID_FILE: pidFile } });
+    child.send({ command: "up", worldFile: join(folder, "world.json"), run: labRun });
+    while (!existsSync(pidFile)) await sleep(20);
+    await sleep(100);
+    const pid = Number(readFileSync(pidFile, "utf8"));
+    const alive = () => {
+      try {
+        return process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+    };
+    expect(alive()).toBe(true);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    for (let i = 0; i < 100 && alive(); i += 1) await sleep(20);
+    expect(alive()).toBe(false);
+    await expect(engine().up(run("things"))).rejects.toThrow("the deploy lock is stale: test@here");
+    breakLock(stateFile());
+    expect((await engine().up(run("things"))).ok).toBe(true);
+  });
+});
+
+describe("the state", () => {
+  test("is not touched by a preview, and what an interrupted run left is named", {
+    timeout: timeoutMilliseconds,
+  }, async () => {
+    const preview = await engine().preview(run("things"));
+    expect(preview.steps.map(({ op, urn }) => `${op} ${short(urn)}`)).toContain("create b");
+    expect(existsSync(stateFile())).toBe(false);
+    await engine().up(run("things"));
+    const before = readFileSync(stateFile(), "utf8");
+    expect((await engine().preview(run("things-changed"))).ok).toBe(true);
+    expect(readFileSync(stateFile(), "utf8")).toBe(before);
+  });
+
+  test("shows no change right after an up; components, providers and ignoreChanges included", {
+    timeout: timeoutMilliseconds,
+  }, async () => {
+    expect((await engine().up(run("everything"))).ok).toBe(true);
+    const again = await engine().preview(run("everything"));
+    expect(again.steps).toEqual([]);
+    expect(again.ok).toBe(true);
+    const refreshed = await engine().refresh(run("everything"));
+    expect(refreshed).toMatchObject({ ok: true, steps: [] });
+    const destroyed = await engine().destroy(run("everything"));
+    expect(destroyed.ok).toBe(false);
+    expect(JSON.stringify(destroyed.diagnostics)).toContain("cannot be deleted because it is protected");
+    const forced = await engine().destroy(run("everything", { ignoreProtect: true }));
+    expect(forced.ok).toBe(true);
+    expect(readState(stateFile(), "passphrase").resources).toEqual([]);
+  });
+});

@@ -1,0 +1,40 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { expect, test } from "vitest";
+import { listenForTunnel } from "../../components/data/tunnel.ts";
+
+const waitForSsh = readFileSync(
+  new URL("../../components/host/scripts/wait-for-ssh.sh", import.meta.url),
+  "utf8",
+);
+
+// Port 1 of loopback: nobody listens, so ssh's own words are known.
+test("a dead server: the gate ends at its deadline with ssh's own error and what to look at", () => {
+  const { status, stderr } = spawnSync("sh", ["-c", waitForSsh], {
+    env: {
+      PATH: process.env.PATH,
+      HOST: "main",
+      SSH_COMMAND: "ssh -o BatchMode=yes -o ConnectTimeout=2 -p 1 deploy@127.0.0.1",
+      DEADLINE_SECONDS: "1",
+    },
+    encoding: "utf8",
+  });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(
+    /^host main: no SSH after [12] seconds \(deadline 1\)\. ssh said: ssh: connect to host 127\.0\.0\.1 port 1: Connection refused\r?\n/,
+  );
+  expect(stderr).toContain("is the server running, and is your address in sshAllowedFrom?");
+});
+
+test("a taken tunnel port: the run fails and says which port, for what, and how to see who has it", async () => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+  const address = taken.address();
+  const localPort = typeof address === "object" && address !== null ? address.port : 0;
+  const args = { remoteSocket: "/s", localPort, service: "togather_postgres" };
+  await expect(listenForTunnel(args, Promise.resolve([]))).rejects.toThrow(
+    `127.0.0.1:${localPort} is taken; it is needed to reach togather_postgres. Another deploy on this machine? See: ss -ltnp 'sport = :${localPort}'`,
+  );
+  taken.close();
+});

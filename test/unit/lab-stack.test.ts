@@ -1,0 +1,218 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { type SecretFormat, secretProblem } from "../../components/secrets/secret.ts";
+import type { LabHome } from "../../lab/home.ts";
+import {
+  configureStack,
+  imageKey,
+  planStack,
+  rotateSecrets,
+  type StackRequest,
+} from "../../lab/stack/configuration.ts";
+import { inventedSecrets, inventSecret } from "../../lab/stack/invented-secrets.ts";
+import { applySetting, parseSetting } from "../../lab/stack/set-option.ts";
+import { readStackFile } from "../../lab/stack/stack-file.ts";
+import { systems as definitions } from "../../stacks/index.ts";
+
+const root = mkdtempSync(join(tmpdir(), "berth-stack-"));
+const projectDir = new URL("../..", import.meta.url).pathname;
+let home: LabHome;
+let count = 0;
+
+beforeEach(() => {
+  count += 1;
+  const stateDir = join(root, String(count));
+  mkdirSync(stateDir);
+  home = { name: "unit", cacheDir: root, stateDir, subnet: "198.18.99.0/24", gateway: "198.18.99.1" };
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+function request(more: Partial<StackRequest> = {}): StackRequest {
+  return { projectDir, project: "berth", stack: "production", definitions, ...more };
+}
+
+function stackFolder(yaml: string): string {
+  const folder = mkdtempSync(join(root, "project-"));
+  writeFileSync(join(folder, "Pulumi.trial.yaml"), yaml);
+  return folder;
+}
+
+describe("a stack file", () => {
+  test("keys without a namespace are the project's; encrypted values are named, not read", () => {
+    const folder = stackFolder("config:\n  colour: blue\n  a:b: {c: 1}\n  a:key: {secure: v1:abc}\n");
+    const file = readStackFile(folder, "berth", "trial");
+    expect(file.values).toEqual({ "berth:colour": "blue", "a:b": { c: 1 } });
+    expect(file.encryptedKeys).toEqual(["a:key"]);
+  });
+
+  test("says which stacks there are", () => {
+    expect(() => readStackFile(projectDir, "berth", "prod")).toThrow(
+      '--stack: there is no stack "prod"; allowed: production, staging',
+    );
+    expect(() => readStackFile(projectDir, "berth", "../production")).toThrow("there is no stack");
+  });
+
+  test("refuses an encrypted value inside another", () => {
+    const folder = stackFolder("config:\n  a:b:\n    c: {secure: v1:abc}\n");
+    expect(() => readStackFile(folder, "berth", "trial")).toThrow(
+      "Pulumi.trial.yaml: a:b: holds an encrypted value inside",
+    );
+  });
+
+  test("says where it is no YAML", () => {
+    expect(() => readStackFile(stackFolder("config: [a"), "berth", "trial")).toThrow("line 1");
+  });
+});
+
+describe("--set", () => {
+  const values = { "a:b": { version: "16", replicas: 1, list: ["x"], nested: { "na/me": { deep: "old" } } } };
+  test.each([
+    ["a:b.version=17", { version: "17" }],
+    ["a:b.replicas=2", { replicas: 2 }],
+    ["a:b.added=true", { added: true }],
+    ["a:b.list[0]=y", { list: ["y"] }],
+    ["a:b.list[1]=z", { list: ["x", "z"] }],
+    ['a:b.nested["na/me"].deep=a=b', { nested: { "na/me": { deep: "a=b" } } }],
+    ["a:b.added.further={x: [1]}", { added: { further: { x: [1] } } }],
+  ])("%s", (argument, changed) => {
+    const before = structuredClone(values);
+    expect(applySetting(values, parseSetting(argument))).toEqual({ "a:b": { ...values["a:b"], ...changed } });
+    expect(values).toEqual(before);
+  });
+
+  test.each([
+    ["a:b.version", '"a:b.version" has no "=value"'],
+    ["version=1", '"version" does not begin with namespace:key'],
+    ["a:b..x=1", '"..x" in "a:b..x" is not a path'],
+    ["a:b[x]=1", '"[x]" in "a:b[x]" is not a path'],
+  ])("refuses %s", (argument, message) => {
+    expect(() => parseSetting(argument)).toThrow(message);
+  });
+
+  test.each([
+    ["a:b.version.x=1", 'a:b.version is not an object, so it has no field "x"'],
+    ["a:b.version[0]=1", "a:b.version is not a list"],
+    ["a:b.list[5]=1", "a:b.list has 1 entries; [5] would leave a gap"],
+  ])("refuses %s for what is there", (argument, message) => {
+    expect(() => applySetting(values, parseSetting(argument))).toThrow(message);
+  });
+});
+
+describe("invented secrets", () => {
+  const format: fc.Arbitrary<SecretFormat> = fc.oneof(
+    fc.record({
+      kind: fc.constantFrom("base64" as const, "hex" as const),
+      bytes: fc.integer({ min: 1, max: 96 }),
+    }),
+    fc.record({ kind: fc.constant("text" as const), minimumLength: fc.integer({ min: 1, max: 200 }) }),
+  );
+
+  test("every invented value is one that the configuration accepts, canary or not", () => {
+    fc.assert(
+      fc.property(format, fc.boolean(), (wanted, canary) => {
+        expect(secretProblem(wanted, inventSecret(wanted, canary))).toBeUndefined();
+      }),
+    );
+  });
+
+  test("stay the same until they are rotated, and only their owner can read them", () => {
+    const hex: SecretFormat = { kind: "hex", bytes: 32 };
+    const first = inventedSecrets(home.stateDir, "trial").get("a:key", hex);
+    expect(inventedSecrets(home.stateDir, "trial").get("a:key", hex)).toBe(first);
+    expect(inventedSecrets(home.stateDir, "other").get("a:key", hex)).not.toBe(first);
+    const rotated = inventedSecrets(home.stateDir, "trial").rotate("a:key", hex);
+    expect(rotated).not.toBe(first);
+    expect(inventedSecrets(home.stateDir, "trial").get("a:key", hex)).toBe(rotated);
+    expect(statSync(join(home.stateDir, "secrets-trial.json")).mode & 0o777).toBe(0o600);
+  });
+
+  test("canaries are listed, rotated ones and those made before included", () => {
+    const base64: SecretFormat = { kind: "base64", bytes: 32 };
+    const plain = inventedSecrets(home.stateDir, "trial", false).get("a:first", base64);
+    const planted = inventedSecrets(home.stateDir, "trial", true);
+    const second = planted.get("a:second", base64);
+    const third = planted.rotate("a:second", base64);
+    const listed = JSON.parse(readFileSync(join(home.stateDir, "canaries.json"), "utf8"));
+    expect(listed).toEqual([
+      { key: "a:first", value: plain },
+      { key: "a:second", value: second },
+      { key: "a:second", value: third },
+    ]);
+    expect(second).toMatch(/^BerthLabPlantedCanary000/);
+    expect(statSync(join(home.stateDir, "canaries.json")).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe("a planned stack", () => {
+  test("knows the images in use and makes nothing", () => {
+    const planned = planStack(request(), home);
+    expect(planned.systems).toEqual(["togather"]);
+    expect(planned.images.map(({ name }) => name)).toEqual(["nginx", "togather/app", "togather/postgres"]);
+    expect(planned.domains).toEqual(["togather.example"]);
+    expect(planned.inventedKeys).toEqual(["togather:jwtSecret", "togather:adminApiKey"]);
+    expect(() => statSync(join(home.stateDir, "secrets-production.json"))).toThrow("ENOENT");
+  });
+
+  test("unknown systems are refused with the allowed ones", () => {
+    expect(() => planStack(request({ systems: ["nosuch"] }), home)).toThrow(
+      'no system "nosuch" in Pulumi.production.yaml; allowed: togather',
+    );
+  });
+
+  test("a wrong value is refused with the configuration's own message", () => {
+    expect(() => planStack(request({ settings: ["togather:app.replicas=99"] }), home)).toThrow(
+      "togather:app.replicas",
+    );
+  });
+
+  test("a secret does not belong into an argument, and the message does not repeat it", () => {
+    const refused = () => planStack(request({ settings: ["togather:jwtSecret=hunter2hunter2"] }), home);
+    expect(refused).toThrow("--rotate togather:jwtSecret");
+    expect(refused).not.toThrow("hunter2");
+  });
+
+  test("--rotate names the secrets that there are", () => {
+    expect(() => rotateSecrets(planStack(request(), home), ["togather:nosuch"], home)).toThrow(
+      "allowed: togather:jwtSecret, togather:adminApiKey",
+    );
+  });
+
+  test("what the engine gets is the committed configuration but for what the lab overrides", async () => {
+    const planned = planStack(request({ settings: ["togather:app.version=v1.1.0"] }), home);
+    const digest = `sha256:${"a".repeat(64)}`;
+    const images = new Map(
+      planned.images.map(({ name, version }) => [
+        imageKey(name, version),
+        { repository: `r/${name}`, digest },
+      ]),
+    );
+    const first = await configureStack(planned, images, home);
+    const { config, secretKeys } = first;
+    expect(secretKeys).toEqual([
+      "berth:tlsPrivateKeyPem",
+      "hcloud:token",
+      "togather:jwtSecret",
+      "togather:adminApiKey",
+    ]);
+    const committed = readStackFile(projectDir, "berth", "production").values;
+    const overridden = ["berth:images", "berth:ssh", "berth:hosts", "togather:app"];
+    for (const [key, value] of Object.entries(committed)) {
+      if (overridden.includes(key)) continue;
+      expect(config[key]).toBe(typeof value === "string" ? value : JSON.stringify(value));
+    }
+    expect(JSON.parse(config["berth:images"] ?? "")["togather/app"]).toEqual({
+      repository: "r/togather/app",
+      digests: { "v1.1.0": digest },
+    });
+    const { main } = JSON.parse(config["berth:hosts"] ?? "");
+    expect(main).toMatchObject({ serverType: "cx33", sshAllowedFrom: ["198.18.99.1/32"] });
+    expect(config["hcloud:token"]).toHaveLength(64);
+    expect(config["hcloud:endpoint"]).toBe("http://127.18.99.1:8180/v1");
+    expect(config["berth:tlsCertificatePem"]).toMatch(/^-----BEGIN CERTIFICATE-----/);
+    // A second run sees the same key, certificate and secrets: nothing to do.
+    expect(await configureStack(planned, images, home)).toEqual(first);
+  });
+});

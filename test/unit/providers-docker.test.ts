@@ -1,0 +1,189 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Properties, unknownValue } from "../../lab/contracts.ts";
+import { dockerPackage } from "../../lab/providers/docker/index.ts";
+import { compare, complete, durationText, nanoseconds } from "../../lab/providers/docker/schema.ts";
+import { serviceSchema } from "../../lab/providers/docker/service-schema.ts";
+import { serviceSpec } from "../../lab/providers/docker/service-spec.ts";
+import { serviceState } from "../../lab/providers/docker/service-state.ts";
+
+const seed = Buffer.from("a1b2c3d4", "hex");
+const type = "docker:index/service:Service";
+const ref = { urn: `urn:pulumi:test::unit::${type}::app`, type, name: "app" };
+
+const args: Properties = {
+  mode: { replicated: { replicas: 1 } },
+  endpointSpec: {
+    mode: "dnsrr",
+    ports: [{ targetPort: 443, publishedPort: 443, publishMode: "host", protocol: "tcp" }],
+  },
+  labels: [{ label: "a", value: "b" }],
+  updateConfig: { order: "stop-first", parallelism: 1, failureAction: "pause" },
+  taskSpec: {
+    containerSpec: {
+      image: "registry.berth.lab:5000/app@sha256:1",
+      commands: ["/app"],
+      env: { A: "1", B: "x=y" },
+      labels: [
+        { label: "two", value: "2" },
+        { label: "one", value: "1" },
+      ],
+      stopGracePeriod: "1m",
+      mounts: [{ type: "bind", source: "/srv", target: "/data", readOnly: true }],
+      secrets: [{ secretId: "s1", secretName: "token", fileName: "token" }],
+      healthcheck: {
+        tests: ["CMD", "true"],
+        interval: "2s",
+        timeout: "1m30s",
+        retries: 3,
+        startPeriod: "500ms",
+      },
+    },
+    resources: { limits: { memoryBytes: 1048576 } },
+    restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
+    networksAdvanceds: [{ id: "n1", aliases: ["app"] }],
+  },
+};
+
+/** What the engine would say of a service that was made with these arguments. */
+function stateOf(inputs: Properties): Properties {
+  const Spec = serviceSpec(complete(serviceSchema, inputs) as Properties);
+  return serviceState({ ID: "1", Version: { Index: 1 }, Spec }, inputs);
+}
+
+async function diff(state: Properties, news: Properties) {
+  const provider = dockerPackage.create();
+  const { inputs, failures } = await provider.check(ref, news, undefined, seed);
+  expect(failures).toEqual([]);
+  return provider.diff(ref, "1", {}, { ...state, name: inputs.name }, inputs);
+}
+
+function changed(path: string, value: unknown): Properties {
+  const copy = structuredClone(args) as Record<string, unknown>;
+  const keys = path.split(".");
+  const last = keys.pop() ?? "";
+  const parent = keys.reduce((object, key) => object[key] as Record<string, unknown>, copy);
+  parent[last] = value;
+  return copy as Properties;
+}
+
+test("what was made is what is wanted, in any order of sets", async () => {
+  expect((await diff(stateOf(args), args)).changes).toEqual([]);
+  const labels = [
+    { label: "one", value: "1" },
+    { label: "two", value: "2" },
+  ];
+  expect((await diff(stateOf(args), changed("taskSpec.containerSpec.labels", labels))).changes).toEqual([]);
+});
+
+test.each<[string, unknown, string]>([
+  ["mode.replicated.replicas", 2, "mode"],
+  ["taskSpec.containerSpec.image", "app@sha256:2", "taskSpec"],
+  ["taskSpec.containerSpec.env", { A: "2" }, "taskSpec"],
+  ["taskSpec.containerSpec.secrets", [], "taskSpec"],
+  ["taskSpec.containerSpec.secrets", unknownValue, "taskSpec"],
+  ["taskSpec.containerSpec.stopGracePeriod", "60s", "taskSpec"],
+  ["taskSpec.resources.limits.memoryBytes", 2, "taskSpec"],
+  ["endpointSpec.ports", [], "endpointSpec"],
+  ["updateConfig.order", "start-first", "updateConfig"],
+  ["labels", [{ label: "a", value: "c" }], "labels"],
+])("%s = %j is an update in place", async (path, value, property) => {
+  expect(await diff(stateOf(args), changed(path, value))).toMatchObject({
+    changes: [property],
+    replaces: [],
+    deleteBeforeReplace: false,
+  });
+});
+
+test.each<[string, unknown, string]>([
+  ["taskSpec.networksAdvanceds", [{ id: "n2", aliases: ["app"] }], "taskSpec"],
+  ["taskSpec.networksAdvanceds", [{ id: unknownValue, aliases: ["app"] }], "taskSpec"],
+  ["taskSpec.networksAdvanceds", [{ name: "n1", aliases: ["app"] }], "taskSpec"],
+  ["taskSpec.containerSpec.hosts", [{ ip: "198.18.0.1", host: "db" }], "taskSpec"],
+  ["taskSpec.containerSpec.labels", [{ label: "one", value: "2" }], "taskSpec"],
+  ["taskSpec.containerSpec.sysctl", { "net.core.somaxconn": "1" }, "taskSpec"],
+  ["auth", { serverAddress: "registry.berth.lab:5000", username: "u", password: "p" }, "auth"],
+])("%s = %j replaces", async (path, value, property) => {
+  expect(await diff(stateOf(args), changed(path, value))).toMatchObject({
+    changes: [property],
+    replaces: [property],
+    deleteBeforeReplace: false,
+  });
+});
+
+test("what is left out and computed keeps what is there", async () => {
+  const { endpointSpec: _ports, labels: _labels, mode: _mode, ...rest } = args;
+  expect((await diff(stateOf(args), rest)).changes).toEqual([]);
+});
+
+test("a name of one's own is deleted before it is replaced", async () => {
+  expect(await diff(stateOf(args), { ...args, name: "app" })).toMatchObject({ deleteBeforeReplace: true });
+});
+
+describe("check", () => {
+  test.each<[Properties, string, string]>([
+    [{}, "taskSpec", "is required"],
+    [
+      changed("taskSpec.containerSpec.cpuset", "1"),
+      "taskSpec.containerSpec.cpuset",
+      "is not part of the lab",
+    ],
+    [
+      changed("taskSpec.containerSpec.stopGracePeriod", "soon"),
+      "taskSpec.containerSpec.stopGracePeriod",
+      "must be a duration",
+    ],
+    [changed("mode.replicated.replicas", -1), "mode.replicated.replicas", "must be at least 0"],
+    [changed("endpointSpec.mode", "mesh"), "endpointSpec.mode", "must match"],
+    [changed("taskSpec.containerSpec.env", { A: 1 }), "taskSpec.containerSpec.env", "must be a map of texts"],
+  ])("%#: %s is refused by its path", async (news, property, reason) => {
+    const { failures } = await dockerPackage.create().check(ref, news, undefined, seed);
+    expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);
+  });
+
+  test("a secret that is no base64 is refused without its value", async () => {
+    const secret = "docker:index/secret:Secret";
+    const { failures, inputs } = await dockerPackage
+      .create()
+      .check({ ...ref, type: secret }, { data: "canary-2f6b!" }, undefined, seed);
+    expect(failures).toEqual([{ property: "data", reason: "is not base64 encoded" }]);
+    expect(inputs.name).toBe("app-a1b2c3d");
+  });
+
+  test.each(["container:Container", "volume:Volume", "remoteImage:RemoteImage"])(
+    "%s is refused by name",
+    async (name) => {
+      const other = `docker:index/${name}`;
+      await expect(
+        dockerPackage.create().check({ ...ref, type: other }, {}, undefined, seed),
+      ).rejects.toThrow(`${other} is not part of the lab`);
+    },
+  );
+});
+
+describe("durations", () => {
+  test.each([
+    ["60s", "1m"],
+    ["90s", "1m30s"],
+    ["3600s", "1h"],
+    ["1500ms", "1.5s"],
+    ["500ms", "500ms"],
+    ["0", "0s"],
+    ["", "0s"],
+  ])("%j is written %s", (text, written) => {
+    expect(durationText(nanoseconds(text))).toBe(written);
+  });
+
+  test("what is written reads as the same", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1e9 }), (milliseconds) => {
+        expect(nanoseconds(durationText(milliseconds * 1e6))).toBe(milliseconds * 1e6);
+      }),
+    );
+  });
+});
+
+test("a value equals itself once its defaults are filled in", () => {
+  const inputs = complete(serviceSchema, args);
+  expect(compare(serviceSchema, inputs, inputs)).toBe("same");
+});

@@ -1,0 +1,181 @@
+import { execFileSync } from "node:child_process";
+import { createPrivateKey, createPublicKey } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { providerPackages } from "../../lab/providers/index.ts";
+import { randomPackage } from "../../lab/providers/random/index.ts";
+import { tlsPackage } from "../../lab/providers/tls/index.ts";
+
+const random = randomPackage.create();
+const tls = tlsPackage.create();
+const seed = Buffer.alloc(8);
+const of = (type: string) => ({ urn: "urn", type, name: "it" });
+const password = of("random:index/randomPassword:RandomPassword");
+const randomId = of("random:index/randomId:RandomId");
+const privateKey = of("tls:index/privateKey:PrivateKey");
+const directory = mkdtempSync(join(tmpdir(), "berth-tls-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+test("every package is listed once, at the version of the SDK that the program uses", () => {
+  expect(new Set(providerPackages.map((pkg) => pkg.name)).size).toBe(providerPackages.length);
+  for (const { name, version } of providerPackages) {
+    const file = new URL(`../../node_modules/@pulumi/${name}/package.json`, import.meta.url);
+    expect(version, name).toBe(JSON.parse(readFileSync(file, "utf8")).version);
+  }
+});
+
+describe("random", () => {
+  test("a password has its length and its minimums, from its alphabet alone", async () => {
+    const count = (text: string, characters: RegExp) => text.match(characters)?.length ?? 0;
+    const inputs = fc.record({
+      length: fc.integer({ min: 12, max: 60 }),
+      minLower: fc.integer({ min: 0, max: 4 }),
+      minUpper: fc.integer({ min: 0, max: 4 }),
+      minNumeric: fc.integer({ min: 0, max: 4 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(inputs, async (inputs) => {
+        const { outputs } = await random.create(password, { ...inputs, special: false }, 1);
+        const result = String(outputs.result);
+        expect(result).toMatch(/^[A-Za-z0-9]+$/);
+        expect(result).toHaveLength(inputs.length);
+        expect(count(result, /[a-z]/g)).toBeGreaterThanOrEqual(inputs.minLower);
+        expect(count(result, /[A-Z]/g)).toBeGreaterThanOrEqual(inputs.minUpper);
+        expect(count(result, /[0-9]/g)).toBeGreaterThanOrEqual(inputs.minNumeric);
+      }),
+    );
+  });
+
+  test("a password's id is no secret; its defaults are outputs", async () => {
+    const { id, outputs } = await random.create(password, { length: 20, overrideSpecial: "~" }, 1);
+    expect(id).toBe("none");
+    const { result, ...rest } = outputs;
+    expect(result).toMatch(/^[A-Za-z0-9~]{20}$/);
+    expect(rest).toEqual({
+      length: 20,
+      upper: true,
+      lower: true,
+      number: true,
+      numeric: true,
+      special: true,
+      minUpper: 0,
+      minLower: 0,
+      minNumeric: 0,
+      minSpecial: 0,
+      overrideSpecial: "~",
+    });
+  });
+
+  test.each([
+    [{}, "length", "missing required property"],
+    [{ length: 0 }, "length", "must be at least 1, not 0"],
+    [{ length: 3, minLower: 2, minUpper: 2 }, "length", "minSpecial = 4, not 3"],
+    [{ length: 3, number: true, numeric: false }, "number", "must not differ"],
+    [{ length: 3, upper: false, lower: false, numeric: false, special: false }, "special", "must not all be"],
+    [{ length: 3, lenght: 3 }, "lenght", '"lenght" is not an input of random:index/randomPassword'],
+  ])("refuses %o", async (news, property, reason) => {
+    const { failures } = await random.check(password, news, undefined, seed);
+    expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);
+  });
+
+  test("anything that changes replaces; writing out a default changes nothing", async () => {
+    const olds = { length: 20, keepers: { a: "1" } };
+    const diff = (news: typeof olds & { numeric?: boolean }) => random.diff(password, "none", olds, {}, news);
+    expect(await diff({ ...olds, numeric: true })).toEqual({ changes: [], replaces: [] });
+    expect(await diff({ ...olds, keepers: { a: "2" } })).toEqual({
+      changes: ["keepers"],
+      replaces: ["keepers"],
+    });
+    expect(await diff({ ...olds, numeric: false })).toEqual({
+      changes: ["number", "numeric"],
+      replaces: ["number", "numeric"],
+    });
+  });
+
+  test("an id in all its forms", async () => {
+    const { id, outputs } = await random.create(randomId, { byteLength: 8, prefix: "p-" }, 1);
+    const bytes = Buffer.from(id, "base64url");
+    expect(bytes).toHaveLength(8);
+    expect(outputs).toEqual({
+      byteLength: 8,
+      prefix: "p-",
+      b64Url: `p-${id}`,
+      b64Std: `p-${bytes.toString("base64")}`,
+      hex: `p-${bytes.toString("hex")}`,
+      dec: `p-${bytes.readBigUInt64BE()}`,
+    });
+  });
+
+  test("random bytes", async () => {
+    const { id, outputs } = await random.create(
+      of("random:index/randomBytes:RandomBytes"),
+      { length: 32 },
+      1,
+    );
+    expect(Buffer.from(id, "base64").toString("hex")).toBe(outputs.hex);
+    expect(outputs.base64).toBe(id);
+  });
+
+  test("refuses by name what the lab has not", async () => {
+    const pet = of("random:index/randomPet:RandomPet");
+    await expect(random.check(pet, {}, undefined, seed)).rejects.toThrow(
+      "random:index/randomPet:RandomPet is not part of the lab; its providers have: random:index/randomBytes",
+    );
+  });
+});
+
+describe("tls", () => {
+  test.each([
+    [{ algorithm: "ED25519" }, "ssh-ed25519"],
+    [{ algorithm: "RSA", rsaBits: 2048 }, "ssh-rsa"],
+    [{ algorithm: "ECDSA", ecdsaCurve: "P256" }, "ecdsa-sha2-nistp256"],
+    [{ algorithm: "ECDSA", ecdsaCurve: "P384" }, "ecdsa-sha2-nistp384"],
+    [{ algorithm: "ECDSA", ecdsaCurve: "P521" }, "ecdsa-sha2-nistp521"],
+  ])("OpenSSH reads %o", async (inputs, name) => {
+    const { id, outputs } = await tls.create(privateKey, inputs, 1);
+    const file = join(directory, id);
+    writeFileSync(file, String(outputs.privateKeyOpenssh), { mode: 0o600 });
+    const publicKey = execFileSync("ssh-keygen", ["-y", "-f", file], { encoding: "utf8" });
+    expect(publicKey).toBe(outputs.publicKeyOpenssh);
+    expect(publicKey.split(" ")[0]).toBe(name);
+    expect(execFileSync("ssh-keygen", ["-l", "-f", file], { encoding: "utf8" })).toContain(
+      ` ${String(outputs.publicKeyFingerprintSha256)} `,
+    );
+    expect(execFileSync("ssh-keygen", ["-l", "-E", "md5", "-f", file], { encoding: "utf8" })).toContain(
+      ` MD5:${String(outputs.publicKeyFingerprintMd5)} `,
+    );
+    expect(id).toMatch(/^[0-9a-f]{40}$/);
+  });
+
+  test("all forms are one key", async () => {
+    for (const inputs of [{ algorithm: "ED25519" }, { algorithm: "RSA" }, { algorithm: "ECDSA" }]) {
+      const { outputs } = await tls.create(privateKey, inputs, 1);
+      for (const form of [outputs.privateKeyPem, outputs.privateKeyPemPkcs8]) {
+        const derived = createPublicKey(createPrivateKey(String(form)));
+        expect(derived.export({ type: "spki", format: "pem" })).toBe(outputs.publicKeyPem);
+      }
+    }
+  });
+
+  test("P-224 has no OpenSSH form, as in the real provider", async () => {
+    const { outputs } = await tls.create(privateKey, { algorithm: "ECDSA" }, 1);
+    expect(outputs).toMatchObject({ ecdsaCurve: "P224", privateKeyOpenssh: "", publicKeyOpenssh: "" });
+  });
+
+  test("any change replaces; algorithms and certificates that the lab has not are refused", async () => {
+    const olds = { algorithm: "ED25519" };
+    expect(await tls.diff(privateKey, "id", olds, {}, { algorithm: "RSA" })).toEqual({
+      changes: ["algorithm"],
+      replaces: ["algorithm"],
+    });
+    const { failures } = await tls.check(privateKey, { algorithm: "DSA" }, undefined, seed);
+    expect(failures).toEqual([
+      { property: "algorithm", reason: 'must be one of RSA, ECDSA, ED25519, not "DSA"' },
+    ]);
+    const certificate = of("tls:index/selfSignedCert:SelfSignedCert");
+    await expect(tls.check(certificate, {}, undefined, seed)).rejects.toThrow("is not part of the lab");
+  });
+});

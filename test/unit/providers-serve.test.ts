@@ -1,0 +1,351 @@
+import { type CallOptions, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import pb from "@pulumi/pulumi/proto/provider_pb.js";
+import statusPb from "@pulumi/pulumi/proto/status_pb.js";
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  type LabProvider,
+  PartialFailure,
+  type Properties,
+  type PropertyValue,
+  type ProviderPackage,
+  type ServedProvider,
+  unknownValue,
+} from "../../lab/contracts.ts";
+import {
+  changedKeys,
+  configValue,
+  decodeProperties,
+  encodeProperties,
+  pulumiRequire,
+  type Struct,
+  signatureKey,
+  signatures,
+  unknownString,
+} from "../../lab/providers/property-values.ts";
+import { type SecretFollowingPackage, serveProvider } from "../../lab/providers/serve.ts";
+
+const urn = "urn:pulumi:test::berth::berth:index:Host$toy:index:Thing::my::thing";
+const structPb = pulumiRequire("google-protobuf/google/protobuf/struct_pb.js");
+const wire = (value: unknown): Struct => structPb.Struct.fromJavaScript(value);
+
+/** Remembers what it was asked and does as little as the contract allows. */
+class Toy implements LabProvider {
+  readonly asked: unknown[] = [];
+  cancelled = 0;
+  async configure(inputs: Properties) {
+    this.asked.push(inputs);
+  }
+  async check(_ref: unknown, news: Properties, olds: Properties | undefined, seed: Buffer) {
+    this.asked.push({ news, olds, seed: seed.toString("hex") });
+    const failures = news.size === 0 ? [{ property: "size", reason: "must not be 0" }] : [];
+    return { inputs: { ...news, colour: "red" }, failures };
+  }
+  async diff(_ref: unknown, _id: string, oldInputs: Properties, _outputs: Properties, news: Properties) {
+    const changes = changedKeys(oldInputs, news);
+    return { changes, replaces: changes.filter((key) => key === "size") };
+  }
+  async create(ref: unknown, inputs: Properties, timeoutSeconds: number) {
+    this.asked.push({ ref, inputs, timeoutSeconds });
+    if (inputs.fail === "at all") throw new Error("no rööm\n".repeat(10_000));
+    if (inputs.fail === "half") throw new PartialFailure("not ready", "half-1", { size: 3 });
+    return { id: "thing-1", outputs: { ...inputs, address: "10.0.0.1" } };
+  }
+  async read(_ref: unknown, id: string, inputs: Properties, outputs: Properties) {
+    return id === "gone" ? undefined : { id, inputs, outputs };
+  }
+  async update(_ref: unknown, _id: string, _oldInputs: Properties, _outputs: Properties, news: Properties) {
+    return { ...news, updated: true };
+  }
+  async delete(_ref: unknown, id: string, inputs: Properties) {
+    this.asked.push({ deleted: id, inputs });
+  }
+  async invoke(token: string, args: Properties) {
+    return { token, args };
+  }
+  async cancel() {
+    this.cancelled += 1;
+  }
+}
+
+const toy = new Toy();
+const toyPackage: ProviderPackage = { name: "toy", version: "1.2.3", create: () => toy };
+const open: { served: ServedProvider; client: { close(): void } }[] = [];
+afterEach(async () => {
+  for (const { served, client } of open.splice(0)) {
+    client.close();
+    await served.close();
+  }
+  toy.asked.length = 0;
+});
+
+async function connect(pkg: ProviderPackage | SecretFollowingPackage = toyPackage) {
+  const served = await serveProvider(pkg);
+  const client = new providerGrpc.ResourceProviderClient(served.address, credentials.createInsecure());
+  open.push({ served, client });
+  return client;
+}
+
+type Method<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => unknown;
+
+function call<Request, Response>(
+  client: object,
+  method: Method<Request, Response>,
+  request: Request,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    method.call(client, request, new Metadata(), { deadline: Date.now() + 5_000 }, (error, response) =>
+      error ? reject(error) : resolve(response),
+    );
+  });
+}
+
+describe("values on the wire", () => {
+  test("secrets and outputs are unwrapped, unknowns and references recognised", () => {
+    const decoded = decodeProperties(
+      wire({
+        secret: { [signatureKey]: signatures.secret, value: { deep: "s3cret" } },
+        known: { [signatureKey]: signatures.output, value: ["a", null], secret: true, dependencies: [] },
+        unknown: { [signatureKey]: signatures.output },
+        reference: { [signatureKey]: signatures.resource, urn, id: "7" },
+        number: "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        list: [unknownString, 1],
+      }),
+    );
+    expect(decoded).toEqual({
+      secret: { deep: "s3cret" },
+      known: ["a", null],
+      unknown: unknownValue,
+      reference: "7",
+      number: unknownValue,
+      list: [unknownValue, 1],
+    });
+  });
+
+  test("whatever is encoded decodes to itself", () => {
+    const scalar: fc.Arbitrary<PropertyValue> = fc.oneof(
+      fc.string(),
+      fc.boolean(),
+      fc.integer(),
+      fc.constant(null),
+      fc.constant(unknownValue),
+    );
+    const value = fc.letrec<{ value: PropertyValue }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 3 },
+        scalar,
+        fc.array(tie("value"), { maxLength: 3 }),
+        fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), tie("value"), { maxKeys: 3, noNullPrototype: true }),
+      ),
+    })).value;
+    fc.assert(
+      fc.property(value, (value) => {
+        expect(decodeProperties(encodeProperties({ value }))).toEqual({ value });
+      }),
+    );
+  });
+
+  test("an unknown differs from everything, an absent key from no null", () => {
+    expect(changedKeys({ a: unknownValue, b: null, c: [1] }, { a: unknownValue, c: [1] })).toEqual(["a"]);
+    expect(() => encodeProperties({ a: Number.NaN })).toThrow("a property is NaN");
+  });
+
+  test("a provider's settings may be JSON text", () => {
+    const inputs = { port: "5432", superuser: "false", host: "127.0.0.1", options: '["-p"]', user: "me" };
+    expect(Object.keys(inputs).map((key) => configValue(inputs, key))).toEqual([
+      5432,
+      false,
+      "127.0.0.1",
+      ["-p"],
+      "me",
+    ]);
+  });
+});
+
+describe("a served provider", () => {
+  test("introduces itself as an engine expects", async () => {
+    const client = await connect();
+    const hello = await call(client, client.handshake, new pb.ProviderHandshakeRequest());
+    expect(hello.getAcceptSecrets()).toBe(false);
+    const configured = await call(
+      client,
+      client.configure,
+      new pb.ConfigureRequest().setArgs(
+        wire({ token: { [signatureKey]: signatures.secret, value: "wrapped" } }),
+      ),
+    );
+    expect(configured.toObject()).toMatchObject({ acceptsecrets: false, supportspreview: false });
+    expect(toy.asked).toEqual([{ token: "wrapped" }]);
+    await expect(call(client, client.parameterize, new pb.ParameterizeRequest())).rejects.toThrow(
+      "the lab's toy provider takes no parameters",
+    );
+  });
+
+  test("keeps a provider's secret settings wrapped for the state", async () => {
+    const client = await connect();
+    const news = { token: { [signatureKey]: signatures.secret, value: "wrapped" } };
+    const checked = await call(client, client.checkConfig, new pb.CheckRequest().setNews(wire(news)));
+    expect(checked.getInputs()?.toJavaScript()).toEqual(news);
+  });
+
+  test("checks and diffs", async () => {
+    const client = await connect();
+    const request = new pb.CheckRequest()
+      .setUrn(urn)
+      .setNews(wire({ size: 0, at: unknownString }))
+      .setRandomseed(new Uint8Array([1, 255]));
+    const checked = await call(client, client.check, request);
+    expect(checked.getFailuresList().map((failure) => failure.toObject())).toEqual([
+      { property: "size", reason: "must not be 0" },
+    ]);
+    expect(checked.getInputs()?.toJavaScript()).toEqual({ size: 0, at: unknownString, colour: "red" });
+    expect(toy.asked).toEqual([{ news: { size: 0, at: unknownValue }, olds: undefined, seed: "01ff" }]);
+
+    const diff = await call(
+      client,
+      client.diff,
+      new pb.DiffRequest()
+        .setUrn(urn)
+        .setId("thing-1")
+        .setOlds(wire({ size: 1, address: "10.0.0.1" }))
+        .setOldInputs(wire({ size: 1, colour: "red" }))
+        .setNews(wire({ size: 2, colour: "blue" })),
+    );
+    expect(diff.toObject()).toMatchObject({
+      changes: pb.DiffResponse.DiffChanges.DIFF_SOME,
+      diffsList: ["colour", "size"],
+      replacesList: ["size"],
+      deletebeforereplace: false,
+    });
+  });
+
+  test("creates, reads, updates, deletes; the type and name come from the URN when not sent", async () => {
+    const client = await connect();
+    const made = await call(
+      client,
+      client.create,
+      new pb.CreateRequest().setUrn(urn).setProperties(wire({ size: 1 })),
+    );
+    expect([made.getId(), made.getProperties()?.toJavaScript()]).toEqual([
+      "thing-1",
+      { size: 1, address: "10.0.0.1" },
+    ]);
+    expect(toy.asked).toEqual([
+      { ref: { urn, type: "toy:index:Thing", name: "my::thing" }, inputs: { size: 1 }, timeoutSeconds: 1200 },
+    ]);
+
+    const gone = await call(client, client.read, new pb.ReadRequest().setUrn(urn).setId("gone"));
+    expect(gone.getId()).toBe("");
+
+    const preview = new pb.UpdateRequest()
+      .setUrn(urn)
+      .setNews(wire({ size: 2 }))
+      .setPreview(true);
+    expect((await call(client, client.update, preview)).getProperties()?.toJavaScript()).toEqual({ size: 2 });
+    const updated = await call(client, client.update, preview.setPreview(false));
+    expect(updated.getProperties()?.toJavaScript()).toEqual({ size: 2, updated: true });
+
+    await call(
+      client,
+      client.delete,
+      new pb.DeleteRequest()
+        .setUrn(urn)
+        .setId("thing-1")
+        .setProperties(wire({ size: 2 })),
+    );
+    expect(toy.asked).toContainEqual({ deleted: "thing-1", inputs: { size: 2 } });
+  });
+
+  test("previews create nothing", async () => {
+    const client = await connect();
+    const request = new pb.CreateRequest()
+      .setUrn(urn)
+      .setProperties(wire({ at: unknownString }))
+      .setPreview(true);
+    const previewed = await call(client, client.create, request);
+    expect([previewed.getId(), previewed.getProperties()?.toJavaScript()]).toEqual([
+      "",
+      { at: unknownString },
+    ]);
+    expect(toy.asked).toEqual([]);
+  });
+
+  test("an error is its message, shortened to what a trailer can carry", async () => {
+    const client = await connect();
+    const request = new pb.CreateRequest().setUrn(urn).setProperties(wire({ fail: "at all" }));
+    const error: ServiceError = await call(client, client.create, request).then(
+      () => expect.fail("did not throw"),
+      (thrown) => thrown,
+    );
+    expect(error.code).toBe(status.UNKNOWN);
+    expect(error.details).toMatch(/^no rööm\nno rööm[\s\S]*\n… \d+ characters left out …\n[\s\S]*no rööm\n$/);
+    expect(error.details.length).toBeGreaterThan(10_000);
+  });
+
+  test("a partial failure carries the id and the outputs, as real providers send it", async () => {
+    const client = await connect();
+    const request = new pb.CreateRequest().setUrn(urn).setProperties(wire({ fail: "half" }));
+    const error: ServiceError = await call(client, client.create, request).then(
+      () => expect.fail("did not throw"),
+      (thrown) => thrown,
+    );
+    const [bytes] = error.metadata.get("grpc-status-details-bin");
+    const [detail] = statusPb.Status.deserializeBinary(bytes as Buffer).getDetailsList();
+    expect(detail?.getTypeUrl()).toBe("type.googleapis.com/pulumirpc.ErrorResourceInitFailed");
+    const failure = pb.ErrorResourceInitFailed.deserializeBinary(detail?.getValue_asU8() ?? new Uint8Array());
+    expect([failure.getId(), failure.getReasonsList(), failure.getProperties()?.toJavaScript()]).toEqual([
+      "half-1",
+      ["not ready"],
+      { size: 3 },
+    ]);
+  });
+
+  test("where the real one does so, one secret input makes every output secret", async () => {
+    const secret = (value: unknown) => ({ [signatureKey]: signatures.secret, value });
+    const client = await connect({ ...toyPackage, outputsFollowSecrets: true });
+    const hello = await call(client, client.handshake, new pb.ProviderHandshakeRequest());
+    expect(hello.getAcceptSecrets()).toBe(true);
+
+    const news = { size: 1, environment: { token: secret("wrapped"), colour: "red" } };
+    const checked = await call(client, client.check, new pb.CheckRequest().setUrn(urn).setNews(wire(news)));
+    expect(checked.getInputs()?.toJavaScript()).toEqual({ ...news, colour: "red" });
+
+    const made = await call(
+      client,
+      client.create,
+      new pb.CreateRequest().setUrn(urn).setProperties(wire(news)),
+    );
+    expect(toy.asked.at(-1)).toMatchObject({ inputs: { environment: { token: "wrapped" } } });
+    expect(made.getProperties()?.toJavaScript()).toEqual({
+      size: 1,
+      environment: { token: secret("wrapped"), colour: "red" },
+      address: secret("10.0.0.1"),
+    });
+    const outputs = made.getProperties();
+    const read = new pb.ReadRequest().setUrn(urn).setId("1").setInputs(wire(news)).setProperties(outputs);
+    const found = await call(client, client.read, read);
+    expect([found.getInputs()?.toJavaScript(), found.getProperties()?.toJavaScript()]).toEqual([
+      news,
+      outputs?.toJavaScript(),
+    ]);
+
+    const plain = new pb.CreateRequest().setUrn(urn).setProperties(wire({ size: 1 }));
+    expect((await call(client, client.create, plain)).getProperties()?.toJavaScript()).toEqual({
+      size: 1,
+      address: "10.0.0.1",
+    });
+  });
+
+  test("closing it cancels what runs", async () => {
+    const before = toy.cancelled;
+    const served = await serveProvider(toyPackage);
+    await served.close();
+    expect(toy.cancelled).toBe(before + 1);
+  });
+});
