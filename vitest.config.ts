@@ -10,7 +10,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/{unit,program,conformance,bad-input}/**/*.test.ts"],
-          testTimeout: 60_000,
+          // Most take milliseconds; the engine's scenarios start some ten processes each, several at once.
+          testTimeout: 180_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },

@@ -142,16 +142,17 @@ describe("command:local:Command", () => {
       await new CommandRunner().run({ command: "echo $$ > pid; exec sleep 60", interpreter: [], directory: ".",
         environment: process.env, stdin: undefined, timeoutSeconds: 60 });`;
     const engine = spawn(process.execPath, ["--input-type=module", "-e", program], { cwd: directory });
-    const pid = await within(5, () => {
+    const pid = await within(20, () => {
       try {
-        return Number(readFileSync(join(directory, "pid"), "utf8"));
+        // The shell makes the file before it writes to it.
+        return Number(readFileSync(join(directory, "pid"), "utf8")) || undefined;
       } catch {
         return undefined;
       }
     });
     expect(alive(pid)).toBe(true);
     engine.kill("SIGKILL");
-    await within(5, () => !alive(pid));
+    await within(20, () => !alive(pid));
   });
 });
 
