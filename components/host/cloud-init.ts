@@ -41,7 +41,7 @@ export function cloudInit(args: CloudInitArgs): string {
     ssh_deletekeys: true,
     ssh_keys: { ed25519_private: args.hostKeyPrivate, ed25519_public: args.hostKeyPublic },
     package_update: true,
-    packages: ["docker.io", "fail2ban", "netcat-openbsd", "curl", "jq"],
+    packages: ["docker.io", "fail2ban", "certbot", "openssl", "netcat-openbsd", "curl", "jq"],
     write_files: [
       file("/etc/ssh/sshd_config.d/10-berth.conf", sshdConfig(args.sshPort)),
       file("/etc/docker/daemon.json", `${JSON.stringify(dockerDaemon, undefined, 2)}\n`),
