@@ -44,6 +44,7 @@ export function cloudInit(args: CloudInitArgs): string {
     packages: ["docker.io", "fail2ban", "certbot", "openssl", "netcat-openbsd", "curl", "jq"],
     write_files: [
       file("/etc/ssh/sshd_config.d/10-berth.conf", sshdConfig(args.sshPort)),
+      file("/etc/systemd/journald.conf.d/berth.conf", journal),
       file("/etc/docker/daemon.json", `${JSON.stringify(dockerDaemon, undefined, 2)}\n`),
       file("/etc/fail2ban/jail.d/berth.conf", fail2banJail(args.sshPort)),
       file(
@@ -88,12 +89,38 @@ function sshdConfig(port: number): string {
   ].join("\n");
 }
 
-/** Logs are bounded; live-restore is left out because Swarm mode does not allow it. */
+/** Labels of containers that their journal entries carry: what belongs to whom, also when the container is gone. */
+const loggedLabels = [
+  "berth.system",
+  "berth.resource",
+  "berth.role",
+  "com.docker.swarm.service.name",
+  "com.docker.swarm.task.name",
+];
+
+/**
+ * Containers log to the host's journal, which outlives them: a slot that is gone can still be read. The fields are named as
+ * the labels, in capitals: BERTH_SYSTEM, COM_DOCKER_SWARM_SERVICE_NAME. live-restore is left out because Swarm mode does
+ * not allow it.
+ */
 const dockerDaemon = {
-  "log-driver": "json-file",
-  "log-opts": { "max-size": "20m", "max-file": "5" },
+  "log-driver": "journald",
+  "log-opts": { labels: loggedLabels.join(","), tag: "{{.Name}}" },
   "no-new-privileges": true,
 };
+
+/**
+ * Kept over restarts and bounded. All containers' lines come from one sender, Docker, and count together: the default of
+ * 10,000 lines in 30 seconds would drop some of what an edge and an app write at 200 requests a second.
+ */
+const journal = `[Journal]
+Storage=persistent
+SystemMaxUse=2G
+SystemKeepFree=1G
+MaxRetentionSec=90day
+RateLimitIntervalSec=30s
+RateLimitBurst=200000
+`;
 
 /** Debian 12 logs sshd to the journal only, so fail2ban needs that backend. */
 function fail2banJail(port: number): string {

@@ -90,6 +90,20 @@ describe("cloud-init", () => {
     expect(document.users[0]?.ssh_authorized_keys).toEqual(["ssh-ed25519 AAAAone a@b"]);
   });
 
+  test("containers log to the journal with what tells them apart, and the journal is bounded and drops nothing", () => {
+    const content = (path: string) => document.write_files.find((file) => file.path === path)?.content ?? "";
+    const daemon = JSON.parse(content("/etc/docker/daemon.json")) as Record<string, Record<string, string>>;
+    expect(daemon["log-driver"]).toBe("journald");
+    expect(daemon["log-opts"]?.labels?.split(",")).toEqual(
+      expect.arrayContaining(["berth.system", "berth.role", "com.docker.swarm.service.name"]),
+    );
+    const journal = content("/etc/systemd/journald.conf.d/berth.conf");
+    expect(journal).toContain("Storage=persistent\n");
+    expect(journal).toMatch(/SystemMaxUse=\d+G\n/);
+    // 200 requests a second, each a line of the edge and one of the app, ten times over.
+    expect(Number(/RateLimitBurst=(\d+)/.exec(journal)?.[1])).toBeGreaterThanOrEqual(10 * 2 * 200 * 30);
+  });
+
   test("sshd listens on the configured port and takes keys only", () => {
     const sshd = document.write_files.find(({ path }) => path.includes("sshd_config.d"))?.content;
     expect(sshd).toContain("Port 666\n");

@@ -1,7 +1,9 @@
 #!/bin/bash
-# Written and run once by cloud-init: takes the new sshd settings, starts Docker with them and makes a one-node Swarm.
+# Written and run once by cloud-init: takes the new settings of sshd and the journal, starts Docker with them and makes a one-node Swarm.
 set -euo pipefail
 systemctl daemon-reload
+systemctl restart systemd-journald
+journalctl --flush
 systemctl restart ssh
 systemctl enable --now docker
 systemctl restart docker
