@@ -18,7 +18,8 @@ import { labHome } from "../../lab/home.ts";
 import { createRegistry, type LabRegistry, type RegistryServer } from "../../lab/images/index.ts";
 
 // Containers start while other tests keep the machine busy.
-vi.setConfig({ testTimeout: 60_000 });
+// The first use of an image builds it.
+vi.setConfig({ testTimeout: 300_000 });
 
 const home = labHome({ ...process.env, BERTH_LAB: "test-images", BERTH_LAB_SUBNET: "198.18.241.0/24" });
 const secrets = {

@@ -275,17 +275,17 @@ describe("a stack on a Swarm over SSH", () => {
   });
 
   test("convergeConfig waits, and deletes what does not come up", async () => {
-    const args = (command: string): Properties => ({
+    const args = (command: string, timeout: string): Properties => ({
       mode: { replicated: { replicas: 1 } },
-      convergeConfig: { delay: "1s", timeout: "6s" },
+      convergeConfig: { delay: "1s", timeout },
       taskSpec: {
         containerSpec: { image: "shell:1", commands: ["/bin/sh", "-c", command] },
         restartPolicy: { condition: "none" },
       },
     });
-    const good = await make(provider, service, "good", args("sleep 600"));
+    const good = await make(provider, service, "good", args("sleep 600", "60s"));
     await remove(good);
-    await expect(make(provider, service, "bad", args("exit 1"))).rejects.toThrow(
+    await expect(make(provider, service, "bad", args("exit 1", "6s"))).rejects.toThrow(
       /^Service with ID \(\w+\) did not converge after 6s$/,
     );
     expect(await ssh("docker service ls --quiet")).toBe("");
