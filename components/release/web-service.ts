@@ -16,9 +16,10 @@ import type { Route } from "../edge/route.ts";
 import { hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { hostPaths } from "../host/paths.ts";
-import { dockerLabels, labels } from "../labels.ts";
+import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
-import { containerCommand, type ReleaseContainer, shimPath } from "./container.ts";
+import type { ReleaseContainer } from "./container.ts";
+import { jobCommand } from "./job.ts";
 import { slot } from "./slot.ts";
 
 export interface WebServiceArgs {
@@ -196,32 +197,18 @@ export class WebService extends ComponentResource {
       secrets: {},
       deadlineSeconds: 0,
     };
-    const lines = (values: Input<string>[]) => all(values).apply((resolved) => resolved.join("\n"));
-    return hostCommand(
+    return jobCommand(
       `${name}-migration`,
       {
-        connection: args.host.connection,
+        host: args.host,
+        system: args.system,
+        service: name,
+        container,
+        command,
+        secrets: this.mount(`${name}-migration`, args, secrets),
+        networks: args.networks.map((network) => network.name),
         script: readScript(import.meta.url, "./scripts/migrate.sh"),
-        parameters: {
-          SERVICE: name,
-          IMAGE: container.image,
-          WAIT_SECONDS: deadlineSeconds,
-          COMMAND: containerCommand(container, command).join("\n"),
-          SECRETS: lines(
-            this.mount(`${name}-migration`, args, secrets).map(({ name: target, secret }) =>
-              secret.name.apply((source) => `source=${source},target=${target}`),
-            ),
-          ),
-          CONFIGS:
-            container.shim === undefined
-              ? ""
-              : container.shim.name.apply((source) => `source=${source},target=${shimPath}`),
-          NETWORKS: lines(args.networks.map((network) => network.name)),
-          LABELS: Object.entries(labels(`${name}-migration`, args.system))
-            .map(([label, value]) => `${label}=${value}`)
-            .join("\n"),
-        },
-        deadlineSeconds: deadlineSeconds + 300,
+        deadlineSeconds,
         dependsOn,
       },
       { parent: this },
