@@ -35,16 +35,12 @@ export function notUnique(field: string, what: string): ApiError {
 }
 
 export function isProtected(what: string): ApiError {
-  return new ApiError(403, "protected", `${what} is protected`);
+  return new ApiError(423, "protected", `${what} is protected`);
 }
 
 /** What Hetzner can do and the lab cannot: refused by name instead of half done. */
 export function notInLab(what: string): ApiError {
   return new ApiError(422, "unsupported_error", `${what} is not part of the lab`);
-}
-
-export function conflict(message: string): ApiError {
-  return new ApiError(409, "conflict", message);
 }
 
 export function locked(what: string): ApiError {

@@ -2,7 +2,8 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { showAction } from "./actions.ts";
 import { type Cloud, serverRef } from "./cloud.ts";
-import { ApiError, conflict, notFound, notUnique } from "./errors.ts";
+import { ApiError } from "./errors.ts";
+import { findById, nameMustBeFree, update } from "./records.ts";
 import {
   created,
   labelsField,
@@ -92,18 +93,7 @@ function same(a: FirewallTarget, b: FirewallTarget): boolean {
 
 export function firewallRoutes(cloud: Cloud): Routes {
   const { store } = cloud;
-  const find = (id: string | undefined): FirewallRecord => {
-    const firewall = store.state.firewalls.find((candidate) => String(candidate.id) === id);
-    if (!firewall) {
-      throw notFound("firewall", id ?? "");
-    }
-    return firewall;
-  };
-  const nameFree = (name: string, except?: number) => {
-    if (store.state.firewalls.some((firewall) => firewall.name === name && firewall.id !== except)) {
-      throw notUnique("name", "firewall");
-    }
-  };
+  const find = (id: string | undefined) => findById(store.state.firewalls, "firewall", id);
   const show = (firewall: FirewallRecord) => ({
     ...firewall,
     applied_to: firewall.applied_to.map((item) =>
@@ -156,7 +146,7 @@ export function firewallRoutes(cloud: Cloud): Routes {
         body,
       );
       checkLabels(input.labels);
-      nameFree(input.name);
+      nameMustBeFree(store.state.firewalls, "firewall", input.name);
       const firewall: FirewallRecord = {
         id: store.nextId(),
         name: input.name,
@@ -174,21 +164,13 @@ export function firewallRoutes(cloud: Cloud): Routes {
     },
     "PUT /firewalls/:id": ({ params, body }) => {
       const firewall = find(params.id);
-      const input = parseBody(
-        z.strictObject({ name: nameField.optional(), labels: labelsField.optional() }),
-        body,
-      );
-      checkLabels(input.labels ?? {});
-      if (input.name !== undefined) {
-        nameFree(input.name, firewall.id);
-      }
-      Object.assign(firewall, input);
+      update(store.state.firewalls, "firewall", firewall, body);
       return ok({ firewall: show(firewall) });
     },
     "DELETE /firewalls/:id": ({ params }) => {
       const firewall = find(params.id);
       if (firewall.applied_to.length > 0) {
-        throw new ApiError(409, "resource_in_use", `firewall with ID '${firewall.id}' is still in use`);
+        throw new ApiError(422, "resource_in_use", `firewall with ID '${firewall.id}' is still in use`);
       }
       store.state.firewalls = store.state.firewalls.filter((candidate) => candidate !== firewall);
       return noContent;
@@ -202,29 +184,23 @@ export function firewallRoutes(cloud: Cloud): Routes {
       const firewall = find(params.id);
       const list = targets(parseBody(z.strictObject({ apply_to: z.array(target).min(1) }), body).apply_to);
       if (list.some((item) => firewall.applied_to.some((present) => same(item, present)))) {
-        throw conflictCode("firewall_already_applied", firewall.id);
+        throw new ApiError(
+          422,
+          "firewall_already_applied",
+          `firewall with ID '${firewall.id}' was already applied`,
+        );
       }
       firewall.applied_to.push(...list);
       return created({ actions: [act("apply_firewall", firewall, list)] });
     },
     "POST /firewalls/:id/actions/remove_from_resources": ({ params, body }) => {
       const firewall = find(params.id);
+      // What it is not applied to needs no removal (Hetzner's since August 2025).
       const input = parseBody(z.strictObject({ remove_from: z.array(target).min(1) }), body).remove_from;
-      const missing = input.find((item) => !firewall.applied_to.some((present) => same(item, present)));
-      if (missing) {
-        throw conflictCode("firewall_already_removed", firewall.id);
-      }
       firewall.applied_to = firewall.applied_to.filter(
         (present) => !input.some((item) => same(item, present)),
       );
       return created({ actions: [act("remove_firewall", firewall, input)] });
     },
   };
-}
-
-function conflictCode(code: string, id: number): ApiError {
-  const error = conflict(
-    `firewall with ID '${id}' was already ${code === "firewall_already_applied" ? "applied" : "removed"}`,
-  );
-  return new ApiError(error.status, code, error.message);
 }

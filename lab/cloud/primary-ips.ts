@@ -2,7 +2,8 @@ import { z } from "zod";
 import { showAction } from "./actions.ts";
 import { locations } from "./catalogue.ts";
 import type { Cloud } from "./cloud.ts";
-import { ApiError, invalidInput, isProtected, notFound, notInLab, notUnique } from "./errors.ts";
+import { ApiError, invalidInput, isProtected, notInLab } from "./errors.ts";
+import { findById, nameMustBeFree, update } from "./records.ts";
 import {
   created,
   labelsField,
@@ -59,18 +60,7 @@ export function createPrimaryIp(
 
 export function primaryIpRoutes(cloud: Cloud): Routes {
   const { store } = cloud;
-  const find = (id: string | undefined): PrimaryIpRecord => {
-    const address = store.state.primaryIps.find((candidate) => String(candidate.id) === id);
-    if (!address) {
-      throw notFound("primary_ip", id ?? "");
-    }
-    return address;
-  };
-  const nameFree = (name: string, except?: number) => {
-    if (store.state.primaryIps.some((address) => address.name === name && address.id !== except)) {
-      throw notUnique("name", "primary IP");
-    }
-  };
+  const find = (id: string | undefined) => findById(store.state.primaryIps, "primary_ip", id);
   const show = (address: PrimaryIpRecord) => ({
     ...address,
     assignee_type: "server",
@@ -103,7 +93,7 @@ export function primaryIpRoutes(cloud: Cloud): Routes {
         body,
       );
       checkLabels(input.labels);
-      nameFree(input.name);
+      nameMustBeFree(store.state.primaryIps, "primary IP", input.name);
       if (input.assignee_id !== undefined) {
         throw notInLab("assigning a primary IP to a server that exists");
       }
@@ -119,19 +109,7 @@ export function primaryIpRoutes(cloud: Cloud): Routes {
     },
     "PUT /primary_ips/:id": ({ params, body }) => {
       const address = find(params.id);
-      const input = parseBody(
-        z.strictObject({
-          name: nameField.optional(),
-          labels: labelsField.optional(),
-          auto_delete: z.boolean().optional(),
-        }),
-        body,
-      );
-      checkLabels(input.labels ?? {});
-      if (input.name !== undefined) {
-        nameFree(input.name, address.id);
-      }
-      Object.assign(address, input);
+      update(store.state.primaryIps, "primary IP", address, body, { auto_delete: z.boolean().optional() });
       return ok({ primary_ip: show(address) });
     },
     "DELETE /primary_ips/:id": ({ params }) => {
@@ -141,8 +119,8 @@ export function primaryIpRoutes(cloud: Cloud): Routes {
       }
       if (address.assignee_id !== null) {
         throw new ApiError(
-          409,
-          "resource_in_use",
+          422,
+          "must_be_unassigned",
           `primary IP with ID '${address.id}' is assigned to server ${address.assignee_id}`,
         );
       }

@@ -2,8 +2,9 @@ import { z } from "zod";
 import { showAction } from "./actions.ts";
 import { images, locations, serverTypes } from "./catalogue.ts";
 import { type Cloud, firewallsOf, mustBeFree, serverRef } from "./cloud.ts";
-import { ApiError, invalidInput, isProtected, notFound, notUnique } from "./errors.ts";
+import { ApiError, invalidInput, isProtected } from "./errors.ts";
 import { createPrimaryIp } from "./primary-ips.ts";
+import { findById, nameMustBeFree, update } from "./records.ts";
 import { created, labelsField, listPage, ok, parseBody, type Routes } from "./router.ts";
 import { checkLabels } from "./selector.ts";
 import { bootServer, removeServer } from "./server-power.ts";
@@ -50,11 +51,7 @@ const createSchema = z.strictObject({
 });
 
 export function findServer(cloud: Cloud, id: string | number | undefined): ServerRecord {
-  const server = cloud.store.state.servers.find((candidate) => String(candidate.id) === String(id));
-  if (!server) {
-    throw notFound("server", id ?? "");
-  }
-  return server;
+  return findById(cloud.store.state.servers, "server", id);
 }
 
 /** A server as the API shows it. */
@@ -111,10 +108,7 @@ function claimAddress(
     const name = `primary_ip-${cloud.store.state.nextId}`;
     return createPrimaryIp(cloud, { name, type, location, labels: {}, auto_delete: true });
   }
-  const address = cloud.store.state.primaryIps.find((candidate) => candidate.id === id);
-  if (!address) {
-    throw notFound("primary_ip", id);
-  }
+  const address = findById(cloud.store.state.primaryIps, "primary_ip", id);
   if (address.type !== type) {
     throw invalidInput({
       [`public_net.${type}`]: `primary IP with ID '${id}' is an ${address.type} address`,
@@ -123,7 +117,7 @@ function claimAddress(
   if (address.assignee_id !== null) {
     throw new ApiError(
       422,
-      "primary_ip_already_assigned",
+      "primary_ip_assigned",
       `primary IP with ID '${id}' is already assigned to server ${address.assignee_id}`,
     );
   }
@@ -140,11 +134,6 @@ function claimAddress(
 export function serverRoutes(cloud: Cloud): Routes {
   const { store } = cloud;
   const { state } = store;
-  const nameFree = (name: string, except?: number) => {
-    if (state.servers.some((server) => server.name === name && server.id !== except)) {
-      throw notUnique("name", "server");
-    }
-  };
   const byIdOrName = <T extends { id: number; name: string }>(
     list: readonly T[],
     wanted: string | number,
@@ -170,7 +159,7 @@ export function serverRoutes(cloud: Cloud): Routes {
     "POST /servers": ({ body }) => {
       const input = parseBody(createSchema, body);
       checkLabels(input.labels);
-      nameFree(input.name);
+      nameMustBeFree(state.servers, "server", input.name);
       refuseAutomount(input.automount);
       const type = byIdOrName(serverTypes, input.server_type, "server_type");
       const image = byIdOrName(
@@ -260,23 +249,9 @@ export function serverRoutes(cloud: Cloud): Routes {
     },
     "PUT /servers/:id": ({ params, body }) => {
       const server = findServer(cloud, params.id);
-      const input = parseBody(
-        z.strictObject({ name: hostName.optional(), labels: labelsField.optional() }),
-        body,
-      );
-      checkLabels(input.labels ?? {});
-      if (input.name !== undefined) {
-        nameFree(input.name, server.id);
-      }
-      Object.assign(server, input);
-      if (input.labels) {
-        // A firewall may hold by these labels.
-        cloud.act({
-          command: "apply_firewall",
-          resources: [],
-          work: () => cloud.applyFirewalls([server.id]),
-        });
-      }
+      update(state.servers, "server", server, body, { name: hostName.optional() });
+      // A firewall may hold by the labels.
+      cloud.act({ command: "apply_firewall", resources: [], work: () => cloud.applyFirewalls([server.id]) });
       return ok({ server: showServer(cloud, server) });
     },
     "DELETE /servers/:id": ({ params }) => {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Cloud } from "./cloud.ts";
-import { invalidInput, notFound, notUnique } from "./errors.ts";
+import { invalidInput, notUnique } from "./errors.ts";
+import { findById, nameMustBeFree, update } from "./records.ts";
 import {
   created,
   labelsField,
@@ -31,18 +32,7 @@ function fingerprint(publicKey: string): string {
 
 export function sshKeyRoutes(cloud: Cloud): Routes {
   const { store } = cloud;
-  const find = (id: string | undefined): SshKeyRecord => {
-    const key = store.state.sshKeys.find((candidate) => String(candidate.id) === id);
-    if (!key) {
-      throw notFound("ssh_key", id ?? "");
-    }
-    return key;
-  };
-  const free = (field: "name" | "fingerprint", value: string, except?: number) => {
-    if (store.state.sshKeys.some((key) => key[field] === value && key.id !== except)) {
-      throw notUnique(field === "name" ? "name" : "public_key", "SSH key");
-    }
-  };
+  const find = (id: string | undefined) => findById(store.state.sshKeys, "ssh_key", id);
   return {
     "GET /ssh_keys": ({ query }) => {
       const wanted = query.get("fingerprint");
@@ -60,8 +50,10 @@ export function sshKeyRoutes(cloud: Cloud): Routes {
       );
       checkLabels(input.labels);
       const print = fingerprint(input.public_key);
-      free("name", input.name);
-      free("fingerprint", print);
+      nameMustBeFree(store.state.sshKeys, "SSH key", input.name);
+      if (store.state.sshKeys.some((key) => key.fingerprint === print)) {
+        throw notUnique("public_key", "SSH key");
+      }
       const key: SshKeyRecord = {
         id: store.nextId(),
         ...input,
@@ -73,15 +65,7 @@ export function sshKeyRoutes(cloud: Cloud): Routes {
     },
     "PUT /ssh_keys/:id": ({ params, body }) => {
       const key = find(params.id);
-      const input = parseBody(
-        z.strictObject({ name: nameField.optional(), labels: labelsField.optional() }),
-        body,
-      );
-      checkLabels(input.labels ?? {});
-      if (input.name !== undefined) {
-        free("name", input.name, key.id);
-      }
-      Object.assign(key, input);
+      update(store.state.sshKeys, "SSH key", key, body);
       return ok({ ssh_key: key });
     },
     "DELETE /ssh_keys/:id": ({ params }) => {

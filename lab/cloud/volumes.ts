@@ -2,7 +2,8 @@ import { z } from "zod";
 import { showAction } from "./actions.ts";
 import { locations } from "./catalogue.ts";
 import { type Cloud, mustBeFree, serverRef } from "./cloud.ts";
-import { ApiError, invalidInput, isProtected, notFound, notInLab, notUnique } from "./errors.ts";
+import { ApiError, invalidInput, isProtected, notInLab } from "./errors.ts";
+import { findById, nameMustBeFree, update } from "./records.ts";
 import {
   created,
   labelsField,
@@ -24,11 +25,7 @@ const sizeField = z
   .max(10_240, "must be at most 10240 (GB)");
 
 function find(cloud: Cloud, id: string | number | undefined): VolumeRecord {
-  const volume = cloud.store.state.volumes.find((candidate) => String(candidate.id) === String(id));
-  if (!volume) {
-    throw notFound("volume", id ?? "");
-  }
-  return volume;
+  return findById(cloud.store.state.volumes, "volume", id);
 }
 
 /** Refuses what Hetzner's guest tools do inside its images: the lab's machines have none. */
@@ -80,18 +77,7 @@ export function attachVolume(
 
 export function volumeRoutes(cloud: Cloud): Routes {
   const { store } = cloud;
-  const nameFree = (name: string, except?: number) => {
-    if (store.state.volumes.some((volume) => volume.name === name && volume.id !== except)) {
-      throw notUnique("name", "volume");
-    }
-  };
-  const findServer = (id: number): ServerRecord => {
-    const server = store.state.servers.find((candidate) => candidate.id === id);
-    if (!server) {
-      throw notFound("server", id);
-    }
-    return server;
-  };
+  const findServer = (id: number): ServerRecord => findById(store.state.servers, "server", id);
   const show = (volume: VolumeRecord) => ({
     ...volume,
     status: "available",
@@ -115,7 +101,7 @@ export function volumeRoutes(cloud: Cloud): Routes {
         body,
       );
       checkLabels(input.labels);
-      nameFree(input.name);
+      nameMustBeFree(store.state.volumes, "volume", input.name);
       refuseAutomount(input.automount);
       const server = input.server === undefined ? undefined : findServer(input.server);
       const wanted = server?.location ?? input.location;
@@ -153,15 +139,7 @@ export function volumeRoutes(cloud: Cloud): Routes {
     },
     "PUT /volumes/:id": ({ params, body }) => {
       const volume = find(cloud, params.id);
-      const input = parseBody(
-        z.strictObject({ name: nameField.optional(), labels: labelsField.optional() }),
-        body,
-      );
-      checkLabels(input.labels ?? {});
-      if (input.name !== undefined) {
-        nameFree(input.name, volume.id);
-      }
-      Object.assign(volume, input);
+      update(store.state.volumes, "volume", volume, body);
       return ok({ volume: show(volume) });
     },
     "DELETE /volumes/:id": ({ params }) => {

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { showAction } from "./actions.ts";
 import type { Cloud } from "./cloud.ts";
-import { ApiError, invalidInput, isProtected, notFound, notInLab, notUnique } from "./errors.ts";
+import { invalidInput, isProtected, notFound, notInLab } from "./errors.ts";
+import { nameMustBeFree } from "./records.ts";
 import { created, labelsField, listPage, ok, parseBody, type Routes } from "./router.ts";
 import { checkLabels } from "./selector.ts";
 import type { ZoneRecord } from "./state.ts";
@@ -80,9 +81,7 @@ export function zoneRoutes(cloud: Cloud): Routes {
         throw notInLab("a zone of mode secondary");
       }
       checkLabels(input.labels);
-      if (state.zones.some((zone) => zone.name === input.name)) {
-        throw notUnique("name", "zone");
-      }
+      nameMustBeFree(state.zones, "zone", input.name);
       const today = new Date().toISOString().slice(0, 10).replaceAll("-", "");
       const zone: ZoneRecord = {
         ...input,
@@ -115,11 +114,7 @@ export function zoneRoutes(cloud: Cloud): Routes {
       }
       const held = state.rrsets.find((rrset) => rrset.zone === zone.id && rrset.protection.change);
       if (held) {
-        throw new ApiError(
-          403,
-          "protected",
-          `zone with ID '${zone.id}' has the protected RRSet '${held.name}/${held.type}'`,
-        );
+        throw isProtected(`RRSet '${held.name}/${held.type}' of zone with ID '${zone.id}'`);
       }
       state.zones = state.zones.filter((candidate) => candidate !== zone);
       state.rrsets = state.rrsets.filter((rrset) => rrset.zone !== zone.id);

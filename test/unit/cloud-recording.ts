@@ -64,6 +64,9 @@ export class RecordingMachines implements Machines {
     this.note("removeVolume", id);
     this.volumes.delete(id);
   }
+  async growVolume(id: number, size: number): Promise<void> {
+    this.note("growVolume", id, size);
+  }
   async setFirewall(id: number, rules: readonly FirewallRule[] | undefined): Promise<void> {
     this.note("setFirewall", id);
     this.rules.set(id, rules);

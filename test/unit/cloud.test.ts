@@ -92,7 +92,7 @@ describe("servers", () => {
       );
     await protection(true);
     expect(await cloud.call("DELETE", `/servers/${server.id}`)).toMatchObject({
-      status: 403,
+      status: 423,
       body: { error: { code: "protected" } },
     });
     expect(
@@ -109,12 +109,15 @@ describe("servers", () => {
 
   test("an action locks its server, and another is refused meanwhile", async () => {
     const server = await createServer();
+    const held = Promise.withResolvers<void>();
+    cloud.machines.powerOff = () => held.promise;
     const first = await cloud.call("POST", `/servers/${server.id}/actions/poweroff`);
     expect(first.body.action).toMatchObject({ status: "running", finished: null });
     expect(await cloud.call("POST", `/servers/${server.id}/actions/poweron`)).toMatchObject({
       status: 423,
       body: { error: { code: "locked" } },
     });
+    held.resolve();
     await cloud.settle(first.body.action);
     expect((await cloud.call("GET", `/servers/${server.id}`)).body.server.status).toBe("off");
   });

@@ -135,7 +135,7 @@ describe("a host", () => {
     const remove = () =>
       provider.delete(ref("server", "main-server"), server.id, server.inputs, server.outputs, 60);
     await expect(remove()).rejects.toThrow(
-      `DELETE /servers/${server.id}: server with ID '${server.id}' is protected (protected, status 403)`,
+      `DELETE /servers/${server.id}: server with ID '${server.id}' is protected (protected, status 423)`,
     );
     const unprotected = { ...args, deleteProtection: false, rebuildProtection: false };
     const change = await diff("server", "main-server", server, unprotected);
