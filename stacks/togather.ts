@@ -14,6 +14,12 @@ const settings = z.strictObject({
     replicas: z.int().min(1).max(10).default(1),
     memoryMebibytes: memoryMebibytes.default(512),
     logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
+    /** How long the slot that served before stays after a release, so that going back is a switch alone. */
+    keepPreviousMinutes: z
+      .int()
+      .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
+      .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
+      .default(0),
   }),
   postgres: z.strictObject({
     version: z.string().min(1),
@@ -147,6 +153,7 @@ export const togather = defineSystem<z.infer<typeof settings>>({
           secrets: { PGPASSWORD: database.password },
           deadlineSeconds: 600,
         },
+        keepPreviousMinutes: app.keepPreviousMinutes,
         dependsOn: database.ready,
       },
       opts,

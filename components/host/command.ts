@@ -29,10 +29,16 @@ export function readScript(moduleUrl: string, path: string): string {
   return readFileSync(new URL(path, moduleUrl), "utf8");
 }
 
+/**
+ * Who runs a command, found out on the operator's side when it runs: constant text in the graph. In a workflow the actor's
+ * name comes from outside, so only what is harmless in any shell passes.
+ */
+export const deployedBy = `$(printf %s "\${GITHUB_ACTOR:-$(id -un)}@$(uname -n)" | LC_ALL=C tr -cd 'A-Za-z0-9@._-' | cut -c 1-100)`;
+
 const common = readScript(import.meta.url, "./scripts/common.sh");
 
 export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
-  const run = interpolate`${sshCommand(args.connection)} ${`timeout --kill-after=5 ${args.deadlineSeconds} bash -s`}`;
+  const run = interpolate`${sshCommand(args.connection)} "DEPLOYED_BY=${deployedBy} timeout --kill-after=5 ${args.deadlineSeconds} bash -s"`;
   const parameters = shellAssignments(args.parameters ?? {});
   const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(args.script)}`;
   return new local.Command(

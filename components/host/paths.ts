@@ -8,6 +8,7 @@
  * | `/var/lib/berth/sockets/<service>`     | stateful service | its unix socket, for the forwarded connection     |
  * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, certificates         |
  * | `/var/backups/<system>`                | snapshot         | database snapshots, on the root disk on purpose   |
+ * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
  */
 export const hostPaths = {
@@ -16,5 +17,6 @@ export const hostPaths = {
   socket: (service: string) => `/var/lib/berth/sockets/${service}`,
   edge: "/var/lib/berth/edge",
   backups: (system: string) => `/var/backups/${system}`,
+  deployments: "/var/lib/berth/deployments",
   deploymentLogs: (system: string) => `/var/log/${system}/deployments`,
 } as const;

@@ -1,6 +1,6 @@
 import type { local } from "@pulumi/command";
 import { all, type CustomResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
-import { hostCommand, readScript } from "../host/command.ts";
+import { type HostCommandArgs, hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { labels } from "../labels.ts";
 import { containerCommand, type MountedSecret, type ReleaseContainer, shimPath } from "./container.ts";
@@ -20,6 +20,8 @@ export interface JobArgs {
   readonly script: string;
   /** More parameters of the script. */
   readonly parameters?: Readonly<Record<string, Input<string | number>>>;
+  /** What a release adds to the command: its record. */
+  readonly recorded?: (command: HostCommandArgs) => HostCommandArgs;
   /** The command may take so long. */
   readonly deadlineSeconds: number;
   readonly dependsOn: Input<Resource>[];
@@ -35,9 +37,10 @@ export function jobCommand(name: string, args: JobArgs, opts: CustomResourceOpti
         .join("\n"),
     );
   const { container } = args;
+  const { recorded = (command: HostCommandArgs) => command } = args;
   return hostCommand(
     name,
-    {
+    recorded({
       connection: args.host.connection,
       script: readScript(import.meta.url, "./scripts/job.sh") + args.script,
       parameters: {
@@ -62,7 +65,7 @@ export function jobCommand(name: string, args: JobArgs, opts: CustomResourceOpti
       // The image's pull, another run of the same job, and what it says at its end come on top.
       deadlineSeconds: args.deadlineSeconds + 300,
       dependsOn: args.dependsOn,
-    },
+    }),
     opts,
   );
 }

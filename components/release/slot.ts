@@ -14,6 +14,8 @@ export interface SlotArgs {
   /** Docker's own check, with a tool that the image has: `["CMD", "wget", …]`. */
   readonly healthcheck: readonly string[];
   readonly dependsOn: Input<Resource>[];
+  /** When it is replaced, Pulumi forgets it and the host removes it later: see record.ts. */
+  readonly retained: boolean;
 }
 
 /** What a task may take to finish its work after SIGTERM. */
@@ -34,7 +36,11 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
   return new Service(
     name,
     {
-      labels: dockerLabels(name, args.system),
+      labels: [
+        ...dockerLabels(name, args.system),
+        // On the service and not on its task, so that it can change in place.
+        ...(args.retained ? [{ label: "berth.retain", value: "true" }] : []),
+      ],
       mode: { replicated: { replicas: args.replicas } },
       endpointSpec: { mode: "dnsrr" },
       taskSpec: {
@@ -69,6 +75,7 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
     mergeOptions(opts, {
       provider: args.host.docker,
       replaceOnChanges: ["taskSpec"],
+      retainOnDelete: args.retained,
       dependsOn: args.dependsOn,
     }),
   );

@@ -20,6 +20,7 @@ import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
 import { jobCommand } from "./job.ts";
+import { type Release, recorded } from "./record.ts";
 import { slot } from "./slot.ts";
 
 export interface WebServiceArgs {
@@ -50,6 +51,8 @@ export interface WebServiceArgs {
     readonly secrets: Readonly<Record<string, Output<string>>>;
     readonly deadlineSeconds: number;
   };
+  /** How long the slot that served before stays, so that going back is a switch alone; 0: it goes with the release. */
+  readonly keepPreviousMinutes: number;
   readonly dependsOn?: readonly Resource[];
 }
 
@@ -83,13 +86,20 @@ export class WebService extends ComponentResource {
     this.version = args.image.version;
 
     const container = this.container(name, args);
+    const release: Release = {
+      system: args.system,
+      service: name,
+      environment: args.environmentName,
+      image: args.image,
+      keepPreviousMinutes: args.keepPreviousMinutes,
+    };
     const before: Resource[] = [...(args.dependsOn ?? []), args.edge.ready];
     if (args.snapshot !== undefined) {
       const { database, keep } = args.snapshot;
       before.push(
         hostCommand(
           `${name}-snapshot`,
-          {
+          recorded(release, "snapshot", "", {
             connection: args.host.connection,
             script: readScript(import.meta.url, "./scripts/snapshot.sh"),
             parameters: {
@@ -103,12 +113,13 @@ export class WebService extends ComponentResource {
             },
             deadlineSeconds: 1800,
             dependsOn: [...before],
-          },
+          }),
           child,
         ),
       );
     }
-    if (args.migration !== undefined) before.push(this.migration(name, args, container, [...before]));
+    if (args.migration !== undefined)
+      before.push(this.migration(name, args, release, container, [...before]));
 
     const service = slot(
       name,
@@ -119,13 +130,14 @@ export class WebService extends ComponentResource {
         command: args.command,
         replicas: args.replicas,
         healthcheck: args.healthcheck,
+        retained: args.keepPreviousMinutes > 0,
         dependsOn: before,
       },
       child,
     );
     const probe = hostCommand(
       `${name}-probe`,
-      {
+      recorded(release, "probe", service.name, {
         connection: args.host.connection,
         script: readScript(import.meta.url, "./scripts/probe.sh"),
         parameters: {
@@ -140,12 +152,18 @@ export class WebService extends ComponentResource {
         },
         deadlineSeconds: args.probe.graceSeconds + args.probe.attempts * args.probe.intervalSeconds + 60,
         dependsOn: [service],
-      },
+      }),
       child,
     );
     const switched = args.edge.switchTo(
       `${name}-switch`,
-      { service: name, slot: service.name, routes: args.routes, dependsOn: [probe] },
+      {
+        service: name,
+        slot: service.name,
+        routes: args.routes,
+        recorded: (command) => recorded(release, "switch", service.name, command),
+        dependsOn: [probe],
+      },
       child,
     );
     this.slot = all([service.name, switched.id]).apply(([slotName]) => slotName);
@@ -162,26 +180,35 @@ export class WebService extends ComponentResource {
               data: Buffer.from(readScript(import.meta.url, "./scripts/with-secrets.sh")).toString("base64"),
               labels: dockerLabels(`${name}-with-secrets`, args.system),
             },
-            mergeOptions(child, { provider: args.host.docker }),
+            mergeOptions(child, {
+              provider: args.host.docker,
+              retainOnDelete: args.keepPreviousMinutes > 0,
+            }),
           )
         : undefined;
     return {
       image: args.image.reference,
       environment: args.environment,
-      secrets: this.mount(name, args, args.secrets),
+      // A slot that stays needs its own secrets and its own shim.
+      secrets: this.mount(name, args, args.secrets, args.keepPreviousMinutes > 0),
       shim,
       networkIds: [args.edge.network.id, ...args.networks.map((network) => network.id)],
       memoryMebibytes: args.memoryMebibytes,
     };
   }
 
-  private mount(name: string, args: WebServiceArgs, secrets: Readonly<Record<string, Output<string>>>) {
+  private mount(
+    name: string,
+    args: WebServiceArgs,
+    secrets: Readonly<Record<string, Output<string>>>,
+    retained = false,
+  ) {
     return Object.entries(secrets).map(([key, value]) => ({
       name: key,
       secret: swarmSecret(
         `${name}-${key.toLowerCase().replaceAll("_", "-")}`,
         { host: args.host, system: args.system, value },
-        { parent: this },
+        { parent: this, retainOnDelete: retained },
       ),
     }));
   }
@@ -189,6 +216,7 @@ export class WebService extends ComponentResource {
   private migration(
     name: string,
     args: WebServiceArgs,
+    release: Release,
     container: ReleaseContainer,
     dependsOn: Resource[],
   ): local.Command {
@@ -209,6 +237,7 @@ export class WebService extends ComponentResource {
         networks: args.networks.map((network) => network.name),
         script: readScript(import.meta.url, "./scripts/migrate.sh"),
         deadlineSeconds,
+        recorded: (command) => recorded(release, "migration", "", command),
         dependsOn,
       },
       { parent: this },

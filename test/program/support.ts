@@ -22,6 +22,7 @@ export interface Registration {
   readonly replaceOnChanges: readonly string[];
   readonly additionalSecretOutputs: readonly string[];
   readonly deletedWith: string;
+  readonly retainOnDelete: boolean;
   /** Inputs as the engine would get them: secrets in their envelope. */
   readonly inputs: Readonly<Record<string, unknown>>;
 }
@@ -140,6 +141,7 @@ function record(registrations: Registration[]): () => void {
       replaceOnChanges: request.getReplaceonchangesList(),
       additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
       deletedWith: nameOf(request.getDeletedwith()),
+      retainOnDelete: request.getRetainondelete() ?? false,
       inputs: (request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>,
     });
     return original.call(this, request, callback);

@@ -149,6 +149,52 @@ describe.each(["production", "staging"])("the program of %s", (stack) => {
   });
 });
 
+describe("the previous slot", () => {
+  const retained = ({ registrations }: ProgramRun) =>
+    registrations.filter(({ retainOnDelete }) => retainOnDelete).map(({ name }) => name);
+  const label = { label: "berth.retain", value: "true" };
+
+  test("is Pulumi's to delete by default", async () => {
+    const program = await runProgram("production");
+    expect(retained(program)).toEqual([]);
+    expect(program.find("docker:index/service:Service", "togather_app").inputs.labels).not.toContainEqual(
+      label,
+    );
+  });
+
+  test("is left to the host with what it alone uses, when it is to stay", async () => {
+    const app = { version: "v1.0.0", keepPreviousMinutes: 10 };
+    const program = await runProgram("production", { "togather:app": JSON.stringify(app) });
+    expect(program.error).toBeUndefined();
+    expect(retained(program).toSorted()).toEqual([
+      "togather_app",
+      "togather_app-admin-api-key",
+      "togather_app-database-url",
+      "togather_app-jwt-secret",
+      "togather_app-with-secrets",
+    ]);
+    const { inputs } = program.find("docker:index/service:Service", "togather_app");
+    expect(inputs.labels).toContainEqual(label);
+    // In the task it would be a new slot.
+    expect(JSON.stringify(inputs.taskSpec)).not.toContain("berth.retain");
+    const { stdin } = program.find("command:local:Command", "togather_app-switch").inputs;
+    expect(stdin).toContain("RELEASE_KEEP_MINUTES=10\n");
+  });
+});
+
+test("nothing that changes from run to run is an input: who deploys, ids and times are found out by the commands", async () => {
+  const inputs = async (actor: string) => {
+    process.env.GITHUB_ACTOR = actor;
+    const { registrations } = await runProgram("production");
+    return registrations.filter(({ type }) => type === "command:local:Command").map((one) => one.inputs);
+  };
+  try {
+    expect(await inputs("ann")).toEqual(await inputs("bob"));
+  } finally {
+    delete process.env.GITHUB_ACTOR;
+  }
+});
+
 test("a wrong configuration registers nothing, and the run ends with every problem", async () => {
   const change = { "togather:jwtSecret": undefined, "berth:environment": "prod" };
   const { registrations, error } = await runProgram("production", change);

@@ -45,9 +45,36 @@ describe("redaction in host scripts", () => {
     ["ADMIN_API_KEY: abcdef0123", "abcdef0123"],
     ["user=a password=letmein host=b", "letmein"],
     ["Authorization: Bearer eyJhbGciOi.xyz", "eyJhbGciOi"],
+    ['{"headers":{"authorization":"Bearer eyJhbGciOi.xyz"}}', "eyJhbGciOi"],
+    // A log line in JSON that quotes one: its quotes are escaped.
+    [String.raw`{"msg":"got {\"password\":\"letmein\",\"JWT_SECRET\":\"s3cr3t\"}"}`, "letmein"],
+    [String.raw`{"msg":"got {\"password\":\"letmein\",\"JWT_SECRET\":\"s3cr3t\"}"}`, "s3cr3t"],
+    ["redis://:hunter2@togather_redis:6379", "hunter2"],
   ])("%s", (line, secret) => {
     expect(redact(line)).not.toContain(secret);
     expect(redact(line)).toContain("***REDACTED***");
+  });
+
+  test("whatever the value, in every form that the seed names", () => {
+    const value = fc.stringMatching(/^[A-Za-z0-9+/=._~-]{8,40}$/);
+    const form = fc.constantFrom(
+      (text: string) => `DATABASE_URL=${text}`,
+      (text: string) => `JWT_SECRET=${text} next`,
+      (text: string) => `ADMIN_API_KEY="${text}"`,
+      (text: string) => `x password=${text}, y`,
+      (text: string) => `Authorization: Bearer ${text}`,
+      (text: string) => JSON.stringify({ message: JSON.stringify({ PASSWORD: text }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(form, value), { minLength: 1, maxLength: 8 }), (lines) => {
+        const redacted = redact(`${lines.map(([write, text]) => write(text)).join("\n")}\n`).split("\n");
+        lines.forEach(([, text], index) => {
+          expect(redacted[index]).not.toContain(text);
+          expect(redacted[index]).toContain("***REDACTED***");
+        });
+      }),
+      { numRuns: 40 },
+    );
   });
 
   test("leaves other text alone", () => {

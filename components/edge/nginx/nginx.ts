@@ -141,7 +141,7 @@ export class NginxEdge extends ComponentResource implements Edge {
     );
     return hostCommand(
       name,
-      {
+      args.recorded({
         connection: this.host.connection,
         script: script("switch.sh"),
         parameters: {
@@ -158,7 +158,7 @@ export class NginxEdge extends ComponentResource implements Edge {
         removeScript: script("remove.sh"),
         deadlineSeconds: 180,
         dependsOn: [this.ready, ...args.dependsOn],
-      },
+      }),
       opts,
     );
   }

@@ -9,13 +9,17 @@ fail() {
   exit 1
 }
 
+# Says in a deployment's log what happens, where there is one: note <DEBUG|INFO|WARN|ERROR|SUCCESS> <message>
+note() { :; }
+
 # Takes credentials out of text from elsewhere (application logs, task errors), by the patterns of the systems' owners.
 redact() {
+  # Quotes may be escaped: logs in JSON quote what others said.
   sed -E \
-    -e 's#([A-Za-z][A-Za-z0-9+.-]*://[^:/@[:space:]]+:)[^@[:space:]]+@#\1***REDACTED***@#g' \
-    -e 's#(([A-Z0-9_]*(PASSWORD|SECRET|TOKEN|API_KEY|PRIVATE_KEY)|DATABASE_URL)["'\'']?[=:][[:space:]]*["'\'']?)[^"'\''[:space:],}]+#\1***REDACTED***#g' \
-    -e 's#(password["'\'']?[=:][[:space:]]*["'\'']?)[^"'\''[:space:],}]+#\1***REDACTED***#gi' \
-    -e 's#([Aa]uthorization["'\'']?: *["'\'']?(Bearer|Basic) +)[^"'\''[:space:],}]+#\1***REDACTED***#g'
+    -e 's#([A-Za-z][A-Za-z0-9+.-]*://[^:/@[:space:]]*:)[^@[:space:]]+@#\1***REDACTED***@#g' \
+    -e 's#(([A-Z0-9_]*(PASSWORD|SECRET|TOKEN|API_KEY|PRIVATE_KEY)|DATABASE_URL)\\*["'\'']?[=:][[:space:]]*\\*["'\'']?)[^"'\''\\[:space:],}]+#\1***REDACTED***#g' \
+    -e 's#(password\\*["'\'']?[=:][[:space:]]*\\*["'\'']?)[^"'\''\\[:space:],}]+#\1***REDACTED***#gi' \
+    -e 's#(authorization\\*["'\'']?[=:] *\\*["'\'']?(Bearer|Basic) +)[^"'\''\\[:space:],}]+#\1***REDACTED***#gi'
 }
 
 # Waits until no other script works on the same thing, and keeps others out until this one ends. A script goes on when the

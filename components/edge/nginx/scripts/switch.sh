@@ -69,4 +69,4 @@ while IFS= read -r file; do
 done < <(sudo find "$directory/locations" -name "$SERVICE.conf")
 sudo rm -f "$directory/checks/$SERVICE.conf"
 sudo find "$upstreams" -type f ! -name "$SLOT.conf" -delete
-{ edge_reload "$container" && edge_drain; } || put_back
+{ edge_reload "$container" && note INFO "the routes of $SERVICE lead to $SLOT" && edge_drain; } || put_back

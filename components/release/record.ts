@@ -1,0 +1,57 @@
+import type { Input } from "@pulumi/pulumi";
+import type { ResolvedImage } from "../../config.ts";
+import { type HostCommandArgs, readScript } from "../host/command.ts";
+import { hostPaths } from "../host/paths.ts";
+
+/** What a deployment's record says of the release, beside what the host finds out itself. */
+export interface Release {
+  readonly system: string;
+  /** `togather_app`. */
+  readonly service: string;
+  readonly environment: string;
+  readonly image: ResolvedImage;
+  /** How long the slot that served before stays, to be gone back to; 0: not at all. */
+  readonly keepPreviousMinutes: number;
+}
+
+export type ReleaseStep = "snapshot" | "migration" | "probe" | "switch";
+
+const slots = readScript(import.meta.url, "./scripts/slots.sh");
+const record = readScript(import.meta.url, "./scripts/record.sh");
+const forget = readScript(import.meta.url, "./scripts/forget.sh");
+
+/**
+ * A host command as a step of a release: what it does is written to the deployment's record, which the host keeps
+ * ({@link hostPaths}): state, history, one log a deployment. Ids and times are made there and are no inputs.
+ */
+export function recorded(
+  release: Release,
+  step: ReleaseStep,
+  slot: Input<string>,
+  command: HostCommandArgs,
+): HostCommandArgs {
+  const parameters: Record<string, Input<string | number>> = {
+    ...command.parameters,
+    RELEASE_SYSTEM: release.system,
+    RELEASE_SERVICE: release.service,
+    RELEASE_ENVIRONMENT: release.environment,
+    RELEASE_IMAGE: release.image.reference,
+    RELEASE_VERSION: release.image.version,
+    RELEASE_SLOT: slot,
+    RELEASE_KEEP_MINUTES: release.keepPreviousMinutes,
+    RELEASE_RECORDS: hostPaths.deployments,
+    RELEASE_LOGS: hostPaths.deploymentLogs(release.system),
+  };
+  return {
+    ...command,
+    parameters: {
+      ...parameters,
+      RELEASE_STEP: step,
+      RELEASE_SAVES: [...Object.keys(parameters), "RELEASE_SAVES"].join("\n"),
+    },
+    script: `${slots}\n${record}\nstep() {\n${command.script}\n}\nrelease_run\n`,
+    ...(command.removeScript === undefined
+      ? {}
+      : { removeScript: `${command.removeScript}\n${slots}\n${forget}` }),
+  };
+}

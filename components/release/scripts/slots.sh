@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Slots that Pulumi leaves to the host, to be gone back to: label berth.retain=true.
+
+slot_is_retained() {
+  [ "$(docker service inspect --format '{{index .Spec.Labels "berth.retain"}}' "$1" 2>/dev/null)" = true ]
+}
+
+# Removes a slot and the secrets and configurations that only it used: what another service uses, Docker keeps.
+slot_remove() {
+  local used kind id
+  used=$(docker service inspect --format \
+    '{{range .Spec.TaskTemplate.ContainerSpec.Secrets}}secret {{.SecretID}}{{"\n"}}{{end}}{{range .Spec.TaskTemplate.ContainerSpec.Configs}}config {{.ConfigID}}{{"\n"}}{{end}}' \
+    "$1" 2>/dev/null) || return 0
+  docker service rm "$1" >/dev/null || return 1
+  while read -r kind id; do
+    [ -z "$id" ] || docker "$kind" rm "$id" >/dev/null 2>&1 || true
+  done <<<"$used"
+}
+
+# Removes the previous slots whose time is over: slots_expire <folder of the records> [<service> all]
+slots_expire() {
+  local records=$1 state service slot
+  for state in "$records"/*.json; do
+    case $state in *.open.json) continue ;; esac
+    service=$(basename "$state" .json)
+    exec 8>"/run/lock/berth-records-$service"
+    flock --wait 30 8 || continue
+    slot=$(jq --raw-output 'select(.previous_slot_until != null and .previous_slot != .active_slot and (.previous_slot_until | fromdate) <= now) | .previous_slot' "$state" 2>/dev/null) || slot=
+    if [ -n "$slot" ] && slot_is_retained "$slot"; then slot_remove "$slot" || slot=; fi
+    if [ -n "$slot" ]; then
+      jq '.previous_slot_until = null' "$state" >"$state.new" && sync "$state.new" && mv "$state.new" "$state"
+      rm -f "$records/$service.slots/$slot"
+      printf 'removed the slot %s, whose time to go back to was over\n' "$slot"
+    fi
+    flock --unlock 8
+  done
+}
+
+# A timer of the host, so that a slot goes in time whoever is logged in, and after a restart too.
+slot_timer_install() {
+  local script unit
+  script=$(printf '#!/bin/bash\n# Written by Berth: removes previous slots whose time is over.\nset -euo pipefail\numask 077\n%s\nslots_expire %q\n' \
+    "$(declare -f slot_is_retained slot_remove slots_expire)" "$RELEASE_RECORDS")
+  unit=$(printf '[Unit]\nDescription=Removes previous slots whose time is over\nAfter=docker.service\n\n[Service]\nType=oneshot\nUser=%s\nExecStart=/usr/local/sbin/berth-slots-expire\n' "$(id -un)")
+  sudo tee /usr/local/sbin/berth-slots-expire.new >/dev/null <<<"$script"
+  sudo chmod 0755 /usr/local/sbin/berth-slots-expire.new
+  sudo mv /usr/local/sbin/berth-slots-expire.new /usr/local/sbin/berth-slots-expire
+  sudo tee /etc/systemd/system/berth-slots-expire.service >/dev/null <<<"$unit"
+  printf '[Unit]\nDescription=Removes previous slots whose time is over\n\n[Timer]\nOnCalendar=minutely\nAccuracySec=1s\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n' |
+    sudo tee /etc/systemd/system/berth-slots-expire.timer >/dev/null
+  sudo systemctl daemon-reload
+  sudo systemctl enable --now --quiet berth-slots-expire.timer
+}

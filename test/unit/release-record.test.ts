@@ -1,0 +1,366 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { deployedBy } from "../../components/host/command.ts";
+import { shellQuote } from "../../components/host/connection.ts";
+
+/**
+ * The record of deployments as the host's shell keeps it: the real scripts in a real bash. Docker alone is stood in for,
+ * by one that has a folder of slots and says what it was asked.
+ */
+const script = (path: string) =>
+  readFileSync(fileURLToPath(new URL(`../../components/${path}`, import.meta.url)), "utf8");
+const scripts = ["host/scripts/common.sh", "release/scripts/slots.sh", "release/scripts/record.sh"].map(
+  script,
+);
+const service = `unit_app${process.pid}`;
+
+let folder: string;
+const records = () => join(folder, "records");
+const logs = () => join(folder, "log", "deployments");
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "berth-record-"));
+  mkdirSync(join(folder, "slots"));
+  mkdirSync(join(folder, "bin"));
+  const docker = `#!/bin/bash
+cd ${shellQuote(join(folder, "slots"))}
+case "$*" in
+  "image inspect --format"*) echo abc1234567890abcdef ;;
+  "image inspect"*) ;;
+  "service ls"*) ls ;;
+  "service inspect --format {{.Spec.Name}}"*) shift 4; printf '%s\\n' "$@" ;;
+  "service inspect --format {{index"*) cat "$5" ;;
+  "service inspect --format {{range"*) [ -e "$5" ] && echo "secret jwt-of-$5" ;;
+  "service rm"*) rm "$3" && echo "$*" >>../calls ;;
+  *) echo "$*" >>../calls ;;
+esac
+`;
+  for (const [name, text] of [
+    ["docker", docker],
+    ["sudo", '#!/bin/sh\nexec "$@"\n'],
+  ] as const) {
+    writeFileSync(join(folder, "bin", name), text);
+    chmodSync(join(folder, "bin", name), 0o755);
+  }
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+  rmSync(`/run/lock/berth-records-${service}`, { force: true });
+});
+
+interface Command {
+  readonly step: "snapshot" | "migration" | "probe" | "switch";
+  readonly version?: string;
+  readonly slot?: string;
+  readonly keep?: number;
+  /** What the command does. */
+  readonly body?: string;
+}
+
+function bash(text: string) {
+  const whole = `${scripts[0]}\nmain() {\n${text}\n}\nmain </dev/null\n`;
+  const env = {
+    ...process.env,
+    PATH: `${join(folder, "bin")}:${process.env.PATH}`,
+    DEPLOYED_BY: "ann@laptop",
+  };
+  const { status, stdout, stderr } = spawnSync("bash", ["-s"], { input: whole, encoding: "utf8", env });
+  return { status, stdout, stderr };
+}
+
+function command({ step, version = "v1.0.0", slot = "", keep = 0, body = ":" }: Command) {
+  const parameters = {
+    RELEASE_SYSTEM: "unit",
+    RELEASE_SERVICE: service,
+    RELEASE_ENVIRONMENT: "production",
+    RELEASE_IMAGE: `registry.example/app:${version}`,
+    RELEASE_VERSION: version,
+    RELEASE_SLOT: slot,
+    RELEASE_KEEP_MINUTES: String(keep),
+    RELEASE_RECORDS: records(),
+    RELEASE_LOGS: logs(),
+    RELEASE_STEP: step,
+    RELEASE_SAVES:
+      "RELEASE_SYSTEM\nRELEASE_SERVICE\nRELEASE_ENVIRONMENT\nRELEASE_IMAGE\nRELEASE_VERSION\nRELEASE_SLOT\nRELEASE_KEEP_MINUTES\nRELEASE_RECORDS\nRELEASE_LOGS\nRELEASE_SAVES",
+  };
+  const assignments = Object.entries(parameters).map(([name, value]) => `${name}=${shellQuote(value)}`);
+  // The timer belongs to a host, not to whoever runs this test.
+  return bash(
+    [
+      ...assignments,
+      scripts[1],
+      scripts[2],
+      "slot_timer_install() { :; }",
+      `step() {\n${body}\n}`,
+      "release_run",
+    ].join("\n"),
+  );
+}
+
+/** A release's last command, with the slot that Pulumi would have made. */
+function release(version: string, slot: string, keep = 0) {
+  writeFileSync(join(folder, "slots", slot), keep > 0 ? "true" : "");
+  return command({ step: "switch", version, slot, keep });
+}
+
+type Line = Record<string, unknown>;
+const state = () => JSON.parse(readFileSync(join(records(), `${service}.json`), "utf8")) as Line;
+const lines = (path: string) =>
+  (existsSync(path) ? readFileSync(path, "utf8") : "")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Line);
+const history = () => lines(join(records(), `${service}.history.jsonl`));
+const log = (id: unknown) => lines(join(logs(), `${String(id)}.log`));
+const isOpen = () => existsSync(join(records(), `${service}.open.json`));
+const slots = () => readdirSync(join(folder, "slots")).toSorted();
+
+describe("a deployment", () => {
+  test("is one record from its first command to the switch, with the fields of the seed", () => {
+    for (const step of ["snapshot", "migration"] as const) expect(command({ step }).status).toBe(0);
+    for (const step of ["probe", "switch"] as const) expect(command({ step, slot: "app-1" }).status).toBe(0);
+    expect(state()).toEqual({
+      deployment_id: expect.stringMatching(/^\d{8}_\d{6}_abc1234$/),
+      environment: "production",
+      system: "unit",
+      service,
+      active_slot: "app-1",
+      version: "v1.0.0",
+      git_commit: "abc1234567890abcdef",
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+      deployed_by: "ann@laptop",
+      previous_slot: null,
+      previous_slot_until: null,
+      duration_seconds: expect.any(Number),
+      image: "registry.example/app:v1.0.0",
+      steps: {
+        snapshot: expect.any(Number),
+        migration: expect.any(Number),
+        probe: expect.any(Number),
+        switch: expect.any(Number),
+      },
+      outcome: "success",
+    });
+    expect(history().map(({ outcome, slot }) => [outcome, slot])).toEqual([["success", "app-1"]]);
+    const entries = log(state().deployment_id);
+    for (const entry of entries)
+      expect(Object.keys(entry)).toEqual(["timestamp", "level", "step", "message"]);
+    expect(new Set(entries.map(({ step }) => step))).toEqual(
+      new Set(["snapshot", "migration", "probe", "switch"]),
+    );
+    expect(entries.at(-1)).toMatchObject({ level: "SUCCESS" });
+    expect(isOpen()).toBe(false);
+    for (const path of [records(), logs()]) expect(statSync(path).mode & 0o777).toBe(0o700);
+    expect(statSync(join(records(), `${service}.json`)).mode & 0o777).toBe(0o600);
+  });
+
+  test("names the slot before, also when only a secret was rotated", () => {
+    release("v1.0.0", "app-1");
+    writeFileSync(join(folder, "slots", "app-2"), "");
+    command({ step: "probe", slot: "app-2" });
+    command({ step: "switch", slot: "app-2" });
+    expect(state()).toMatchObject({ active_slot: "app-2", previous_slot: "app-1", version: "v1.0.0" });
+    expect(Object.keys(history()[1]?.steps as object)).toEqual(["probe", "switch"]);
+  });
+
+  test("that fails ends there: the state stays, the history says why, without the secret", () => {
+    release("v1.0.0", "app-1");
+    command({ step: "snapshot", version: "v2" });
+    const failed = command({
+      step: "probe",
+      version: "v2",
+      slot: "app-2",
+      body: "printf 'connect: DATABASE_URL=postgres://u:hunter2@h/d\\nsecond line\\n' >&2\nexit 3",
+    });
+    expect(failed.status).toBe(3);
+    // What Pulumi shows is the command's own word, as ever.
+    expect(failed.stderr).toContain("second line");
+    expect(state()).toMatchObject({ active_slot: "app-1", version: "v1.0.0" });
+    expect(history()[1]).toMatchObject({
+      outcome: "failed",
+      error: "probe: connect: DATABASE_URL=***REDACTED***",
+    });
+    expect(log(history()[1]?.deployment_id).at(-1)).toMatchObject({ level: "ERROR", step: "probe" });
+    expect(isOpen()).toBe(false);
+    for (const file of [records(), logs()].flatMap((path) =>
+      readdirSync(path).map((name) => join(path, name)),
+    )) {
+      if (statSync(file).isFile()) expect(readFileSync(file, "utf8")).not.toContain("hunter2");
+    }
+  });
+
+  test("that was interrupted is continued by the same release and ended by another", () => {
+    command({ step: "snapshot", version: "v1" });
+    expect(isOpen()).toBe(true);
+    command({ step: "migration", version: "v1" });
+    command({ step: "snapshot", version: "v2" });
+    expect(history()).toEqual([expect.objectContaining({ version: "v1", outcome: "interrupted" })]);
+    expect(Object.keys(history()[0]?.steps as object)).toEqual(["snapshot", "migration"]);
+    command({ step: "switch", version: "v2", slot: "app-2" });
+    expect(history().map(({ version, outcome }) => [version, outcome])).toEqual([
+      ["v1", "interrupted"],
+      ["v2", "success"],
+    ]);
+  });
+
+  test("is none when what serves is scaled, gets other routes, or its snapshot other settings", () => {
+    release("v1.0.0", "app-1");
+    const before = [state(), history()];
+    command({ step: "probe", slot: "app-1" });
+    command({ step: "switch", slot: "app-1" });
+    command({ step: "snapshot" });
+    command({ step: "snapshot", version: "v2" });
+    expect([state(), history()]).toEqual(before);
+  });
+
+  test("keeps a bounded history and a bounded number of logs", () => {
+    release("v1.0.0", "app-1");
+    const [line] = history();
+    const many = Array.from({ length: 300 }, (_, index) =>
+      JSON.stringify({ ...line, deployment_id: `${index}` }),
+    );
+    writeFileSync(join(records(), `${service}.history.jsonl`), `${many.join("\n")}\n`);
+    for (let index = 100; index < 200; index++)
+      writeFileSync(join(logs(), `20200101_000${index}_abc1234.log`), "");
+    release("v2", "app-2");
+    expect(history()).toHaveLength(200);
+    expect(history().at(-1)).toMatchObject({ version: "v2" });
+    expect(readdirSync(logs())).toHaveLength(50);
+  });
+
+  test("that cannot be recorded goes on", () => {
+    writeFileSync(join(folder, "log"), "no folder");
+    const run = command({ step: "probe", slot: "app-1", body: "echo worked" });
+    expect(run).toMatchObject({ status: 0, stdout: "worked\n" });
+  });
+
+  test("leaves a command its own end", () => {
+    const body = "trap 'echo cleaned' EXIT\nfalse\necho not reached";
+    expect(command({ step: "probe", slot: "app-1", body })).toMatchObject({ status: 1, stdout: "cleaned\n" });
+    expect(command({ step: "probe", slot: "app-1", body: "trap 'echo cleaned' EXIT\nexit 0" })).toMatchObject(
+      {
+        status: 0,
+        stdout: "cleaned\n",
+      },
+    );
+  });
+});
+
+describe("the previous slot", () => {
+  test("stays for its time when it may; slots that never served go at once, and Pulumi's own are left to it", () => {
+    release("v1", "app-1", 10);
+    // A release that failed, and one of before the option was set.
+    writeFileSync(join(folder, "slots", "app-failed"), "true");
+    writeFileSync(join(folder, "slots", "app-of-pulumi"), "");
+    const before = Date.now();
+    release("v2", "app-2", 10);
+    expect(state()).toMatchObject({ active_slot: "app-2", previous_slot: "app-1" });
+    const until = Date.parse(String(state().previous_slot_until));
+    expect(until - before).toBeGreaterThan(595_000);
+    expect(until - before).toBeLessThan(615_000);
+    const calls = readFileSync(join(folder, "calls"), "utf8").trim().split("\n");
+    // Whatever carries the label; the stand-in of Docker does not filter by it.
+    expect(calls).toEqual(expect.arrayContaining(["service rm app-failed", "secret rm jwt-of-app-failed"]));
+    expect(slots()).toEqual(expect.arrayContaining(["app-1", "app-2"]));
+  });
+
+  test("goes with the release when none is kept", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 0);
+    expect(state()).toMatchObject({ previous_slot: "app-1", previous_slot_until: null });
+    expect(slots()).toEqual(["app-2"]);
+  });
+
+  test("goes when its time is over, and not before", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 10);
+    const expire = () => bash(`${scripts[1]}\nslots_expire ${shellQuote(records())}`);
+    expect(expire()).toMatchObject({ status: 0, stdout: "" });
+    expect(slots()).toEqual(["app-1", "app-2"]);
+    const over = { ...state(), previous_slot_until: "2020-01-01T00:00:00Z" };
+    writeFileSync(join(records(), `${service}.json`), JSON.stringify(over));
+    expect(expire().stdout).toContain("removed the slot app-1");
+    expect(slots()).toEqual(["app-2"]);
+    expect(state()).toMatchObject({ previous_slot: "app-1", previous_slot_until: null });
+    expect(expire()).toMatchObject({ status: 0, stdout: "" });
+  });
+
+  test("is gone back to by its own switch; the next release takes both away", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 10);
+    const saved = join(records(), `${service}.slots`, "app-1");
+    const back = bash(`source ${shellQuote(saved)}\nRELEASE_STEP=back\nrelease_run`);
+    expect(back).toMatchObject({ status: 0, stderr: "" });
+    expect(state()).toMatchObject({
+      active_slot: "app-1",
+      previous_slot: "app-2",
+      previous_slot_until: null,
+      version: "v1",
+      outcome: "back",
+    });
+    expect(history().map(({ version, outcome }) => [version, outcome])).toEqual([
+      ["v1", "success"],
+      ["v2", "success"],
+      ["v1", "back"],
+    ]);
+    expect(slots()).toEqual(["app-1", "app-2"]);
+
+    // A run that has something else to do (a route) does not send the requests to v2 again.
+    const refused = command({ step: "switch", version: "v2", slot: "app-2", keep: 10 });
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain("has gone back from app-2 (v2) to app-1 (v1)");
+    expect(state()).toMatchObject({ active_slot: "app-1", outcome: "back" });
+
+    release("v1", "app-3", 10);
+    expect(state()).toMatchObject({ active_slot: "app-3", outcome: "success", previous_slot_until: null });
+    expect(slots()).toEqual(["app-3"]);
+  });
+
+  test("that was gone back to is kept when another version follows", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 10);
+    bash(
+      `source ${shellQuote(join(records(), `${service}.slots`, "app-1"))}\nRELEASE_STEP=back\nrelease_run`,
+    );
+    release("v3", "app-3", 10);
+    expect(state()).toMatchObject({ active_slot: "app-3", previous_slot: "app-1" });
+    expect(slots()).toEqual(["app-1", "app-3"]);
+  });
+});
+
+describe("who deployed", () => {
+  test("is the actor of a workflow or the user, and never more than a harmless word", () => {
+    const evaluate = (actor: string) => {
+      const text = `sh -c "DEPLOYED_BY=${deployedBy} env" | sed -n 's/^DEPLOYED_BY=//p'`;
+      const { stdout } = spawnSync("sh", ["-c", text], {
+        encoding: "utf8",
+        env: { PATH: process.env.PATH ?? "", GITHUB_ACTOR: actor },
+      });
+      return stdout.trim();
+    };
+    expect(evaluate("octo-cat")).toMatch(/^octo-cat@[A-Za-z0-9.-]+$/);
+    expect(evaluate("")).toMatch(/^[a-z0-9._-]+@[A-Za-z0-9.-]+$/);
+    const nasty = fc.string({ unit: "binary-ascii" }).filter((text) => !text.includes("\0"));
+    fc.assert(
+      fc.property(nasty, (actor) => {
+        expect(evaluate(actor)).toMatch(/^[A-Za-z0-9@._-]{1,100}$/);
+      }),
+      { numRuns: 30, examples: [["x'; touch /tmp/owned; '"], ['"$(id)"'], ["a\nb"], ["`id`"]] },
+    );
+  });
+});
