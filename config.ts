@@ -1,5 +1,7 @@
 import { RunError } from "@pulumi/pulumi";
 import { z } from "zod";
+import { network } from "./components/edge/route.ts";
+import { tlsSchema } from "./components/edge/tls.ts";
 import { locations, serverTypes } from "./components/host/server-types.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
@@ -25,9 +27,6 @@ const domain = z
     /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/,
     "is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org",
   );
-const cidr = z.union([z.cidrv4(), z.cidrv6()], {
-  error: "is not a network; allowed: CIDR notation, as in 203.0.113.7/32",
-});
 const port = z
   .int()
   .min(1, "is not a port; allowed: 1 to 65535")
@@ -45,7 +44,9 @@ const hostSchema = z.strictObject({
     .min(10, "is too small; allowed: 10 to 10240")
     .max(10240, "is too large; allowed: 10 to 10240"),
   /** Networks that may open SSH connections. */
-  sshAllowedFrom: z.array(cidr).min(1, "is empty; name the networks that may connect, as in 203.0.113.7/32"),
+  sshAllowedFrom: z
+    .array(network)
+    .min(1, "is empty; name the networks that may connect, as in 203.0.113.7/32"),
   sshPort: port.default(22),
   /** The one edge of the host. */
   edge: z.strictObject({ kind: z.enum(["nginx"]), version: z.string().min(1) }),
@@ -91,8 +92,8 @@ const berthSchema = z.strictObject({
   dns: z.strictObject({ zone: domain, ttlSeconds: z.int().min(60).max(86400).default(300) }).optional(),
   systems: z.record(name, z.strictObject({ host: name, domain })),
   images: z.record(z.string(), imageSchema),
-  /** Certificate chain for all domains, PEM. */
-  tlsCertificatePem: z.string().startsWith("-----BEGIN CERTIFICATE-----", "is not a PEM certificate"),
+  /** Where the certificate for all domains comes from. */
+  tls: tlsSchema,
 });
 
 export type HostConfig = z.infer<typeof hostSchema>;
@@ -137,10 +138,8 @@ export class ConfigError extends RunError {
   }
 }
 
-/** Secrets of Berth itself, beside the systems' own. */
-const berthSecrets = {
-  tlsPrivateKeyPem: "private key of berth:tlsCertificatePem, PEM",
-} as const;
+/** Berth's only secret beside the systems' own: the key of a certificate that is given. */
+const privateKey = { key: "tlsPrivateKeyPem", full: "berth:tlsPrivateKeyPem" } as const;
 
 /** Namespaces that belong to Pulumi's providers; Berth leaves their keys to them. */
 const providerNamespaces = ["hcloud", "docker", "command", "random", "postgresql", "tls", "pulumi"];
@@ -216,17 +215,18 @@ function parseBerth(
   problems: string[],
 ): BerthConfig | undefined {
   const plain = new Map(entries);
-  for (const [key, description] of Object.entries(berthSecrets)) {
-    const value = plain.get(key);
-    plain.delete(key);
-    const full = `berth:${key}`;
-    if (value === undefined) {
-      problems.push(`${full}: missing; ${description}. ${setCommand(full, `cat key.pem`, source.stack)}`);
-    } else if (!source.isSecret(full)) {
-      problems.push(`${full}: is stored in clear. ${setCommand(full, `cat key.pem`, source.stack)}`);
+  const value = plain.get(privateKey.key);
+  plain.delete(privateKey.key);
+  const fix = setCommand(privateKey.full, "cat key.pem", source.stack);
+  const berth = parseEntries("berth", plain, berthSchema, problems);
+  if (value === undefined) {
+    if (berth?.tls.kind === "certificate") {
+      problems.push(`${privateKey.full}: missing; private key of berth:tls.certificatePem, PEM. ${fix}`);
     }
+  } else if (!source.isSecret(privateKey.full)) {
+    problems.push(`${privateKey.full}: is stored in clear. ${fix}`);
   }
-  return parseEntries("berth", plain, berthSchema, problems);
+  return berth;
 }
 
 function parseSystem(
@@ -307,6 +307,10 @@ function describeIssue(
       return [
         `${path}: ${value === undefined ? "missing" : `${value} has the wrong type`}; expected ${issue.expected}`,
       ];
+    case "invalid_union":
+      // A union by a discriminator has no branch to blame; its message says all.
+      if (issue.errors.length === 0) return [`${path}: ${issue.message}`];
+      return [`${path}: ${value ?? "missing;"} ${issue.message}`];
     case "invalid_key":
       return [`${path}: ${issue.issues.map((inner) => inner.message).join("; ")}`];
     default:

@@ -22,23 +22,30 @@ const machines = Object.entries(config.hosts).map(([name, host]) => {
   const machine = new Host(name, { config: host, ...config.ssh });
   const domains = Object.values(config.systems)
     .filter((system) => system.host === name)
-    .flatMap((system) => system.definition.routes(system.domain).map((route) => route.domain));
+    .flatMap((system) =>
+      system.definition.routes(system.domain, system.settings).map((route) => route.domain),
+    );
   const edge = new NginxEdge(`${name}-edge`, {
     host: machine,
     image: config.image(host.edge.kind, host.edge.version),
     domains: [...new Set(domains)],
-    certificatePem: config.tlsCertificatePem,
-    privateKeyPem: new PulumiConfig("berth").requireSecret("tlsPrivateKeyPem"),
+    tls: config.tls,
+    ...(config.tls.kind === "certificate"
+      ? { privateKeyPem: new PulumiConfig("berth").requireSecret("tlsPrivateKeyPem") }
+      : {}),
   });
   return { name, machine, edge, domains };
 });
 
+const records: Dns[] = [];
 if (config.dns !== undefined) {
   const addresses = machines.flatMap(({ machine, domains }) =>
     domains.map((domain) => [domain, machine.connection.address] as const),
   );
-  new Dns("dns", { ...config.dns, addresses: Object.fromEntries(addresses) });
+  records.push(new Dns("dns", { ...config.dns, addresses: Object.fromEntries(addresses) }));
 }
+// An authority looks where the records lead.
+for (const { edge } of machines) edge.certify(records);
 
 const built = Object.entries(config.systems).map(([name, system]) => {
   const place = machines.find(({ name: host }) => host === system.host);
@@ -59,7 +66,7 @@ const built = Object.entries(config.systems).map(([name, system]) => {
     },
     parent: new ComponentResource("berth:index:System", name),
   });
-  const routes = system.definition.routes(system.domain);
+  const routes = system.definition.routes(system.domain, system.settings);
   const urls = routes.map((route) => `https://${route.domain}${route.path}`);
   return [name, { domain: system.domain, host: system.host, urls, ...result }] as const;
 });

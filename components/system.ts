@@ -19,8 +19,8 @@ export interface System<Settings = unknown> {
   readonly secrets: Readonly<Record<string, SecretSpec>>;
   /** What runs, for the memory check, the image map and the lab's stand-ins. */
   services(settings: Settings): readonly ServiceSpec[];
-  /** What the outside reaches. */
-  routes(domain: string): readonly Route[];
+  /** What the outside reaches. Its domains depend on nothing but `domain`. */
+  routes(domain: string, settings: Settings): readonly Route[];
   build(context: SystemContext<Settings>): SystemResult;
 }
 

@@ -123,6 +123,7 @@ function withRunOptions(command: Command): Command {
       [],
     )
     .option("--image <image=reference>", "an image of yours, as in togather/app=my-build:latest", collect, [])
+    .option("--acme", "certificates by ACME, from Pebble in the lab, instead of the lab's own authority")
     .option("--rotate <key>", "a new value for a secret, as in togather:jwtSecret", collect, []);
 }
 

@@ -90,8 +90,8 @@ const domainsLieInTheZone: ConfigurationRule = ({ berth, systems }) =>
 /** A domain's path leads to one system. */
 const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
   const owners = new Map<string, string>();
-  return Object.entries(systems).flatMap(([name, { definition, domain }]) =>
-    definition.routes(domain).flatMap((route) => {
+  return Object.entries(systems).flatMap(([name, { definition, domain, settings }]) =>
+    definition.routes(domain, settings).flatMap((route) => {
       const key = `${route.domain}${route.path}`;
       const owner = owners.get(key);
       owners.set(key, name);
@@ -101,6 +101,15 @@ const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
   );
 };
 
+/** What browsers trust: production is not certified by Let's Encrypt's staging. */
+const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, tls } }) =>
+  environment === "production" && tls.kind === "acme" && tls.directory === "letsencrypt-staging"
+    ? [
+        "berth:tls.directory: letsencrypt-staging issues certificates that no browser trusts, and this is production; " +
+          `set it: npx pulumi config set --path berth:tls.directory letsencrypt --stack ${stack}`,
+      ]
+    : [];
+
 export const configurationRules: readonly ConfigurationRule[] = [
   imagesAreKnown,
   servicesFit,
@@ -108,6 +117,7 @@ export const configurationRules: readonly ConfigurationRule[] = [
   tunnelsHaveTheirOwnPorts,
   domainsLieInTheZone,
   routesHaveOneOwner,
+  productionIsTrusted,
 ];
 
 function services(systems: Readonly<Record<string, SystemConfig>>) {

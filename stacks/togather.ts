@@ -2,17 +2,25 @@ import { z } from "zod";
 import { Database } from "../components/data/database.ts";
 import { Postgres } from "../components/data/postgres.ts";
 import type { Route } from "../components/edge/route.ts";
+import { network } from "../components/edge/route.ts";
 import { overlayNetwork } from "../components/network/overlay.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { defineSystem } from "../components/system.ts";
 
 const memoryMebibytes = z.int().min(64, "is too small; allowed: 64 or more");
 
+const rate = (requestsPerSecond: number, burst: number) => ({
+  requestsPerSecond: z.int().min(1).max(100_000).default(requestsPerSecond),
+  burst: z.int().min(1).max(100_000).default(burst),
+});
+
 const settings = z.strictObject({
   app: z.strictObject({
     version: z.string().min(1),
     replicas: z.int().min(1).max(10).default(1),
     memoryMebibytes: memoryMebibytes.default(512),
+    /** Networks whose clients may use the admin API; nobody else does, whatever key they have. */
+    adminAllowedFrom: z.array(network).default([]),
     logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
     /** How long the slot that served before stays after a release, so that going back is a switch alone. */
     keepPreviousMinutes: z
@@ -27,26 +35,33 @@ const settings = z.strictObject({
     /** Port on the operator's loopback that leads to it during a deploy. */
     tunnelPort: z.int().min(1024).max(65535).default(15432),
   }),
+  /** Of one client address; beyond them it gets 429, and larger bodies get 413. */
+  limits: z
+    .strictObject({
+      ...rate(500, 1000),
+      bodyMebibytes: z.int().min(1).max(1024).default(10),
+      admin: z.strictObject(rate(5, 20)).prefault({}),
+    })
+    .prefault({}),
   /** How many database snapshots are kept. */
   snapshots: z.strictObject({ keep: z.int().min(1).max(365).default(7) }).default({ keep: 7 }),
 });
 
 const appPort = 8080;
 
-function routes(domain: string): readonly Route[] {
+type Settings = z.infer<typeof settings>;
+
+function routes(domain: string, { app, limits }: Settings): readonly Route[] {
+  const all = { domain, port: appPort, bodyLimitMebibytes: limits.bodyMebibytes };
+  const { requestsPerSecond, burst, admin } = limits;
   return [
-    {
-      domain,
-      path: "/",
-      port: appPort,
-      bodyLimitMebibytes: 10,
-      rateLimit: { requestsPerSecond: 500, burst: 1000 },
-    },
+    { ...all, path: "/", rateLimit: { requestsPerSecond, burst } },
+    { ...all, path: "/api/v1/admin/", allowFrom: app.adminAllowedFrom, rateLimit: admin },
   ];
 }
 
 /** Togather: a Go server with a job queue, on PostgreSQL with PostGIS, pgvector and pg_trgm, behind nginx. */
-export const togather = defineSystem<z.infer<typeof settings>>({
+export const togather = defineSystem<Settings>({
   name: "togather",
   settings,
   secrets: {
@@ -76,8 +91,9 @@ export const togather = defineSystem<z.infer<typeof settings>>({
     },
   ],
   routes,
-  build({ environment, domain, host, edge, settings: { app, postgres, snapshots }, secret, image, parent }) {
+  build({ environment, domain, host, edge, settings, secret, image, parent }) {
     const opts = { parent };
+    const { app, postgres, snapshots } = settings;
     const network = overlayNetwork("togather", { host, system: "togather", internal: true }, opts);
     const server = new Postgres(
       "togather_postgres",
@@ -116,7 +132,7 @@ export const togather = defineSystem<z.infer<typeof settings>>({
         },
         replicas: app.replicas,
         memoryMebibytes: app.memoryMebibytes,
-        routes: routes(domain),
+        routes: routes(domain, settings),
         healthcheck: [
           "CMD",
           "wget",

@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { readScript } from "./command.ts";
+import { fail2banFiles } from "./fail2ban.ts";
 
 /** The user that deploys: in the docker group, sudo without a password, keys only. */
 export const deployUser = "deploy";
@@ -46,7 +47,7 @@ export function cloudInit(args: CloudInitArgs): string {
       file("/etc/ssh/sshd_config.d/10-berth.conf", sshdConfig(args.sshPort)),
       file("/etc/systemd/journald.conf.d/berth.conf", journal),
       file("/etc/docker/daemon.json", `${JSON.stringify(dockerDaemon, undefined, 2)}\n`),
-      file("/etc/fail2ban/jail.d/berth.conf", fail2banJail(args.sshPort)),
+      ...Object.entries(fail2banFiles(args.sshPort)).map(([path, content]) => file(path, content)),
       file(
         "/usr/local/sbin/berth-first-boot",
         readScript(import.meta.url, "./scripts/first-boot.sh"),
@@ -121,11 +122,6 @@ MaxRetentionSec=90day
 RateLimitIntervalSec=30s
 RateLimitBurst=200000
 `;
-
-/** Debian 12 logs sshd to the journal only, so fail2ban needs that backend. */
-function fail2banJail(port: number): string {
-  return `[DEFAULT]\nbackend = systemd\n\n[sshd]\nenabled = true\nport = ${port}\nmaxretry = 5\nbantime = 10m\n`;
-}
 
 const metadataGuardUnit = `[Unit]
 Description=Keeps containers from the cloud's metadata service

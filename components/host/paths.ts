@@ -6,7 +6,9 @@
  * | `/mnt/data`                            | host             | the Hetzner volume                                |
  * | `/mnt/data/<system>/<service>`         | stateful service | its data (PGDATA, Redis' append-only file)        |
  * | `/var/lib/berth/sockets/<service>`     | stateful service | its unix socket, for the forwarded connection     |
- * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, certificates         |
+ * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, the certificate      |
+ * | `/var/lib/berth/challenges`            | edge             | answers to ACME's challenges, readable by all     |
+ * | `/mnt/data/acme/<authority>`           | edge             | ACME account, certificates and keys               |
  * | `/var/backups/<system>`                | snapshot         | database snapshots, on the root disk on purpose   |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
@@ -16,6 +18,8 @@ export const hostPaths = {
   data: (system: string, service: string) => `/mnt/data/${system}/${service}`,
   socket: (service: string) => `/var/lib/berth/sockets/${service}`,
   edge: "/var/lib/berth/edge",
+  challenges: "/var/lib/berth/challenges",
+  acme: (authority: string) => `/mnt/data/acme/${authority}`,
   backups: (system: string) => `/var/backups/${system}`,
   deployments: "/var/lib/berth/deployments",
   deploymentLogs: (system: string) => `/var/log/${system}/deployments`,

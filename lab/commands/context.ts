@@ -25,6 +25,8 @@ export interface RunOptions extends StackOptions {
   readonly set?: readonly string[];
   readonly image?: readonly string[];
   readonly rotate?: readonly string[];
+  /** Certificates from Pebble. */
+  readonly acme?: boolean;
   readonly engine: string;
 }
 
@@ -52,7 +54,7 @@ export function owner(): string {
  */
 export function planRun(
   context: LabContext,
-  options: Pick<RunOptions, "stack" | "set">,
+  options: Pick<RunOptions, "stack" | "set" | "acme">,
   names: readonly string[],
   withoutNames: "all" | "running" = "all",
 ): PlannedStack {
@@ -68,6 +70,7 @@ export function planRun(
       definitions,
       ...(systems === undefined ? {} : { systems }),
       settings: options.set ?? [],
+      acme: options.acme ?? false,
     },
     context.home,
   );

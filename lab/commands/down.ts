@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type Dockerode from "dockerode";
+import { stopPebble } from "../acme/pebble.ts";
 import type { OuterDocker, Progress } from "../contracts.ts";
 import { stopDaemon } from "../daemon/client.ts";
 import { endProcess, sshProcessesTo } from "../daemon/processes.ts";
@@ -40,6 +41,7 @@ export async function downCommand(context: LabContext, options: DownOptions): Pr
     {
       title: "End the daemon and shared ssh connections",
       async run(progress) {
+        await stopPebble(home);
         if (await stopDaemon(home)) progress("the lab's cloud, registry and DNS have ended");
         for (const { pid } of sshProcessesTo((address) => isLabAddress(home, address))) {
           await endProcess(pid, endSeconds);

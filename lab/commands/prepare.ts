@@ -1,3 +1,4 @@
+import { ensurePebble } from "../acme/pebble.ts";
 import type { ResolvedImage } from "../contracts.ts";
 import { ensureDaemon } from "../daemon/client.ts";
 import { ensureDocker, ensureNetwork, findCommand } from "../docker/index.ts";
@@ -119,6 +120,7 @@ export function preparation(
       title: "Cloud, registry and DNS of the lab",
       async run(progress) {
         await ensureDaemon(home, progress);
+        if (planned.request.acme) await ensurePebble(home, progress);
         rotateSecrets(planned, options.rotate ?? [], home);
         prepared.configuration = await configureStack(planned, images, home);
       },

@@ -9,6 +9,9 @@ import type { LabHome } from "../home.ts";
 /** golang-migrate's release; https://github.com/golang-migrate/migrate/releases. */
 export const migrateVersion = "v4.19.1";
 
+/** Let's Encrypt's ACME server for tests; https://github.com/letsencrypt/pebble/releases. */
+export const pebbleVersion = "v2.10.1";
+
 /** The crate that carries nginx's source; https://crates.io/crates/nginx-src. Its build metadata names nginx's version. */
 export const nginxCrateVersion = "1.28.5";
 export const nginxVersion = "1.28.3";
@@ -38,6 +41,22 @@ export async function migrateBinary(home: LabHome, progress: Progress): Promise<
     });
   });
   return join(folder, "migrate");
+}
+
+/** Let's Encrypt's Pebble. @returns the path of the binary. */
+export async function pebbleBinary(home: LabHome, progress: Progress): Promise<string> {
+  const folder = join(home.cacheDir, "tools", `pebble-${pebbleVersion}`);
+  await once(folder, "building Pebble with go", progress, async (scratch) => {
+    await run("go", "Pebble, an ACME server", "Go 1.25 or newer (https://go.dev/dl)", {
+      args: [
+        ...["install", "-trimpath", "-ldflags", `-s -w -X main.version=${pebbleVersion}`],
+        `github.com/letsencrypt/pebble/v2/cmd/pebble@${pebbleVersion}`,
+      ],
+      env: { GOBIN: scratch, CGO_ENABLED: "0", GOFLAGS: "" },
+      cwd: scratch,
+    });
+  });
+  return join(folder, "pebble");
 }
 
 /** nginx's source tree, from the crate `nginx-src`. */

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pebbleFiles } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/authority.ts";
 import { recordCanary } from "./invented-secrets.ts";
@@ -16,9 +17,10 @@ export interface StackCertificate {
 const certificateDays = 90;
 const renewBeforeDays = 30;
 
-/** What `curl --cacert` needs to trust the lab. */
+/** What `curl --cacert` needs to trust the lab: its own authority, and Pebble's when that has been asked for. */
 export function authorityFile(home: LabHome): string {
-  return join(home.stateDir, "ca.crt");
+  const { roots } = pebbleFiles(home);
+  return existsSync(roots) ? roots : join(home.stateDir, "ca.crt");
 }
 
 /**

@@ -1,6 +1,8 @@
 import type { System } from "../../components/system.ts";
 import { parseConfig } from "../../config.ts";
+import { pebbleDirectory } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
+import { ensureAuthority } from "../images/index.ts";
 import { type StackCertificate, stackCertificate } from "./certificate.ts";
 import { cloudEndpoint, cloudToken, tokenCharacters } from "./cloud-access.ts";
 import { inventedSecrets, inventSecret } from "./invented-secrets.ts";
@@ -19,6 +21,8 @@ export interface StackRequest {
   readonly systems?: readonly string[];
   /** `--set`, as typed. */
   readonly settings?: readonly string[];
+  /** Certificates by ACME, from Pebble; left out, from the lab's own authority. */
+  readonly acme?: boolean;
 }
 
 /** An image that the stack uses. */
@@ -54,7 +58,10 @@ export interface StackConfiguration {
 interface Overrides {
   readonly images: ReadonlyMap<string, { readonly repository: string; readonly digest: string }>;
   readonly ssh: SshKey;
-  readonly certificate: StackCertificate;
+  /** From the lab's own authority; undefined when Pebble issues. */
+  readonly certificate: StackCertificate | undefined;
+  /** The lab's authority, PEM. */
+  readonly authorityPem: string;
   readonly token: string;
   readonly secret: (key: string) => string;
 }
@@ -105,7 +112,9 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   const allSystems = objectAt(values["berth:systems"]);
   const domains = definitions.flatMap((definition) => {
     const domain = objectAt(allSystems[definition.name]).domain;
-    return typeof domain === "string" ? definition.routes(domain).map((route) => route.domain) : [];
+    const settings = settingsOf(values, definition);
+    if (typeof domain !== "string" || settings === undefined) return [];
+    return definition.routes(domain, settings).map((route) => route.domain);
   });
   values["berth:systems"] = Object.fromEntries(
     Object.entries(allSystems).filter(([name]) => systems.includes(name) || !placed.includes(name)),
@@ -133,7 +142,8 @@ export async function configureStack(
   const overrides: Overrides = {
     images,
     ssh: await labSshKey(home.stateDir),
-    certificate: await stackCertificate(home, request.stack, planned.domains),
+    certificate: request.acme ? undefined : await stackCertificate(home, request.stack, planned.domains),
+    authorityPem: (await ensureAuthority(home)).certificatePem,
     token: cloudToken(home),
     secret: (key) => invented.get(key, formatOf(request.definitions, key)),
   };
@@ -191,7 +201,7 @@ function overriddenValues(planned: PlannedStack, overrides: Overrides, home: Lab
     values["berth:hosts"] = Object.fromEntries(
       Object.entries(hosts).map(([name, host]) => [
         name,
-        isObject(host) ? { ...host, sshAllowedFrom: [`${home.gateway}/32`] } : host,
+        isObject(host) ? { ...host, sshAllowedFrom: sshAllowedFrom(home, host.sshAllowedFrom) } : host,
       ]),
     );
   }
@@ -199,12 +209,31 @@ function overriddenValues(planned: PlannedStack, overrides: Overrides, home: Lab
     authorizedKeys: [overrides.ssh.publicKey],
     identityFile: overrides.ssh.identityFile,
   };
-  values["berth:tlsCertificatePem"] = overrides.certificate.chainPem;
-  values["berth:tlsPrivateKeyPem"] = overrides.certificate.privateKeyPem;
+  const { certificate } = overrides;
+  if (certificate === undefined) {
+    const { email } = objectAt(values["berth:tls"]);
+    values["berth:tls"] = {
+      kind: "acme",
+      directory: pebbleDirectory(home),
+      email: typeof email === "string" ? email : "lab@berth.example",
+      trustedAuthorityPem: overrides.authorityPem,
+    };
+  } else {
+    values["berth:tls"] = { kind: "certificate", certificatePem: certificate.chainPem };
+    values["berth:tlsPrivateKeyPem"] = certificate.privateKeyPem;
+  }
   values[tokenKey] = overrides.token;
   values["hcloud:endpoint"] = cloudEndpoint(home);
   for (const key of planned.inventedKeys) values[key] = overrides.secret(key);
-  return { values, secretKeys: ["berth:tlsPrivateKeyPem", tokenKey, ...planned.inventedKeys] };
+  const given = certificate === undefined ? [] : ["berth:tlsPrivateKeyPem"];
+  return { values, secretKeys: [...given, tokenKey, ...planned.inventedKeys] };
+}
+
+/** This machine, and of the stack's own networks those that are the lab's. */
+function sshAllowedFrom(home: LabHome, own: Json | undefined): Json {
+  const prefix = home.subnet.replace(/0\/24$/, "");
+  const inLab = Array.isArray(own) ? own.filter((one) => String(one).startsWith(prefix)) : [];
+  return [`${home.gateway}/32`, ...inLab];
 }
 
 /** Key of {@link Overrides}' images. */
@@ -222,15 +251,9 @@ function imagesInUse(
     if (typeof kind === "string" && typeof version === "string") uses.push({ name: kind, version });
   }
   for (const definition of definitions) {
-    const prefix = `${definition.name}:`;
-    const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
-    const settings = Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
-    const secrets = Object.keys(definition.secrets);
-    for (const key of secrets) delete settings[key];
-    const parsed = definition.settings.safeParse(settings);
-    // What is wrong with them is said by parseConfig, together with all other problems.
-    if (!parsed.success) continue;
-    for (const service of definition.services(parsed.data)) {
+    const settings = settingsOf(values, definition);
+    if (settings === undefined) continue;
+    for (const service of definition.services(settings)) {
       uses.push({
         name: service.image,
         version: service.version,
@@ -240,6 +263,16 @@ function imagesInUse(
     }
   }
   return uses;
+}
+
+/** A system's settings; undefined when something is wrong with them, which parseConfig says together with all other problems. */
+function settingsOf(values: Readonly<Record<string, Json>>, definition: System): unknown {
+  const prefix = `${definition.name}:`;
+  const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
+  const settings = Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
+  for (const key of Object.keys(definition.secrets)) delete settings[key];
+  const parsed = definition.settings.safeParse(settings);
+  return parsed.success ? parsed.data : undefined;
 }
 
 /** Stands for what is made after the check, so that the check can run first. */
@@ -256,10 +289,10 @@ function placeholders(
       ]),
     ),
     ssh: { publicKey: "ssh-ed25519 placeholder", identityFile: "placeholder" },
-    certificate: {
-      chainPem: "-----BEGIN CERTIFICATE-----",
-      privateKeyPem: "-----BEGIN PRIVATE KEY-----",
-    },
+    certificate: planned.request.acme
+      ? undefined
+      : { chainPem: "-----BEGIN CERTIFICATE-----", privateKeyPem: "-----BEGIN PRIVATE KEY-----" },
+    authorityPem: "-----BEGIN CERTIFICATE-----",
     token: "0".repeat(tokenCharacters),
     secret: (key) => {
       const spec = secrets.get(key);

@@ -36,10 +36,18 @@ export interface ProgramRun {
 
 /** What a person would have set, long enough to be recognised wherever it turns up. */
 export const madeUpSecrets: Readonly<Record<string, string>> = {
-  "berth:tlsPrivateKeyPem":
-    "-----BEGIN PRIVATE KEY-----\ncanary-tls-private-key\n-----END PRIVATE KEY-----\n",
   "togather:jwtSecret": Buffer.from("canary-jwt-secret-0123456789abcdef").toString("base64"),
   "togather:adminApiKey": Buffer.from("canary-admin-api-key-0123456789ab").toString("hex"),
+};
+
+/** A certificate that is given, in the place of the committed stacks' ACME. */
+export const givenCertificate: Readonly<Record<string, string>> = {
+  "berth:tls": JSON.stringify({
+    kind: "certificate",
+    certificatePem: "-----BEGIN CERTIFICATE-----\nexample\n-----END CERTIFICATE-----\n",
+  }),
+  "berth:tlsPrivateKeyPem":
+    "-----BEGIN PRIVATE KEY-----\ncanary-tls-private-key\n-----END PRIVATE KEY-----\n",
 };
 
 /** The committed configuration of a stack, completed with what a team adds to it. */
@@ -58,7 +66,6 @@ export function completeConfig(stack: string): { values: Record<string, string>;
   const added = {
     "berth:images": images,
     "berth:ssh": { authorizedKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample deploy@example"] },
-    "berth:tlsCertificatePem": "-----BEGIN CERTIFICATE-----\nexample\n-----END CERTIFICATE-----\n",
     ...madeUpSecrets,
   };
   const values = Object.fromEntries(
@@ -67,7 +74,7 @@ export function completeConfig(stack: string): { values: Record<string, string>;
       typeof value === "string" ? value : JSON.stringify(value),
     ]),
   );
-  return { values, secretKeys: Object.keys(madeUpSecrets) };
+  return { values, secretKeys: [...Object.keys(madeUpSecrets), "berth:tlsPrivateKeyPem"] };
 }
 
 /** Runs the program with the configuration of a stack; `change` replaces keys, undefined takes one away. */

@@ -10,6 +10,7 @@ import {
   renderChecks,
   renderLimits,
   renderLocations,
+  renderMain,
   renderSite,
   renderUpstream,
 } from "../../components/edge/nginx/render.ts";
@@ -131,6 +132,34 @@ describe("cloud-init", () => {
     expect(Number(/RateLimitBurst=(\d+)/.exec(journal)?.[1])).toBeGreaterThanOrEqual(10 * 2 * 200 * 30);
   });
 
+  test("a ban closes the host and its containers, for sshd and for the edge", () => {
+    const fileAt = (path: string) => document.write_files.find((one) => one.path === path)?.content;
+    const jails = fileAt("/etc/fail2ban/jail.d/berth.conf");
+    for (const chain of ["INPUT", "DOCKER-USER"]) expect(jails).toContain(`chain=${chain}, protocol=all`);
+    expect(jails).toContain("[sshd]\nenabled = true\nport = 666\n");
+    expect(jails).toContain("[berth-edge]\nenabled = true\n");
+    expect(fileAt("/etc/fail2ban/filter.d/berth-edge.conf")).toContain("BERTH_ROLE=edge PRIORITY=3");
+    expect(fileAt("/etc/systemd/system/fail2ban.service.d/berth.conf")).toContain("After=docker.service");
+  });
+
+  // The jail's expression relies on how a line of the access log begins.
+  test("the edge's refusals are what its jail reads, and no client can write such a line", () => {
+    const filter = document.write_files.find(({ path }) => path.endsWith("berth-edge.conf"))?.content ?? "";
+    const expression = new RegExp(
+      (/failregex = (.*)/.exec(filter)?.[1] ?? "").replace("<ADDR>", "(?<address>[0-9a-f.:]+)"),
+    );
+    expect(renderMain()).toContain(
+      `log_format berth escape=json '{"time":"$time_iso8601","client":"$remote_addr","status":$status,`,
+    );
+    const line = (status: number, path: string) =>
+      `main edge_nginx-1.1.x: {"time":"2026-01-28T14:30:22+00:00","client":"198.51.100.7","status":${status},"path":${JSON.stringify(path)}}`;
+    expect(expression.exec(line(403, "/"))?.groups?.address).toBe("198.51.100.7");
+    expect(expression.exec(line(429, "/"))).not.toBeNull();
+    expect(expression.exec(line(200, "/"))).toBeNull();
+    const forged = line(403, "/").slice(line(403, "/").indexOf("{")).replace("198.51.100.7", "203.0.113.9");
+    expect(expression.exec(line(200, `x y: ${forged}`))).toBeNull();
+  });
+
   test("sshd listens on the configured port and takes keys only", () => {
     const sshd = document.write_files.find(({ path }) => path.includes("sshd_config.d"))?.content;
     expect(sshd).toContain("Port 666\n");
@@ -164,6 +193,54 @@ describe("routes", () => {
     expect(renderLimits("togather_app", [limited])).toBe(
       "limit_req_zone $binary_remote_addr zone=togather_app_0:10m rate=5r/s;\n",
     );
+  });
+
+  test("a location that is not for everybody lets in what is named, and nobody when nothing is", () => {
+    const admin = { ...route, path: "/api/v1/admin/" };
+    const locations = (allowFrom: string[]) =>
+      renderLocations("togather_app", "slot", "app.example", [{ ...admin, allowFrom }]);
+    expect(locations(["203.0.113.7/32", "2001:db8::/32"])).toContain(
+      "location /api/v1/admin/ {\n  allow 203.0.113.7/32;\n  allow 2001:db8::/32;\n  deny all;\n",
+    );
+    expect(locations([])).toContain("location /api/v1/admin/ {\n  deny all;\n");
+    expect(renderLocations("togather_app", "slot", "app.example", [admin])).not.toContain("deny");
+  });
+
+  test("what a client says about itself is replaced", () => {
+    const location = renderLocations("togather_app", "slot", "app.example", [route]);
+    for (const [header, value] of [
+      ["X-Forwarded-For", "$remote_addr"],
+      ["X-Real-IP", "$remote_addr"],
+      ["X-Forwarded-Proto", "$scheme"],
+      ["X-Forwarded-Host", "$host"],
+      ["Forwarded", '""'],
+    ]) {
+      expect(location).toContain(`  proxy_set_header ${header} ${value};\n`);
+    }
+  });
+
+  // A location with an add_header of its own would lose the site's.
+  test("the security headers are the site's alone", () => {
+    expect(renderLocations("togather_app", "slot", "app.example", [route])).not.toContain("add_header");
+    expect(renderSite("app.example").match(/add_header \S+/g)).toEqual([
+      "add_header Strict-Transport-Security",
+      "add_header X-Content-Type-Options",
+      "add_header X-Frame-Options",
+      "add_header Referrer-Policy",
+    ]);
+  });
+
+  test("a challenge comes before the way to TLS and every route", () => {
+    expect(renderSite("app.example")).toContain(`  listen 80;
+  server_name app.example;
+  location ^~ /.well-known/acme-challenge/ {
+    root /var/www/challenges;
+    default_type text/plain;
+  }
+  location / {
+    return 301 https://$host$request_uri;
+  }
+`);
   });
 
   test("a slot can be asked for before any route leads to it", () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { systems } from "../../stacks/index.ts";
-import { completeConfig, madeUpSecrets } from "../program/support.ts";
+import { completeConfig, givenCertificate, madeUpSecrets } from "../program/support.ts";
 
 type Change = Record<string, unknown>;
 
@@ -36,6 +36,8 @@ const host = {
 const placement = { host: "main", domain: "togather.example" };
 const app = { version: "v1.0.0", replicas: 1, memoryMebibytes: 512, logLevel: "INFO" };
 
+const acme = { kind: "acme", directory: "letsencrypt", email: "ops@togather.example" };
+
 describe("the committed stacks", () => {
   test.each(["production", "staging"])("%s parses once a team's own values are added", (stack) => {
     const config = parse(stack);
@@ -46,12 +48,8 @@ describe("the committed stacks", () => {
   });
 
   test("as committed, production names everything that a team still has to set", () => {
-    const missing = problems({
-      "berth:ssh": undefined,
-      "berth:tlsCertificatePem": undefined,
-      "berth:tlsPrivateKeyPem": undefined,
-    }).map((problem) => problem.split(": ")[0]);
-    expect(missing).toEqual(["berth:tlsPrivateKeyPem", "berth:ssh", "berth:tlsCertificatePem"]);
+    const missing = problems({ "berth:ssh": undefined }).map((problem) => problem.split(": ")[0]);
+    expect(missing).toEqual(["berth:ssh"]);
   });
 });
 
@@ -60,12 +58,12 @@ describe("bad input", () => {
     [
       "an unknown key",
       { "berth:hsots": "x" },
-      ["berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, systems, images, tlsCertificatePem"],
+      ["berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, systems, images, tls"],
     ],
     [
       "an unknown key in a system",
       { "togather:jwtSecert": "x" },
-      ["togather:jwtSecert: unknown key; allowed: app, postgres, snapshots, jwtSecret, adminApiKey"],
+      ["togather:jwtSecert: unknown key; allowed: app, postgres, limits, snapshots, jwtSecret, adminApiKey"],
     ],
     [
       "an unknown nested key",
@@ -147,6 +145,64 @@ describe("bad input", () => {
       [
         'berth:hosts.main.sshAllowedFrom.0: "everywhere" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
       ],
+    ],
+    [
+      "no certificate",
+      { "berth:tls": undefined },
+      [
+        "berth:tls: missing; who issues the certificate: npx pulumi config set --path berth:tls.kind acme, then .directory letsencrypt and .email",
+      ],
+    ],
+    [
+      "a certificate of an unknown kind",
+      { "berth:tls": { kind: "letsencrypt" } },
+      ['berth:tls.kind: "letsencrypt" is not possible; allowed: acme, certificate'],
+    ],
+    [
+      "a certificate of no kind",
+      { "berth:tls": { directory: "letsencrypt" } },
+      ["berth:tls.kind: missing; allowed: acme, certificate"],
+    ],
+    [
+      "an ACME directory that is none, and nobody to write to",
+      { "berth:tls": { kind: "acme", directory: "http://acme.example/dir", email: "ops" } },
+      [
+        'berth:tls.directory: "http://acme.example/dir" is not an ACME directory; allowed: letsencrypt, letsencrypt-staging, or an https:// URL',
+        'berth:tls.email: "ops" is not an e-mail address; it is where the authority writes, as in ops@example.org',
+      ],
+    ],
+    [
+      "certificates that no browser trusts, in production",
+      { "berth:tls": { ...acme, directory: "letsencrypt-staging" } },
+      [
+        "berth:tls.directory: letsencrypt-staging issues certificates that no browser trusts, and this is production; set it: npx pulumi config set --path berth:tls.directory letsencrypt --stack production",
+      ],
+    ],
+    [
+      "a certificate without its key",
+      { "berth:tls": givenCertificate["berth:tls"] },
+      [
+        "berth:tlsPrivateKeyPem: missing; private key of berth:tls.certificatePem, PEM. Set it: cat key.pem | npx pulumi config set --secret berth:tlsPrivateKeyPem --stack production",
+      ],
+    ],
+    [
+      "a certificate's key in clear",
+      givenCertificate,
+      [
+        "berth:tlsPrivateKeyPem: is stored in clear. Set it: cat key.pem | npx pulumi config set --secret berth:tlsPrivateKeyPem --stack production",
+      ],
+    ],
+    [
+      "an admin API that is open to a name",
+      { "togather:app": { ...app, adminAllowedFrom: ["office.example"] } },
+      [
+        'togather:app.adminAllowedFrom.0: "office.example" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+      ],
+    ],
+    [
+      "a rate limit that lets nobody in",
+      { "togather:limits": { requestsPerSecond: 0 } },
+      ["togather:limits.requestsPerSecond: 0 Too small: expected number to be >=1"],
     ],
     [
       "text for a number",

@@ -8,6 +8,7 @@ import type { LabHome } from "../../lab/home.ts";
 import {
   configureStack,
   imageKey,
+  type PlannedStack,
   planStack,
   rotateSecrets,
   type StackRequest,
@@ -146,6 +147,14 @@ describe("invented secrets", () => {
   });
 });
 
+const digest = `sha256:${"a".repeat(64)}`;
+
+function imagesOf(planned: PlannedStack) {
+  return new Map(
+    planned.images.map(({ name, version }) => [imageKey(name, version), { repository: `r/${name}`, digest }]),
+  );
+}
+
 describe("a planned stack", () => {
   test("knows the images in use and makes nothing", () => {
     const planned = planStack(request(), home);
@@ -180,15 +189,30 @@ describe("a planned stack", () => {
     );
   });
 
+  test("with ACME the lab's Pebble issues for the committed address, and no key is given", async () => {
+    const planned = planStack(request({ acme: true }), home);
+    const { config, secretKeys } = await configureStack(planned, imagesOf(planned), home);
+    expect(JSON.parse(config["berth:tls"] ?? "")).toEqual({
+      kind: "acme",
+      directory: "https://198.18.99.1:14000/dir",
+      email: "ops@togather.example",
+      trustedAuthorityPem: readFileSync(join(home.stateDir, "ca.crt"), "utf8"),
+    });
+    expect(secretKeys).not.toContain("berth:tlsPrivateKeyPem");
+    expect(config).not.toHaveProperty(["berth:tlsPrivateKeyPem"]);
+  });
+
+  test("SSH is open to this machine, and to a network of the lab that is asked for", async () => {
+    const settings = ["berth:hosts.main.sshAllowedFrom=[203.0.113.0/24, 198.18.99.105/32]"];
+    const planned = planStack(request({ settings }), home);
+    const { config } = await configureStack(planned, imagesOf(planned), home);
+    const { main } = JSON.parse(config["berth:hosts"] ?? "");
+    expect(main.sshAllowedFrom).toEqual(["198.18.99.1/32", "198.18.99.105/32"]);
+  });
+
   test("what the engine gets is the committed configuration but for what the lab overrides", async () => {
     const planned = planStack(request({ settings: ["togather:app.version=v1.1.0"] }), home);
-    const digest = `sha256:${"a".repeat(64)}`;
-    const images = new Map(
-      planned.images.map(({ name, version }) => [
-        imageKey(name, version),
-        { repository: `r/${name}`, digest },
-      ]),
-    );
+    const images = imagesOf(planned);
     const first = await configureStack(planned, images, home);
     const { config, secretKeys } = first;
     expect(secretKeys).toEqual([
@@ -198,7 +222,7 @@ describe("a planned stack", () => {
       "togather:adminApiKey",
     ]);
     const committed = readStackFile(projectDir, "berth", "production").values;
-    const overridden = ["berth:images", "berth:ssh", "berth:hosts", "togather:app"];
+    const overridden = ["berth:images", "berth:ssh", "berth:hosts", "berth:tls", "togather:app"];
     for (const [key, value] of Object.entries(committed)) {
       if (overridden.includes(key)) continue;
       expect(config[key]).toBe(typeof value === "string" ? value : JSON.stringify(value));
@@ -211,7 +235,10 @@ describe("a planned stack", () => {
     expect(main).toMatchObject({ serverType: "cx33", sshAllowedFrom: ["198.18.99.1/32"] });
     expect(config["hcloud:token"]).toHaveLength(64);
     expect(config["hcloud:endpoint"]).toBe("http://127.18.99.1:8180/v1");
-    expect(config["berth:tlsCertificatePem"]).toMatch(/^-----BEGIN CERTIFICATE-----/);
+    expect(JSON.parse(config["berth:tls"] ?? "")).toEqual({
+      kind: "certificate",
+      certificatePem: expect.stringMatching(/^-----BEGIN CERTIFICATE-----/),
+    });
     // A second run sees the same key, certificate and secrets: nothing to do.
     expect(await configureStack(planned, images, home)).toEqual(first);
   });

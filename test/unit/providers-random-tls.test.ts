@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { createPrivateKey, createPublicKey } from "node:crypto";
+import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import type { Properties } from "../../lab/contracts.ts";
 import { providerPackages } from "../../lab/providers/index.ts";
 import { randomPackage } from "../../lab/providers/random/index.ts";
 import { tlsPackage } from "../../lab/providers/tls/index.ts";
@@ -175,7 +176,66 @@ describe("tls", () => {
     expect(failures).toEqual([
       { property: "algorithm", reason: 'must be one of RSA, ECDSA, ED25519, not "DSA"' },
     ]);
-    const certificate = of("tls:index/selfSignedCert:SelfSignedCert");
-    await expect(tls.check(certificate, {}, undefined, seed)).rejects.toThrow("is not part of the lab");
+    const request = of("tls:index/certRequest:CertRequest");
+    await expect(tls.check(request, {}, undefined, seed)).rejects.toThrow("is not part of the lab");
+  });
+
+  describe("a self-signed certificate", () => {
+    const selfSigned = of("tls:index/selfSignedCert:SelfSignedCert");
+    const make = async (more: Properties = {}) => {
+      const key = await tls.create(privateKey, { algorithm: "ECDSA", ecdsaCurve: "P256" }, 1);
+      const inputs = {
+        privateKeyPem: String(key.outputs.privateKeyPem),
+        subject: { commonName: "a_database" },
+        dnsNames: ["a_database"],
+        allowedUses: ["digital_signature", "server_auth"],
+        validityPeriodHours: 240,
+        ...more,
+      };
+      return { inputs, ...(await tls.create(selfSigned, inputs, 1)) };
+    };
+
+    test("is for its names and uses, by its key, for its time, and trusts itself", async () => {
+      const { id, inputs, outputs } = await make();
+      const certificate = new X509Certificate(String(outputs.certPem));
+      expect(certificate.subject).toBe("CN=a_database");
+      expect(certificate.subjectAltName).toBe("DNS:a_database");
+      expect(certificate.keyUsage).toEqual(["1.3.6.1.5.5.7.3.1"]);
+      expect(certificate.ca).toBe(false);
+      expect(certificate.checkPrivateKey(createPrivateKey(String(inputs.privateKeyPem)))).toBe(true);
+      expect(certificate.verify(certificate.publicKey)).toBe(true);
+      expect(BigInt(`0x${certificate.serialNumber}`).toString()).toBe(id);
+      const hours = (Date.parse(String(outputs.validityEndTime)) - Date.now()) / 3_600_000;
+      expect(hours).toBeCloseTo(240, 1);
+      expect(outputs).toMatchObject({ keyAlgorithm: "ECDSA", earlyRenewalHours: 0, readyForRenewal: false });
+    });
+
+    test("is replaced by time alone within its early renewal, and not before", async () => {
+      const { id, inputs, outputs } = await make();
+      const diff = (earlyRenewalHours: number) => {
+        const news = { ...inputs, earlyRenewalHours };
+        return tls.diff(selfSigned, id, news, outputs, news);
+      };
+      expect(await diff(239)).toEqual({ changes: [], replaces: [] });
+      expect(await diff(241)).toEqual({ changes: ["readyForRenewal"], replaces: ["readyForRenewal"] });
+    });
+
+    test("another early renewal changes it in place, anything else replaces it", async () => {
+      const { id, inputs, outputs } = await make();
+      const diff = (news: Properties) => tls.diff(selfSigned, id, inputs, outputs, { ...inputs, ...news });
+      expect(await diff({ earlyRenewalHours: 24 })).toEqual({ changes: ["earlyRenewalHours"], replaces: [] });
+      expect(await diff({ dnsNames: ["b"] })).toEqual({ changes: ["dnsNames"], replaces: ["dnsNames"] });
+    });
+
+    test.each([
+      [{ allowedUses: ["cert_signing"] }, "allowedUses", '"cert_signing" is not part of the lab'],
+      [{ subject: { organization: "x" } }, "subject", '"organization" is not part of the lab'],
+      [{ validityPeriodHours: 1 }, "validityPeriodHours", "allowed: whole days"],
+      [{ isCaCertificate: true }, "isCaCertificate", "is not part of the lab"],
+    ])("refuses %o", async (more, property, reason) => {
+      const { inputs } = await make();
+      const { failures } = await tls.check(selfSigned, { ...inputs, ...more }, undefined, seed);
+      expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);
+    });
   });
 });

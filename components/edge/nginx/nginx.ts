@@ -4,7 +4,6 @@ import {
   ComponentResource,
   type ComponentResourceOptions,
   type CustomResourceOptions,
-  type Input,
   mergeOptions,
   type Output,
   type Resource,
@@ -17,7 +16,11 @@ import { dockerLabels } from "../../labels.ts";
 import { overlayNetwork } from "../../network/overlay.ts";
 import type { Edge, SwitchArgs } from "../edge.ts";
 import { edgePorts } from "../route.ts";
+import type { Tls } from "../tls.ts";
+import { acmeParameters, certificatesDeadlineSeconds } from "./acme.ts";
 import {
+  certificateFile,
+  challengesDirectory,
   checkPaths,
   checkPort,
   containerDirectory,
@@ -35,9 +38,9 @@ export interface NginxArgs {
   readonly image: ResolvedImage;
   /** Every domain that a route of this host uses. */
   readonly domains: readonly string[];
-  /** PEM, the chain for all domains. */
-  readonly certificatePem: Input<string>;
-  readonly privateKeyPem: Output<string>;
+  readonly tls: Tls;
+  /** Key of a certificate that is given. */
+  readonly privateKeyPem?: Output<string>;
 }
 
 const functions = readScript(import.meta.url, "./scripts/functions.sh");
@@ -52,14 +55,19 @@ export class NginxEdge extends ComponentResource implements Edge {
   readonly kind = "nginx";
   readonly network: Network;
   readonly ready: Resource;
+  private readonly name: string;
+  private readonly args: NginxArgs;
   private readonly host: Host;
+  private readonly configuration: Resource;
 
   constructor(name: string, args: NginxArgs, opts?: ComponentResourceOptions) {
     super("berth:edge:NginxEdge", name, {}, opts);
+    this.name = name;
+    this.args = args;
     this.host = args.host;
     const child = { parent: this };
     this.network = overlayNetwork("edge", { host: args.host, internal: false }, child);
-    const configuration = hostCommand(
+    this.configuration = hostCommand(
       `${name}-configuration`,
       {
         connection: args.host.connection,
@@ -69,9 +77,9 @@ export class NginxEdge extends ComponentResource implements Edge {
           MAIN: renderMain(),
           SITE_TEMPLATE: renderSite("DOMAIN_OF_THE_SITE"),
           DOMAINS: args.domains.join("\n"),
-          CERTIFICATE: args.certificatePem,
+          CERTIFICATE: args.tls.kind === "certificate" ? args.tls.certificatePem : "",
         },
-        secrets: { PRIVATE_KEY: args.privateKeyPem },
+        ...(args.privateKeyPem === undefined ? {} : { secrets: { PRIVATE_KEY: args.privateKeyPem } }),
         deadlineSeconds: 180,
         dependsOn: [args.host.ready],
       },
@@ -97,7 +105,10 @@ export class NginxEdge extends ComponentResource implements Edge {
             image: args.image.reference,
             commands: ["nginx", "-c", `${containerDirectory}/nginx.conf`, "-g", "daemon off;"],
             labels: [{ label: "berth.role", value: "edge" }],
-            mounts: [{ type: "bind", source: hostPaths.edge, target: containerDirectory, readOnly: true }],
+            mounts: [
+              { type: "bind", source: hostPaths.edge, target: containerDirectory, readOnly: true },
+              { type: "bind", source: hostPaths.challenges, target: challengesDirectory, readOnly: true },
+            ],
             healthcheck: {
               tests: ["CMD", "curl", "-fsS", "-o", "/dev/null", `http://127.0.0.1:${checkPort}/`],
               interval: "2s",
@@ -113,7 +124,7 @@ export class NginxEdge extends ComponentResource implements Edge {
       // Two cannot own a port: if it ever must be replaced, the old one goes first.
       mergeOptions(child, {
         provider: args.host.docker,
-        dependsOn: [configuration],
+        dependsOn: [this.configuration],
         deleteBeforeReplace: true,
       }),
     );
@@ -129,6 +140,34 @@ export class NginxEdge extends ComponentResource implements Edge {
       child,
     );
     this.registerOutputs();
+  }
+
+  /**
+   * Asks for the certificate and keeps it, where that is the edge's business (ACME). Call it when the domains' records are
+   * declared, and name those in `dependsOn`. Nothing waits for it: without a new certificate the edge goes on with the old
+   * one, or with a placeholder, and the run fails with the reason.
+   */
+  certify(dependsOn: readonly Resource[]): void {
+    const { tls, host, domains } = this.args;
+    if (tls.kind !== "acme") return;
+    hostCommand(
+      `${this.name}-certificates`,
+      {
+        connection: host.connection,
+        script: readScript(import.meta.url, "./scripts/certificates.sh"),
+        parameters: acmeParameters({
+          acme: tls,
+          domains,
+          address: host.connection.address,
+          edgeParameters,
+          script: script("renew.sh"),
+        }),
+        removeScript: readScript(import.meta.url, "./scripts/certificates-remove.sh"),
+        deadlineSeconds: certificatesDeadlineSeconds,
+        dependsOn: [this.configuration, this.ready, ...dependsOn],
+      },
+      { parent: this },
+    );
   }
 
   switchTo(name: string, args: SwitchArgs, opts: CustomResourceOptions): local.Command {
@@ -167,6 +206,8 @@ export class NginxEdge extends ComponentResource implements Edge {
 const edgeParameters = {
   EDGE_DIRECTORY: hostPaths.edge,
   CONTAINER_DIRECTORY: containerDirectory,
+  CERTIFICATE_FILE: certificateFile,
+  CHALLENGES_DIRECTORY: hostPaths.challenges,
   CHECK_PORT: checkPort,
   // Workers are cut off by nginx itself after its own time-out; this is the other side of it.
   WORKER_DEADLINE_SECONDS: workerShutdownTimeoutSeconds + 15,

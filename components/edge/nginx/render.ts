@@ -6,6 +6,9 @@ export const checkPort = 8081;
 /** Where the configuration folder of the host appears in the edge's container. */
 export const containerDirectory = "/etc/nginx/berth";
 
+/** Where the answers to ACME's challenges appear in the edge's container. */
+export const challengesDirectory = "/var/www/challenges";
+
 /**
  * How long a worker that was told to end may still serve streams, in seconds. A switch waits for it, and the old slot lives
  * that much longer.
@@ -21,6 +24,9 @@ export const keepaliveSeconds = 10;
 
 /** When clients are told to give up an idle connection themselves: before the edge does. */
 const keepaliveHintSeconds = keepaliveSeconds - 2;
+
+/** Answers to somebody who tries what is not for him: no key, not from there, too often. */
+const refusals = [401, 403, 429];
 
 /** The main configuration: everything that does not depend on a route. */
 export function renderMain(): string {
@@ -38,9 +44,19 @@ events {
 http {
   include /etc/nginx/mime.types;
   default_type application/octet-stream;
-  log_format berth escape=json '{"time":"$time_iso8601","client":"$remote_addr","host":"$host","method":"$request_method","path":"$uri",'
-    '"status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr","upstreamSeconds":"$upstream_response_time"}';
-  access_log /var/log/nginx/access.log berth;
+  # What was refused goes to standard error, so that fail2ban reads that and no other request. It relies on the first fields.
+  log_format berth escape=json '{"time":"$time_iso8601","client":"$remote_addr","status":$status,"host":"$host","method":"$request_method",'
+    '"path":"$uri","bytes":$body_bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr","upstreamSeconds":"$upstream_response_time"}';
+  map $status $berth_refused {
+    default 0;
+    ${refusals.map((status) => `${status} 1;`).join("\n    ")}
+  }
+  map $berth_refused $berth_answered {
+    default 1;
+    1 0;
+  }
+  access_log /var/log/nginx/access.log berth if=$berth_answered;
+  access_log /var/log/nginx/error.log berth if=$berth_refused;
 
   server_tokens off;
   sendfile on;
@@ -94,11 +110,18 @@ http {
 `;
 }
 
+/** The certificate of all domains with its key, in the configuration folder. */
+export const certificateFile = "tls/edge.pem";
+
 /** The server of a domain. Its locations are files of their own, one for each service, written by the switches. */
 export function renderSite(domain: string): string {
   return `server {
   listen ${edgePorts.http};
   server_name ${domain};
+  location ^~ /.well-known/acme-challenge/ {
+    root ${challengesDirectory};
+    default_type text/plain;
+  }
   location / {
     return 301 https://$host$request_uri;
   }
@@ -107,8 +130,9 @@ server {
   listen ${edgePorts.https} ssl;
   http2 on;
   server_name ${domain};
-  ssl_certificate ${containerDirectory}/tls/fullchain.pem;
-  ssl_certificate_key ${containerDirectory}/tls/key.pem;
+  # Key and chain in one file, which is replaced as a whole.
+  ssl_certificate ${containerDirectory}/${certificateFile};
+  ssl_certificate_key ${containerDirectory}/${certificateFile};
   root /var/empty;
 
   add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always;
@@ -185,8 +209,10 @@ export function renderLocations(
         route.rateLimit === undefined
           ? ""
           : `  limit_req zone=${rateZone(service, index)} burst=${route.rateLimit.burst} nodelay;\n  limit_req_status 429;\n`;
+      const allowed = route.allowFrom?.map((network) => `  allow ${network};\n`).join("") ?? "";
+      const access = route.allowFrom === undefined ? "" : `${allowed}  deny all;\n`;
       return `location ${route.path} {
-${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
+${access}${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
   proxy_pass http://${upstreamName(slot, route.port)};
   proxy_http_version 1.1;
   proxy_set_header Connection $berth_connection;
@@ -195,6 +221,8 @@ ${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
   proxy_set_header X-Real-IP $remote_addr;
   proxy_set_header X-Forwarded-For $remote_addr;
   proxy_set_header X-Forwarded-Proto $scheme;
+  proxy_set_header X-Forwarded-Host $host;
+  proxy_set_header Forwarded "";
   proxy_connect_timeout 2s;
   proxy_read_timeout 60s;
   proxy_next_upstream error timeout;

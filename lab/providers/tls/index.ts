@@ -1,16 +1,12 @@
-/**
- * The lab's `tls` provider: PrivateKey of pulumi-tls 5.6. Certificates are left out, because the program takes its own
- * from an authority (Let's Encrypt, or the lab's).
- */
+/** The lab's `tls` provider: PrivateKey and SelfSignedCert of pulumi-tls 5.6. */
 import { createHash, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
-import type { LabProvider, Properties, ProviderPackage, ResourceRef } from "../../contracts.ts";
+import type { CheckFailure, LabProvider, Properties, ProviderPackage, ResourceRef } from "../../contracts.ts";
 import { checkInputs, diffInputs, type InputRules, notPartOfTheLab, withDefaults } from "../inputs.ts";
 import { opensshKey } from "./openssh.ts";
+import { makeSelfSigned, readyForRenewal, selfSignedFailures, selfSignedRules } from "./self-signed-cert.ts";
 
-const privateKeyType = "tls:index/privateKey:PrivateKey";
-
-const rules: InputRules = {
+const keyRules: InputRules = {
   algorithm: { kind: "string", required: true, replaces: true, allowed: ["RSA", "ECDSA", "ED25519"] },
   rsaBits: { kind: "number", replaces: true, default: 2048, minimum: 1024 },
   ecdsaCurve: {
@@ -23,61 +19,100 @@ const rules: InputRules = {
 
 const newKeyPair = promisify(generateKeyPair);
 
-/** A key exists in the state alone, so reading and deleting touch nothing but it. */
+interface TlsKind {
+  readonly rules: InputRules;
+  readonly failures: (inputs: Properties) => readonly CheckFailure[];
+  readonly make: (inputs: Properties) => Promise<{ id: string; generated: Properties }>;
+  /** Whether time alone replaces it. */
+  readonly isDue: (outputs: Properties, inputs: Properties) => boolean;
+}
+
+const kinds: Readonly<Record<string, TlsKind>> = {
+  "tls:index/privateKey:PrivateKey": {
+    rules: keyRules,
+    failures: () => [],
+    make: makeKey,
+    isDue: () => false,
+  },
+  "tls:index/selfSignedCert:SelfSignedCert": {
+    rules: selfSignedRules,
+    failures: selfSignedFailures,
+    make: makeSelfSigned,
+    isDue: readyForRenewal,
+  },
+};
+
+/** Keys and certificates exist in the state alone, so reading and deleting touch nothing but it. */
 class TlsProvider implements LabProvider {
   async configure(): Promise<void> {}
 
   async check(ref: ResourceRef, news: Properties) {
-    supported(ref.type);
-    return checkInputs(ref.type, rules, news);
+    const kind = kindOf(ref.type);
+    const { inputs, failures } = checkInputs(ref.type, kind.rules, news);
+    return { inputs, failures: failures.length > 0 ? failures : kind.failures(inputs) };
   }
 
-  async diff(ref: ResourceRef, _id: string, oldInputs: Properties, _outputs: Properties, news: Properties) {
-    supported(ref.type);
-    return diffInputs(rules, oldInputs, {}, news);
+  async diff(ref: ResourceRef, _id: string, oldInputs: Properties, outputs: Properties, news: Properties) {
+    const { rules, isDue } = kindOf(ref.type);
+    const diff = diffInputs(rules, oldInputs, {}, news);
+    if (!isDue(outputs, news)) return diff;
+    const due = "readyForRenewal";
+    return { ...diff, changes: [...diff.changes, due], replaces: [...(diff.replaces ?? []), due] };
   }
 
   async create(ref: ResourceRef, inputs: Properties) {
-    supported(ref.type);
+    const { rules, make } = kindOf(ref.type);
     const complete = withDefaults(rules, inputs);
-    const { privateKey, publicKey } = await keyPair(complete);
-    const openssh = opensshKey(privateKey);
-    const der = publicKey.export({ type: "spki", format: "der" });
-    return {
-      id: createHash("sha1").update(der).digest("hex"),
-      outputs: {
-        ...complete,
-        privateKeyPem: traditionalPem(privateKey),
-        privateKeyPemPkcs8: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
-        privateKeyOpenssh: openssh?.privateKey ?? "",
-        publicKeyPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
-        publicKeyOpenssh: openssh?.publicKey ?? "",
-        publicKeyFingerprintMd5: openssh?.fingerprintMd5 ?? "",
-        publicKeyFingerprintSha256: openssh?.fingerprintSha256 ?? "",
-      },
-    };
+    const { id, generated } = await make(complete);
+    return { id, outputs: { ...complete, ...generated } };
   }
 
   async read(ref: ResourceRef, id: string, inputs: Properties, outputs: Properties) {
-    supported(ref.type);
+    kindOf(ref.type);
     return { id, inputs, outputs };
   }
 
-  async update(ref: ResourceRef): Promise<Properties> {
-    throw new Error(`${ref.type} ${ref.name}: every change of a key replaces it`);
+  async update(
+    ref: ResourceRef,
+    _id: string,
+    _oldInputs: Properties,
+    oldOutputs: Properties,
+    news: Properties,
+  ): Promise<Properties> {
+    return { ...oldOutputs, ...withDefaults(kindOf(ref.type).rules, news) };
   }
 
   async delete(ref: ResourceRef): Promise<void> {
-    supported(ref.type);
+    kindOf(ref.type);
   }
 
   async invoke(token: string): Promise<Properties> {
-    throw notPartOfTheLab(token, [privateKeyType]);
+    throw notPartOfTheLab(token, Object.keys(kinds));
   }
 }
 
-function supported(type: string): void {
-  if (type !== privateKeyType) throw notPartOfTheLab(type, [privateKeyType]);
+function kindOf(type: string): TlsKind {
+  const kind = kinds[type];
+  if (kind === undefined) throw notPartOfTheLab(type, Object.keys(kinds));
+  return kind;
+}
+
+async function makeKey(inputs: Properties) {
+  const { privateKey, publicKey } = await keyPair(inputs);
+  const openssh = opensshKey(privateKey);
+  const der = publicKey.export({ type: "spki", format: "der" });
+  return {
+    id: createHash("sha1").update(der).digest("hex"),
+    generated: {
+      privateKeyPem: traditionalPem(privateKey),
+      privateKeyPemPkcs8: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+      privateKeyOpenssh: openssh?.privateKey ?? "",
+      publicKeyPem: publicKey.export({ type: "spki", format: "pem" }).toString(),
+      publicKeyOpenssh: openssh?.publicKey ?? "",
+      publicKeyFingerprintMd5: openssh?.fingerprintMd5 ?? "",
+      publicKeyFingerprintSha256: openssh?.fingerprintSha256 ?? "",
+    },
+  };
 }
 
 function keyPair({ algorithm, rsaBits, ecdsaCurve }: Properties) {

@@ -1,15 +1,25 @@
 # shellcheck shell=bash
 # Writes what does not depend on a slot: main configuration, certificate, one site a domain. A running edge takes it by a
-# reload; what it refuses is put back. Sites that are no longer named go.
+# reload; what it refuses is put back. Sites that are no longer named go. Without a CERTIFICATE the one that is there stays,
+# and the first one is a placeholder: nginx does not start without.
+only_one edge 60
 directory=$EDGE_DIRECTORY
 backup=$(sudo mktemp -d /var/lib/berth/edge-backup.XXXXXX)
 trap 'sudo rm -rf "$backup"' EXIT
+sudo install -d -m 0755 "$CHALLENGES_DIRECTORY"
 sudo mkdir -p "$directory"/{tls,sites,upstreams,limits,checks,locations}
 sudo cp -a "$directory/." "$backup/"
 
 sudo tee "$directory/nginx.conf" >/dev/null <<<"$MAIN"
-sudo tee "$directory/tls/fullchain.pem" >/dev/null <<<"$CERTIFICATE"
-sudo tee "$directory/tls/key.pem" >/dev/null <<<"$PRIVATE_KEY"
+certificate=$directory/$CERTIFICATE_FILE
+if [ -n "$CERTIFICATE" ]; then
+  sudo tee "$certificate.new" >/dev/null <<<"$PRIVATE_KEY"$'\n'"$CERTIFICATE"
+  sudo mv "$certificate.new" "$certificate"
+elif ! sudo test -s "$certificate"; then
+  placeholder=$(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+    -subj '/CN=no certificate yet' -keyout - 2>/dev/null) || fail "openssl cannot make the edge's first certificate"
+  sudo tee "$certificate" >/dev/null <<<"$placeholder"
+fi
 sudo rm -f "$directory"/sites/*.conf
 while IFS= read -r domain; do
   [ -n "$domain" ] || continue

@@ -1,6 +1,5 @@
 # shellcheck shell=bash
 # What the scripts of the edge use. EDGE_DIRECTORY, CONTAINER_DIRECTORY and WORKER_DEADLINE_SECONDS are parameters.
-only_one edge 60
 
 edge_container() {
   docker ps --quiet --filter label=berth.role=edge --filter status=running | head -n 1

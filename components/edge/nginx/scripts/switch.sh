@@ -4,6 +4,7 @@
 # Each slot's upstream is a file of its own, and those of other slots go when no route leads to them any more: wherever this
 # is interrupted, the edge can start from what lies there, and the next switch goes on.
 # SERVICE, SLOT, UPSTREAM, LIMITS, CHECKS, CHECK_PATHS, DOMAINS and LOCATIONS_<n> are parameters; see nginx.ts.
+only_one edge 60
 directory=$EDGE_DIRECTORY
 container=$(edge_container)
 [ -n "$container" ] || fail "the edge is not running: docker service ls --filter label=berth.resource=edge_nginx"

@@ -1,0 +1,82 @@
+import { type Input, interpolate, type Output } from "@pulumi/pulumi";
+import { deployUser } from "../../host/cloud-init.ts";
+import { wholeScript } from "../../host/command.ts";
+import { shellAssignments } from "../../host/connection.ts";
+import { hostPaths } from "../../host/paths.ts";
+import { type Acme, directoryUrl } from "../tls.ts";
+
+/** How long a domain may take to lead to the host; a resolver may still hold that it does not exist. */
+const dnsWaitSeconds = 60;
+
+/** What certbot, the wait for DNS and the reload of the edge may take together. */
+export const certificatesDeadlineSeconds = 900;
+
+const unit = "berth-certificates";
+
+const timer = `[Unit]
+Description=Renews the certificate of the edge when it is about to expire
+
+[Timer]
+OnCalendar=*-*-* 03,15:00:00
+RandomizedDelaySec=1h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+`;
+
+const service = `[Unit]
+Description=Keeps the certificate of the edge
+Wants=network-online.target
+After=network-online.target docker.service
+
+[Service]
+Type=oneshot
+User=${deployUser}
+ExecStart=/usr/local/lib/berth/certificates
+TimeoutStartSec=${certificatesDeadlineSeconds}
+`;
+
+export interface AcmeArgs {
+  readonly acme: Acme;
+  readonly domains: readonly string[];
+  /** Of the host, where all domains must lead. */
+  readonly address: Input<string>;
+  /** What all scripts of the edge get. */
+  readonly edgeParameters: Record<string, string | number>;
+  /** Body of renew.sh with the edge's functions. */
+  readonly script: string;
+}
+
+/**
+ * Parameters of certificates.sh: the script that asks for and renews the certificate, complete, and the units that run it.
+ * `up` and the timer run the same script, so that what renews is what was tried.
+ */
+export function acmeParameters({
+  acme,
+  domains,
+  address,
+  edgeParameters,
+  script,
+}: AcmeArgs): Record<string, Input<string>> {
+  const url = directoryUrl(acme.directory);
+  const assignments: Output<string> = shellAssignments({
+    ...edgeParameters,
+    DOMAINS: domains.join("\n"),
+    ADDRESS: address,
+    DIRECTORY_URL: url,
+    EMAIL: acme.email,
+    DATA_VOLUME: hostPaths.dataVolume,
+    AUTHORITY: acme.trustedAuthorityPem?.trim() ?? "",
+    // One for each authority: certbot keeps a certificate that is good, whoever issued it.
+    STORE: hostPaths.acme(new URL(url).host.replace(":", "_")),
+    DNS_WAIT_SECONDS: dnsWaitSeconds,
+  });
+  return {
+    SCRIPT: interpolate`#!/bin/bash\n${assignments}${wholeScript(script)}`,
+    SCRIPT_PATH: "/usr/local/lib/berth/certificates",
+    UNIT: unit,
+    SERVICE_UNIT: service,
+    TIMER_UNIT: timer,
+  };
+}

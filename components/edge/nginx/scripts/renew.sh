@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# Keeps the edge's certificate: asks for one when there is none, when the domains have changed or when it is about to expire
+# (certbot's own 30 days), and makes the edge take it. Run by `up` and by the timer; whatever fails, the edge goes on with
+# what it has. DOMAINS, ADDRESS, DIRECTORY_URL, EMAIL, AUTHORITY, STORE, DATA_VOLUME and DNS_WAIT_SECONDS are parameters; see acme.ts.
+only_one certificates 600
+certificate=$EDGE_DIRECTORY/$CERTIFICATE_FILE
+live=$STORE/live/edge
+challenges=$CHALLENGES_DIRECTORY/.well-known/acme-challenge
+mapfile -t names <<<"$DOMAINS"
+
+# Makes the edge take what was issued. Compares instead of being told, so that an edge that missed one (a new server, a
+# reload that failed) gets it with the next run.
+take() (
+  # Spelled out: a caller that asks for the result turns `set -e` off in here.
+  issued=$(sudo cat "$live/privkey.pem" "$live/fullchain.pem" 2>/dev/null) || exit 0
+  only_one edge 120
+  [ "$issued" != "$(sudo cat "$certificate" 2>/dev/null)" ] || exit 0
+  backup=$(sudo mktemp "$certificate.XXXXXX") || exit 1
+  sudo cp -a "$certificate" "$backup" || exit 1
+  sudo tee "$certificate.new" >/dev/null <<<"$issued" && sudo mv "$certificate.new" "$certificate" || exit 1
+  container=$(edge_container)
+  if [ -z "$container" ] || { edge_reload "$container" && edge_drain; }; then
+    sudo rm -f "$backup"
+    exit 0
+  fi
+  sudo mv "$backup" "$certificate"
+  [ -z "$container" ] || docker exec "$container" nginx -s reload -c "$CONTAINER_DIRECTORY/nginx.conf" 2>/dev/null
+  exit 1
+)
+
+serves() {
+  sudo openssl x509 -in "$certificate" -noout -subject -issuer -enddate 2>&1 | tr '\n' ' '
+}
+
+keeps() {
+  fail "$1
+The edge goes on with the certificate it has: $(serves)"
+}
+
+# All addresses of a domain, IPv6 too: an authority prefers that, and this host has none.
+lookup() {
+  { timeout 20 getent ahostsv4 "$1"; timeout 20 getent ahostsv6 "$1" | grep -v '^::ffff:'; } |
+    awk '{ print $1 }' | sort -u | paste -sd ' '
+}
+
+misdirected() {
+  local domain found
+  for domain in "${names[@]}"; do
+    found=$(lookup "$domain" || true)
+    [ "$found" = "$ADDRESS" ] || printf '  %s leads to %s\n' "$domain" "${found:-nothing}"
+  done
+}
+
+# Asks the edge as the authority will.
+unanswered() {
+  local domain token=berth-$BASHPID answer
+  sudo install -d -m 0755 "$CHALLENGES_DIRECTORY/.well-known" "$challenges"
+  sudo install -m 0644 /dev/stdin "$challenges/$token" <<<"$token"
+  for domain in "${names[@]}"; do
+    answer=$(curl --silent --show-error --max-time 5 --resolve "$domain:80:$ADDRESS" \
+      "http://$domain/.well-known/acme-challenge/$token" 2>&1) || true
+    [ "$answer" = "$token" ] || printf '  %s: %s\n' "$domain" "${answer:0:200}"
+  done
+  sudo rm -f "$challenges/$token"
+}
+
+ask() {
+  local options=()
+  for domain in "${names[@]}"; do options+=(--domain "$domain"); done
+  sudo ${AUTHORITY:+env "REQUESTS_CA_BUNDLE=$STORE/authority.pem"} timeout --kill-after=5 240 certbot certonly --non-interactive \
+    --config-dir "$STORE" --server "$DIRECTORY_URL" --agree-tos --no-eff-email --email "$EMAIL" \
+    --webroot --webroot-path "$CHALLENGES_DIRECTORY" --cert-name edge --key-type ecdsa \
+    --keep-until-expiring --renew-with-new-domains "${options[@]}" 2>&1
+}
+
+mountpoint -q "$DATA_VOLUME" || keeps "the data volume is not mounted at $DATA_VOLUME: nothing may write below it"
+take || keeps "the edge does not take the certificate in $live"
+
+started=$SECONDS
+while wrong=$(misdirected) && [ -n "$wrong" ]; do
+  [ $((SECONDS - started)) -lt "$DNS_WAIT_SECONDS" ] || keeps "no certificate was asked for: every domain must lead to this host ($ADDRESS) and to nothing else, and after $DNS_WAIT_SECONDS seconds
+$wrong
+An authority that looks there fails, and few failures an hour are allowed. Correct the A records (and remove AAAA records), wait until they are seen (dig +short <domain>), then run up again."
+  sleep 2
+done
+wrong=$(unanswered)
+[ -z "$wrong" ] || keeps "no certificate was asked for: the edge does not answer for a challenge at http://<domain>/.well-known/acme-challenge/
+$wrong"
+
+sudo install -d -m 0700 "$STORE"
+[ -z "$AUTHORITY" ] || sudo install -m 0644 /dev/stdin "$STORE/authority.pem" <<<"$AUTHORITY"
+output=$(ask) || {
+  # An authority may forget accounts (Let's Encrypt's staging does): a new one is made once.
+  grep -q 'accountDoesNotExist' <<<"$output" && sudo rm -rf "$STORE/accounts" && output=$(ask)
+} || keeps "$DIRECTORY_URL issued no certificate for ${names[*]}. certbot says:
+$(grep -v -E '^(Saving debug log|Ask for help|See the logfile|Plugins selected|$)' <<<"$output" | tail -n 15)"
+take || keeps "the edge does not take the new certificate in $live"
