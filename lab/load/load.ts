@@ -204,7 +204,9 @@ async function superviseClient(
   });
   let done = false;
   createInterface({ input: child.stdout }).on("line", (line) => {
+    // A client that was killed while it wrote; its exit status says so.
     const message = parseMessage(line);
+    if (message === undefined) return;
     if (message.kind === "samples") collect(message.samples);
     else done = true;
   });

@@ -17,8 +17,13 @@ export function parseOptions(line: string): ClientOptions {
   return JSON.parse(line) as ClientOptions;
 }
 
-export function parseMessage(line: string): ClientMessage {
-  return JSON.parse(line) as ClientMessage;
+/** Undefined for a line that is cut off. */
+export function parseMessage(line: string): ClientMessage | undefined {
+  try {
+    return JSON.parse(line) as ClientMessage;
+  } catch {
+    return undefined;
+  }
 }
 
 export function formatLine(message: ClientMessage | ClientOptions): string {

@@ -75,6 +75,8 @@ export interface LoadReport extends Figures {
     readonly failures: number;
     readonly maxMs: number;
   }[];
+  /** When the last failure was known, in seconds since the run began; absent when there was none. */
+  readonly lastFailureSecond?: number;
   /** Greatest delay that the clients themselves added before sending, in milliseconds: part of the latencies above. */
   readonly clientDelayMs: number;
 }
@@ -131,6 +133,8 @@ export function report(samples: readonly Sample[], startMs: number, endMs: numbe
       startMs,
       end,
     );
+  const failed = samples.filter((sample) => sample.failure !== undefined);
+  const lastFailureMs = failed.reduce((last, sample) => Math.max(last, sample.doneMs), startMs);
   return {
     startedAt: new Date(startMs).toISOString(),
     seconds: round((endMs - startMs) / 1000),
@@ -140,6 +144,7 @@ export function report(samples: readonly Sample[], startMs: number, endMs: numbe
     failureKinds: failureKinds(samples, startMs),
     versions: versions(samples, startMs),
     timeline: timeline(samples, startMs),
+    ...(failed.length === 0 ? {} : { lastFailureSecond: round((lastFailureMs - startMs) / 1000) }),
     clientDelayMs: round(
       samples.reduce((delay, sample) => Math.max(delay, sample.sentMs - sample.scheduledMs), 0),
     ),
