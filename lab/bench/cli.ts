@@ -2,6 +2,8 @@
 import { Command } from "commander";
 import { table } from "../render/table.ts";
 import { type BenchReport, runBench } from "./bench.ts";
+import { runComparison } from "./compare/compare.ts";
+import { renderComparison } from "./compare/render.ts";
 
 function render(report: BenchReport): string {
   const rows: [string, number][] = [
@@ -29,6 +31,8 @@ function render(report: BenchReport): string {
   ].join("\n\n");
 }
 
+const progress = (message: string) => process.stderr.write(`bench: ${message}\n`);
+
 const program = new Command("npm run bench --")
   .description("Measure the lab: from nothing to serving, a no-op up, a preview, a deploy step by step.")
   .option("--stack <name>", "the stack", "production")
@@ -37,9 +41,27 @@ const program = new Command("npm run bench --")
   .option("--set <key=value>", "another setting of every run", (value, all: string[]) => [...all, value], [])
   .option("--json", "the report as JSON on standard output and nothing else")
   .action(async ({ stack, setting, versionTo, set, json }) => {
-    const progress = (message: string) => process.stderr.write(`bench: ${message}\n`);
     const report = await runBench({ stack, setting, version: versionTo, settings: set, progress });
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : render(report)}\n`);
+  });
+
+program
+  .command("compare")
+  .description(
+    "Deploy the same versions by Berth and by docker stack deploy, good and broken, under the same load.",
+  )
+  .option("--rate <number>", "requests a second", Number, 200)
+  .option("--keep", "leave the lab running", false)
+  .action(async ({ rate, keep }, command: Command) => {
+    const { stack, set, json } = command.optsWithGlobals();
+    const report = await runComparison({
+      stack,
+      settings: set,
+      requestsPerSecond: rate,
+      endLab: !keep,
+      progress,
+    });
+    process.stdout.write(`${json ? JSON.stringify(report, null, 2) : renderComparison(report)}\n`);
   });
 
 program.parseAsync().catch((error: unknown) => {

@@ -1,0 +1,271 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { execa } from "execa";
+import { labContext, planRun } from "../../commands/context.ts";
+import { type LabHome, labHome } from "../../home.ts";
+import { type Load, type LoadReport, startLoad } from "../../load/index.ts";
+import { authorityFile } from "../../stack/certificate.ts";
+import {
+  comparisonServer,
+  deployCompose,
+  prepareCompose,
+  removeComparisonServer,
+  type ScriptResult,
+} from "./setup.ts";
+
+/** One deploy of one version by one of the setups, under load. */
+export interface Comparison {
+  readonly setup: string;
+  /** What is the matter with the version. */
+  readonly what: string;
+  readonly version: string;
+  readonly deploySeconds: number;
+  readonly exitCode: number;
+  /** What the operator is told, the words alone. */
+  readonly told: string;
+  readonly load: LoadReport;
+  /** Which version answers at the end, and how well. */
+  readonly servesAfterwards: string;
+  /** Seconds from the command that goes back to the last failed request; only where requests still failed. */
+  readonly backSeconds?: number;
+}
+
+export interface ComparisonReport {
+  readonly at: string;
+  readonly processors: number;
+  readonly requestsPerSecond: number;
+  readonly comparisons: readonly Comparison[];
+}
+
+export interface CompareOptions {
+  readonly stack: string;
+  /** Other settings of every `up`, `key=value`. */
+  readonly settings?: readonly string[];
+  readonly requestsPerSecond: number;
+  /** Ends the lab; otherwise only the second server goes. */
+  readonly endLab: boolean;
+  readonly progress: (message: string) => void;
+}
+
+/** A way to run Togather, at a version that works. */
+interface Setup {
+  readonly name: string;
+  readonly address: string;
+  deploy(version: string): Promise<ScriptResult>;
+}
+
+const firstVersion = "v1.0.0";
+const goodVersion = "v1.1.0";
+const cases = [
+  { what: "a good version", version: goodVersion },
+  { what: "never becomes healthy", version: "broken-health-1" },
+  { what: "never starts", version: "broken-start-1" },
+  { what: "dies under load", version: "broken-after-1" },
+] as const;
+
+/** Before the deploy, so that the figures show what is normal. */
+const calmSeconds = 5;
+/** Every deploy is watched so long at least, from its command on, and so long after its end. */
+const watchSeconds = 60;
+const afterSeconds = 10;
+/** What counts as "afterwards". */
+const endSeconds = 5;
+const commandSeconds = 900;
+const projectDir = fileURLToPath(new URL("../../..", import.meta.url));
+
+/**
+ * Deploys the same versions by Berth and by `docker stack deploy` with a compose file and nginx, as most write it and as a
+ * careful team does, each on a server of its own under the same load, one after the other: two loads at once would make the
+ * clients of a small machine late.
+ */
+export async function runComparison(options: CompareOptions): Promise<ComparisonReport> {
+  process.env.BERTH_LAB ??= "bench";
+  process.env.BERTH_LAB_SUBNET ??= "198.18.250.0/24";
+  const home = labHome();
+  const set = [
+    "--stack",
+    options.stack,
+    ...(options.settings ?? []).flatMap((setting) => ["--set", setting]),
+  ];
+  const withVersion = (version: string) => [...set, "--set", `togather:app.version=${version}`];
+  try {
+    for (const version of [firstVersion, ...cases.map((each) => each.version)]) {
+      options.progress(`building images: ${version}`);
+      await must(["preview", ...withVersion(version)]);
+    }
+    options.progress("Berth's server");
+    await must(["up", ...withVersion(firstVersion)]);
+    const { address, domain } = await berthAddress(options.stack);
+    const setups: (() => Promise<Setup>)[] = [
+      async () => ({
+        name: "Berth",
+        address,
+        deploy: (version) => lab(["up", ...withVersion(version)]),
+      }),
+      ...(["usual", "careful"] as const).map((variant) => async () => {
+        options.progress(`the compose setup, ${variant}`);
+        const context = labContext();
+        const { images } = planRun(context, { stack: options.stack, set: options.settings ?? [] }, []);
+        const version = (name: string) => images.find((image) => image.name === name)?.version ?? "";
+        const server = await comparisonServer(home, "cx33");
+        const versions = { nginx: version("nginx"), postgres: version("togather/postgres") };
+        await prepareCompose(home, server, {
+          stack: options.stack,
+          variant,
+          version: firstVersion,
+          versions,
+        });
+        return {
+          name:
+            variant === "usual"
+              ? "stack deploy, as most write it"
+              : "stack deploy, as a careful team writes it",
+          address: server.address,
+          deploy: (to: string) => deployCompose(server, variant, to),
+        };
+      }),
+    ];
+    const comparisons: Comparison[] = [];
+    for (const make of setups) {
+      const setup = await make();
+      for (const each of cases) {
+        options.progress(`${setup.name}: ${each.what} (${each.version})`);
+        comparisons.push(await compareOne(home, setup, domain, each, options));
+      }
+    }
+    return {
+      at: new Date().toISOString(),
+      processors: navigator.hardwareConcurrency,
+      requestsPerSecond: options.requestsPerSecond,
+      comparisons,
+    };
+  } finally {
+    options.progress(options.endLab ? "ending the lab" : "removing the second server");
+    if (options.endLab) await must(["down"]);
+    else await removeComparisonServer(home);
+  }
+}
+
+async function compareOne(
+  home: LabHome,
+  setup: Setup,
+  domain: string,
+  { what, version }: (typeof cases)[number],
+  options: CompareOptions,
+): Promise<Comparison> {
+  const put = () => underLoad(home, setup.address, domain, options.requestsPerSecond);
+  const load = await put();
+  await sleep(calmSeconds * 1000);
+  const began = performance.now();
+  const { exitCode, output } = await setup.deploy(version);
+  const deploySeconds = (performance.now() - began) / 1000;
+  await sleep(Math.max(watchSeconds - deploySeconds, afterSeconds) * 1000);
+  const report = await load.stop();
+
+  let backSeconds: number | undefined;
+  const end = ending(report);
+  if (version !== goodVersion) {
+    const failing = end.failures > 0;
+    const second = failing ? await put() : undefined;
+    const from = performance.now();
+    // The load counts from a second after its start, when its clients run.
+    if (second !== undefined) await sleep(2000);
+    const startSecond = (performance.now() - from) / 1000 - 1;
+    const back = await setup.deploy(goodVersion);
+    if (back.exitCode !== 0)
+      throw new Error(`${setup.name} does not go back to ${goodVersion}: ${back.output}`);
+    if (second !== undefined) {
+      await sleep(afterSeconds * 1000);
+      const { lastFailureSecond } = await second.stop();
+      backSeconds = round(Math.max(0, (lastFailureSecond ?? startSecond) - startSecond));
+    }
+  }
+  return {
+    setup: setup.name,
+    what,
+    version,
+    deploySeconds: round(deploySeconds),
+    exitCode,
+    told: told(output),
+    load: report,
+    servesAfterwards: end.text,
+    ...(backSeconds === undefined ? {} : { backSeconds }),
+  };
+}
+
+/** How the last seconds of a load went. */
+export function ending(report: LoadReport): { readonly failures: number; readonly text: string } {
+  const last = report.timeline.slice(-endSeconds);
+  const failures = last.reduce((sum, second) => sum + second.failures, 0);
+  const requests = last.reduce((sum, second) => sum + second.requests, 0);
+  const versions = report.versions
+    .filter(({ lastSecond }) => lastSecond >= report.seconds - endSeconds)
+    .map(({ version }) => version);
+  if (failures === 0) return { failures, text: versions.join(" and ") };
+  const percent = Math.round((failures / requests) * 100);
+  const who = versions.length === 0 ? "nothing" : versions.join(" and ");
+  return { failures, text: `${who}; ${percent} % fail` };
+}
+
+/** The lines of a command's output that say what came of it. */
+export function told(output: string): string {
+  const lines = output.split("\n").map((line) => line.trim());
+  const saying = lines.filter((line) =>
+    /did not become healthy|Last seen|stays? where|update failed|not converged|^deployed |takes no requests|does not answer|died|^Up in /.test(
+      line,
+    ),
+  );
+  return (
+    [...new Set(saying)].slice(0, 4).join(" ") ||
+    lines
+      .filter((line) => line !== "")
+      .slice(-1)
+      .join("")
+  );
+}
+
+function underLoad(home: LabHome, address: string, domain: string, rate: number): Promise<Load> {
+  return startLoad({
+    home,
+    address,
+    domain,
+    caPem: readFileSync(authorityFile(home), "utf8"),
+    seconds: 3600,
+    requestsPerSecond: rate,
+    clients: 2,
+  });
+}
+
+async function berthAddress(stack: string): Promise<{ readonly address: string; readonly domain: string }> {
+  const { output } = await must(["status", "--stack", stack, "--json"]);
+  const { systems } = JSON.parse(output) as {
+    systems: { name: string; address: string; urls: string[] }[];
+  };
+  const system = systems.find(({ name }) => name === "togather");
+  if (system === undefined) throw new Error(`togather does not run in the stack ${stack}`);
+  return { address: system.address, domain: new URL(system.urls[0] ?? "").hostname };
+}
+
+async function lab(args: readonly string[]): Promise<ScriptResult> {
+  const json = args.includes("--json");
+  const result = await execa(process.execPath, [join(projectDir, "lab/cli.ts"), ...args], {
+    cwd: projectDir,
+    reject: false,
+    all: true,
+    stdin: "ignore",
+    timeout: commandSeconds * 1000,
+  });
+  return { exitCode: result.exitCode ?? 255, output: json ? result.stdout : result.all };
+}
+
+async function must(args: readonly string[]): Promise<ScriptResult> {
+  const result = await lab(args);
+  if (result.exitCode !== 0) throw new Error(`lab ${args.join(" ")} failed:\n${result.output.slice(-4000)}`);
+  return result;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# What a team's pipeline runs on the host of a compose setup: migrations, docker stack deploy, wait for what comes of it, reload
+# nginx where its configuration needs that. VERSION, REGISTRY, RELOAD (yes or no) and WAIT_SECONDS are parameters.
+set -euo pipefail
+cd ~/togather
+set -a
+# shellcheck source=/dev/null
+. ./.env
+set +a
+export VERSION REGISTRY
+image=$REGISTRY/togather/app:$VERSION
+
+update() { docker service inspect --format '{{with .UpdateStatus}}{{.State}} {{.StartedAt}} {{.Message}}{{end}}' togather_app 2>/dev/null || true; }
+tasks() { docker service ps --no-trunc --filter desired-state=running --format '{{.Image}} {{.CurrentState}}' togather_app; }
+
+PGPASSWORD=$DATABASE_PASSWORD docker run --rm --network togather_default --env PGPASSWORD --entrypoint migrate "$image" \
+  -path /app/internal/storage/postgres/migrations -database 'postgresql://togather@postgres:5432/togather?sslmode=disable' up
+before=$(update)
+began=$SECONDS
+docker stack deploy --compose-file stack.yml --resolve-image never togather
+serving=
+while [ "$SECONDS" -lt "$WAIT_SECONDS" ]; do
+  now=$(update)
+  if [ "$now" != "$before" ]; then
+    case $now in
+      paused* | rollback_completed* | rollback_paused*)
+        echo "the update failed: $now"
+        exit 1
+        ;;
+    esac
+  fi
+  # Running means healthy. The name has a new address now, which nginx asks for when it reads its configuration.
+  if [ -z "$serving" ] && grep -q "^$image Running" <<<"$(tasks)"; then
+    if [ "$RELOAD" = yes ]; then
+      docker exec "$(docker ps --quiet --filter label=com.docker.swarm.service.name=togather_nginx)" nginx -s reload
+    fi
+    serving=yes
+    # Where nothing is done about a failure, nobody waits for one either.
+    if [ "$RELOAD" = yes ]; then
+      echo "deployed $VERSION"
+      exit 0
+    fi
+  fi
+  if [ "$now" = "$before" ] && [ -n "$serving" ] && [ $((SECONDS - began)) -ge 10 ]; then
+    echo "deployed $VERSION: there was nothing to update"
+    exit 0
+  fi
+  if [ "$now" != "$before" ] && [[ $now == completed* ]]; then
+    echo "deployed $VERSION: $now"
+    exit 0
+  fi
+  sleep 0.5
+done
+echo "not converged after $WAIT_SECONDS seconds: $(tasks)"
+exit 1

@@ -1,0 +1,206 @@
+import { X509Certificate } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { cloudInit, deployUser } from "../../../components/host/cloud-init.ts";
+import { shellQuote } from "../../../components/host/connection.ts";
+import type { LabHome } from "../../home.ts";
+import { registryHost } from "../../images/index.ts";
+import { stackCertificate } from "../../stack/certificate.ts";
+import { cloudEndpoint, cloudToken } from "../../stack/cloud-access.ts";
+import { inventedSecrets } from "../../stack/invented-secrets.ts";
+import { labSshKey } from "../../stack/ssh-key.ts";
+
+/** A second server of the lab, of the same kind and first boot as Berth's own, for what others would run there. */
+export interface ComparisonServer {
+  readonly address: string;
+  /** Runs a bash script there, as the user that deploys; never throws for what the script does. */
+  run(
+    script: string,
+    parameters: Readonly<Record<string, string>>,
+    timeoutSeconds: number,
+  ): Promise<ScriptResult>;
+}
+
+export interface ScriptResult {
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+/** The two ways in which the compose setup is written; each is a stack file and an nginx configuration in this folder. */
+export type ComposeVariant = "usual" | "careful";
+
+export interface ComposeVersions {
+  readonly nginx: string;
+  readonly postgres: string;
+}
+
+const serverName = "comparison";
+const sshPort = 22;
+const bootSeconds = 180;
+const prepareSeconds = 300;
+const readText = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8");
+
+/** Boots the server, or finds the one of an earlier run. */
+export async function comparisonServer(home: LabHome, serverType: string): Promise<ComparisonServer> {
+  const { publicKey, identityFile } = await labSshKey(home.stateDir);
+  const known = (await ask(home, "GET", `/servers?name=${serverName}`)) as { servers: ApiServer[] };
+  let [server] = known.servers;
+  if (server === undefined) {
+    const key = await hostKey();
+    const created = (await ask(home, "POST", "/servers", {
+      name: serverName,
+      server_type: serverType,
+      image: "debian-12",
+      location: "fsn1",
+      user_data: cloudInit({
+        authorizedKeys: [publicKey],
+        hostKeyPrivate: key.privateKey,
+        hostKeyPublic: key.publicKey,
+        sshPort,
+      }),
+    })) as { server: ApiServer };
+    server = created.server;
+  }
+  const address = server.public_net.ipv4.ip;
+  const options = [
+    // A machine of this lab, made a moment ago, on a bridge of this machine: nobody is in between.
+    ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"],
+    ...["ConnectTimeout=5", "ControlPath=none", `IdentityFile=${identityFile}`, "IdentitiesOnly=yes"],
+  ].flatMap((option) => ["-o", option]);
+  const run: ComparisonServer["run"] = async (script, parameters, timeoutSeconds) => {
+    const assignments = Object.entries(parameters).map(([name, value]) => `${name}=${shellQuote(value)}\n`);
+    const result = await execa(
+      "ssh",
+      [...options, "-p", String(sshPort), `${deployUser}@${address}`, "bash -s"],
+      {
+        // In a function that reads nothing: no command may eat the rest of the script.
+        input: `${assignments.join("")}main() {\n${script}\n}\nmain </dev/null\n`,
+        all: true,
+        reject: false,
+        timeout: timeoutSeconds * 1000,
+      },
+    );
+    const exitCode = result.exitCode ?? 255;
+    return {
+      exitCode,
+      output: result.timedOut ? `${result.all}\nno end within ${timeoutSeconds} s` : result.all,
+    };
+  };
+  const deadline = Date.now() + bootSeconds * 1000;
+  for (;;) {
+    const { exitCode, output } = await run("docker info --format '{{.Swarm.LocalNodeState}}'", {}, 20);
+    if (exitCode === 0 && output.trim() === "active") return { address, run };
+    if (Date.now() > deadline)
+      throw new Error(`the second server is not ready after ${bootSeconds} s: ${output}`);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+/** Takes the server away again, if there is one. */
+export async function removeComparisonServer(home: LabHome): Promise<void> {
+  const { servers } = (await ask(home, "GET", `/servers?name=${serverName}`)) as { servers: ApiServer[] };
+  for (const { id } of servers) await ask(home, "DELETE", `/servers/${id}`);
+}
+
+/** Puts a compose setup on the server, from nothing, and waits for its database. */
+export async function prepareCompose(
+  home: LabHome,
+  server: ComparisonServer,
+  options: {
+    readonly stack: string;
+    readonly variant: ComposeVariant;
+    readonly version: string;
+    readonly versions: ComposeVersions;
+  },
+): Promise<void> {
+  const certificate = join(home.stateDir, `tls-${options.stack}.pem`);
+  const domains = domainsOf(readFileSync(certificate, "utf8"));
+  const { chainPem, privateKeyPem } = await stackCertificate(home, options.stack, domains);
+  const secrets = inventedSecrets(home.stateDir, "comparison");
+  const secret = (name: string) => secrets.get(`comparison:${name}`, { kind: "hex", bytes: 32 });
+  const environment = {
+    DATABASE_PASSWORD: secret("databasePassword"),
+    JWT_SECRET: secret("jwtSecret"),
+    ADMIN_API_KEY: secret("adminApiKey"),
+    POSTGRES_VERSION: options.versions.postgres,
+    NGINX_VERSION: options.versions.nginx,
+  };
+  const { exitCode, output } = await server.run(
+    readText("prepare.sh"),
+    {
+      REGISTRY: registry,
+      VERSION: options.version,
+      ENVIRONMENT_FILE: Object.entries(environment)
+        .map(([name, value]) => `${name}=${value}\n`)
+        .join(""),
+      STACK_FILE: readText(`${options.variant}.yml`),
+      NGINX_FILE: readText(`${options.variant}.conf`).replaceAll("DOMAIN", domains.join(" ")),
+      CERTIFICATE: chainPem,
+      PRIVATE_KEY: privateKeyPem,
+    },
+    prepareSeconds,
+  );
+  if (exitCode !== 0) throw new Error(`the compose setup could not be made: ${output}`);
+  const first = await deployCompose(server, options.variant, options.version);
+  if (first.exitCode !== 0) throw new Error(`the compose setup does not come up: ${first.output}`);
+}
+
+/** What a team's pipeline does with a new version. */
+export function deployCompose(
+  server: ComparisonServer,
+  variant: ComposeVariant,
+  version: string,
+): Promise<ScriptResult> {
+  const waitSeconds = 180;
+  return server.run(
+    readText("deploy.sh"),
+    {
+      REGISTRY: registry,
+      VERSION: version,
+      RELOAD: variant === "usual" ? "yes" : "no",
+      WAIT_SECONDS: String(waitSeconds),
+    },
+    waitSeconds + 60,
+  );
+}
+
+const registry = `${registryHost}:5000`;
+
+interface ApiServer {
+  readonly id: number;
+  readonly public_net: { readonly ipv4: { readonly ip: string } };
+}
+
+async function ask(home: LabHome, method: string, path: string, body?: object): Promise<unknown> {
+  const response = await fetch(`${cloudEndpoint(home)}${path}`, {
+    method,
+    headers: { Authorization: `Bearer ${cloudToken(home)}`, "Content-Type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(60_000),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`the lab's cloud: ${method} ${path}: ${response.status} ${text}`);
+  return JSON.parse(text);
+}
+
+async function hostKey(): Promise<{ readonly privateKey: string; readonly publicKey: string }> {
+  const folder = mkdtempSync(join(tmpdir(), "berth-comparison-"));
+  try {
+    await execa("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", join(folder, "key")]);
+    const read = (name: string) => readFileSync(join(folder, name), "utf8");
+    return { privateKey: read("key"), publicKey: read("key.pub").trim() };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The names that the stack's own certificate is for. */
+function domainsOf(pem: string): string[] {
+  const names = new X509Certificate(pem).subjectAltName ?? "";
+  return names
+    .split(", ")
+    .filter((name) => name.startsWith("DNS:"))
+    .map((name) => name.slice("DNS:".length));
+}
