@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { local } from "@pulumi/command";
 import type { CustomResourceOptions, Input, Resource } from "@pulumi/pulumi";
-import { interpolate, mergeOptions, output, secret } from "@pulumi/pulumi";
+import { all, interpolate, mergeOptions, output, secret } from "@pulumi/pulumi";
 import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
 
 /**
@@ -38,7 +38,11 @@ export const deployedBy = `$(printf %s "\${GITHUB_ACTOR:-$(id -un)}@$(uname -n)"
 const common = readScript(import.meta.url, "./scripts/common.sh");
 
 export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
-  const run = interpolate`${sshCommand(args.connection)} "DEPLOYED_BY=${deployedBy} timeout --kill-after=5 ${args.deadlineSeconds} bash -s"`;
+  const { host, address, port } = args.connection;
+  const ssh = interpolate`${sshCommand(args.connection)} "DEPLOYED_BY=${deployedBy} timeout --kill-after=5 ${args.deadlineSeconds} bash -s"`;
+  const run = all([ssh, address]).apply(([command, ip]) =>
+    withReasons(command, `${host} (${ip}, port ${port})`, args.deadlineSeconds),
+  );
   const parameters = shellAssignments(args.parameters ?? {});
   const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(args.script)}`;
   return new local.Command(
@@ -58,6 +62,13 @@ export function hostCommand(name: string, args: HostCommandArgs, opts: CustomRes
       customTimeouts: { create: `${args.deadlineSeconds + 60}s`, update: `${args.deadlineSeconds + 60}s` },
     }),
   );
+}
+
+/** Says what ssh and the host's deadline say by their exit code alone. */
+export function withReasons(command: string, host: string, deadlineSeconds: number): string {
+  const broken = `no connection to ${host}, or it broke. What had begun there goes on; the next run waits for it`;
+  const late = `not done on ${host} after ${deadlineSeconds} seconds, and so it was ended`;
+  return `{ ${command} || { code=$?; case $code in 255) echo '${broken}' >&2 ;; 124 | 137) echo '${late}' >&2 ;; esac; exit $code; }; }`;
 }
 
 /** Standard input is one property for all operations, so the removal brings its own script in a here-document. */

@@ -1,0 +1,25 @@
+import { spawnSync } from "node:child_process";
+import { expect, test } from "vitest";
+import { withReasons } from "../../components/host/command.ts";
+
+/** Runs it as `@pulumi/command` does. */
+function run(command: string, input = "") {
+  const line = withReasons(command, "main (203.0.113.10, port 22)", 130);
+  return spawnSync("/bin/sh", ["-c", `${line} <<'BERTH_END'\n${input}BERTH_END\n`], { encoding: "utf8" });
+}
+
+test("a broken connection and a passed deadline, which ssh tells by its exit code alone, are said in words", () => {
+  const broken = run("(exit 255)");
+  expect(broken.status).toBe(255);
+  expect(broken.stderr).toContain("no connection to main (203.0.113.10, port 22), or it broke");
+  const late = run("(exit 124)");
+  expect(late.status).toBe(124);
+  expect(late.stderr).toContain("not done on main (203.0.113.10, port 22) after 130 seconds");
+});
+
+test("what a script says and its exit code come through, and a success says nothing", () => {
+  const failed = run("sh -s", "echo why >&2\nexit 3\n");
+  expect([failed.status, failed.stderr]).toEqual([3, "why\n"]);
+  const done = run("sh -s", "echo done\n");
+  expect([done.status, done.stdout, done.stderr]).toEqual([0, "done\n", ""]);
+});
