@@ -30,7 +30,7 @@ const projectDir = fileURLToPath(new URL("../..", import.meta.url));
 const backend = new StateFileBackend(stack, stateFile);
 
 /** A port of its own for the tunnel to the database, so that another lab may deploy meanwhile. */
-const tunnelPort = process.env.BERTH_TEST_TUNNEL_PORT ?? "15440";
+export const tunnelSetting = `togather:postgres.tunnelPort=${process.env.BERTH_TEST_TUNNEL_PORT ?? "15440"}`;
 
 /** Everything that any command has printed, for the search for canaries. */
 export const captured: string[] = [];
@@ -59,9 +59,7 @@ export function startLab(
   onStep: (step: WatchedStep, lab: RunningLab) => void = () => undefined,
 ): RunningLab {
   const began = performance.now();
-  const own = ["up", "preview"].includes(args[0] ?? "")
-    ? ["--set", `togather:postgres.tunnelPort=${tunnelPort}`]
-    : [];
+  const own = ["up", "preview"].includes(args[0] ?? "") ? ["--set", tunnelSetting] : [];
   const child: ChildProcess = spawn("npm", ["run", "--silent", "lab", "--", ...args, ...own], {
     cwd: projectDir,
     detached: true,
@@ -154,7 +152,7 @@ export async function togather(): Promise<RunningSystem> {
 }
 
 /** Requests a second. Fewer only where the machine has other work: its figures then prove less, and say so. */
-const rate = Number(process.env.BERTH_TEST_RATE ?? 200);
+export const requestsPerSecond = Number(process.env.BERTH_TEST_RATE ?? 200);
 const loadSeconds = 3000;
 /** Before and after the work, so that the report shows what is normal. */
 const calmSeconds = 2;
@@ -174,7 +172,7 @@ export async function underLoad<T>(
     domain,
     caPem: readFileSync(authorityFile(home), "utf8"),
     seconds: loadSeconds,
-    requestsPerSecond: rate,
+    requestsPerSecond,
     clients: 2,
   });
   let result: T;
@@ -184,7 +182,9 @@ export async function underLoad<T>(
     await sleep(calmSeconds * 1000);
   } finally {
     const report = await load.stop();
-    process.stdout.write(`\n## ${title}, under ${rate} requests a second\n${renderReport(report)}\n`);
+    process.stdout.write(
+      `\n## ${title}, under ${requestsPerSecond} requests a second\n${renderReport(report)}\n`,
+    );
   }
   return { result, load: await load.done };
 }
@@ -196,7 +196,7 @@ export function expectNoFailure(load: LoadReport): void {
   expect(load.failureKinds, late).toEqual([]);
   expect(load.failures).toBe(0);
   expect(load.clients).toHaveLength(2);
-  expect(load.requests / load.seconds).toBeGreaterThan(rate * 0.975);
+  expect(load.requests / load.seconds).toBeGreaterThan(requestsPerSecond * 0.975);
   expect(load.modes["keep-alive"].requests).toBeGreaterThan(load.requests * 0.45);
   expect(load.modes.fresh.requests).toBeGreaterThan(load.requests * 0.45);
 }

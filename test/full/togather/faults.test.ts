@@ -1,0 +1,182 @@
+import { afterAll, describe, expect, test } from "vitest";
+import type { LoadReport } from "../../../lab/load/index.ts";
+import { diskFull, operatorCutOff, registryGone, strayFile } from "../faults.ts";
+import { scenarios } from "../search.ts";
+import {
+  expectNoFailure,
+  type LabRun,
+  lab,
+  labOk,
+  leftovers,
+  onMachine,
+  printTable,
+  startLab,
+  togather,
+  underLoad,
+} from "../support.ts";
+
+/**
+ * What goes wrong around a deploy that is right: nginx' files, the registry, the disk, the network. The deploy fails and
+ * says why, nobody outside notices, and the next one, when the cause is gone, heals.
+ */
+
+scenarios();
+
+const table: (string | number)[][] = [];
+afterAll(() =>
+  printTable(
+    "faults under load",
+    ["fault", "failed after (s)", "healed in (s)", "requests", "failed", "longest gap (ms)"],
+    table,
+  ),
+);
+
+const other = (version: string) => (version === "v1.3.0" ? "v1.4.0" : "v1.3.0");
+const up = (version: string) => ["up", "--set", `togather:app.version=${version}`];
+
+/** What the engine said about the failure. */
+function words(run: LabRun): string {
+  return run.output.slice(Math.max(0, run.output.search(/^error /m))).trim();
+}
+
+interface Outcome {
+  readonly failed: LabRun;
+  readonly load: LoadReport;
+}
+
+/** A deploy into a fault fails; the next one, with the fault gone, heals. Prints the words and the figures. */
+async function failsThenHeals(
+  title: string,
+  fault: () => Promise<() => Promise<unknown>>,
+  looks: () => Promise<void> = async () => undefined,
+): Promise<Outcome> {
+  const before = await togather();
+  const version = other(before.version);
+  const { result, load } = await underLoad(title, async () => {
+    const undo = await fault();
+    let failed: LabRun;
+    try {
+      failed = await lab(...up(version));
+      await looks();
+    } finally {
+      await undo();
+    }
+    const between = await togather();
+    const healed = await labOk(...up(version));
+    return { failed, between, healed };
+  });
+  const { failed, between, healed } = result;
+  process.stdout.write(`\n## ${title}: what the operator sees\n${words(failed)}\n`);
+  table.push([
+    title,
+    failed.seconds.toFixed(1),
+    healed.seconds.toFixed(1),
+    load.requests,
+    load.failures,
+    load.longestGapMs,
+  ]);
+  expect(failed.exitCode).not.toBe(0);
+  expect(between.slot).toBe(before.slot);
+  expect(load.versions.map((each) => each.version)).toEqual([before.version, version]);
+  expect(await togather()).toMatchObject({ version });
+  expect(await leftovers()).toEqual([]);
+  return { failed, load };
+}
+
+describe("nginx' configuration does not validate", () => {
+  test("the switch fails with nginx' own words and puts its files back", async () => {
+    const path = "/var/lib/berth/edge/limits/left-by-somebody.conf";
+    const routes =
+      "sudo sh -c 'cd /var/lib/berth/edge && find upstreams locations checks -type f | sort | xargs sha256sum'";
+    const before = await onMachine(routes);
+    const { failed, load } = await failsThenHeals(
+      "a broken file in the edge's folder",
+      () => strayFile(path, "this_is_no_directive on;"),
+      async () => expect(await onMachine(routes)).toBe(before),
+    );
+    expect(failed.output).toMatch(
+      /nginx refuses the new configuration[\s\S]*unknown directive "this_is_no_directive" in \S*left-by-somebody.conf:1/,
+    );
+    expect(failed.output).toContain("the routes of togather_app stay where they were");
+    expectNoFailure(load);
+  });
+});
+
+describe("the registry is gone when a deploy begins", () => {
+  test.each([
+    ["refuses", /connection refused/],
+    ["is silent", /deadline exceeded|Client\.Timeout exceeded|i\/o timeout/],
+  ] as const)("it %s: the message names the image and the registry's error", async (how, reason) => {
+    const { failed, load } = await failsThenHeals(`the registry ${how}`, () => registryGone(how));
+    expect(failed.output).toMatch(/cannot pull registry\.berth\.lab:5000\/togather\/app@sha256:[0-9a-f]{64}/);
+    expect(failed.output).toMatch(reason);
+    expectNoFailure(load);
+  });
+});
+
+describe("the disk is full at the snapshot", () => {
+  test("says so with the free space, leaves no half file, and the database as it was", async () => {
+    const folder = "/var/backups/togather";
+    const files = `sudo find ${folder} -type f ! -name filler`;
+    const { failed, load } = await failsThenHeals(
+      "the disk is full",
+      () => diskFull(folder, 4),
+      async () => expect(await onMachine(files)).toBe(""),
+    );
+    expect(failed.output).toMatch(/No space left on device/);
+    expect(failed.output).toMatch(/Room on the disk of \/var\/backups\/togather: \S+ of \S+/);
+    expect(failed.output).toMatch(
+      /the snapshot of togather failed, and so .* stops with the database as it was/,
+    );
+    expectNoFailure(load);
+  });
+});
+
+describe("the network between operator and host is cut", () => {
+  test("in the middle of a deploy: it fails within its deadline, naming the host; the next one converges", async () => {
+    const { stdout } = await labOk("status", "--json");
+    const { machines } = JSON.parse(stdout) as { machines: { address: string; sshPort: number }[] };
+    const [machine] = machines;
+    if (machine === undefined) throw new Error("no machine");
+    const before = await togather();
+    const version = other(before.version);
+    const { result, load } = await underLoad("the operator is cut off during the probe", async () => {
+      let undo: Promise<() => Promise<unknown>> | undefined;
+      const failed = await startLab(up(version), (step) => {
+        if (step.name === "togather_app-probe") undo ??= operatorCutOff(machine.sshPort);
+      }).done;
+      if (undo === undefined) throw new Error(`the deploy had no probe: ${failed.output.slice(-3000)}`);
+      let again: LabRun;
+      try {
+        again = await lab(...up(version));
+      } finally {
+        await (await undo)();
+      }
+      const healed = await labOk(...up(version));
+      return { failed, again, healed };
+    });
+    const { failed, again, healed } = result;
+    process.stdout.write(
+      `\n## the cut: what the operator sees\n${words(failed)}\n\n## and trying again while it lasts (${again.seconds.toFixed(1)} s)\n${words(again)}\n`,
+    );
+    table.push([
+      "the operator is cut off",
+      failed.seconds.toFixed(1),
+      healed.seconds.toFixed(1),
+      load.requests,
+      load.failures,
+      load.longestGapMs,
+    ]);
+    expect(failed.output).toContain(
+      `no connection to main (${machine.address}, port ${machine.sshPort}), or it broke`,
+    );
+    for (const run of [failed, again]) {
+      expect(run.exitCode).not.toBe(0);
+      expect(run.seconds).toBeLessThan(120);
+      expect(run.output).toContain(machine.address);
+    }
+    expectNoFailure(load);
+    expect(await togather()).toMatchObject({ version });
+    expect(await leftovers()).toEqual([]);
+  });
+});
