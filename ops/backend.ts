@@ -34,6 +34,14 @@ export function isStale(lock: StackLock, isRunning: (pid: number) => boolean = p
   return lock.host === hostname() && !isRunning(lock.pid);
 }
 
+/** What to tell somebody who finds a lock whose holder may still run. */
+export function liveLockMessage(backend: Backend, lock: StackLock): string {
+  return (
+    `${backend.description} is locked by ${lock.owner} (process ${lock.pid}${lock.operation ? `, ${lock.operation}` : ""}) for ${age(lock.since)}, ` +
+    "and that process may still run. Wait for it, or end it; only a lock whose process has ended on this machine is taken over"
+  );
+}
+
 /** `2 h 5 min`, for the age of a lock or a secret. */
 export function age(since: string, nowMs = Date.now()): string {
   const seconds = Math.max(0, Math.round((nowMs - Date.parse(since)) / 1000));

@@ -1,5 +1,8 @@
-/** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`. */
+/** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … */
 import { Command, Option } from "commander";
+import { goBack, renderBack } from "./back.ts";
+import { readDeployments, renderDeployments } from "./deployments.ts";
+import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
 import { runCommand } from "./run.ts";
 import { readStatus, renderStatus } from "./status.ts";
@@ -8,6 +11,12 @@ import { defaultTarget, labTarget, pulumiTarget, type Target } from "./target.ts
 interface TargetOptions {
   readonly stack: string;
   readonly engine?: "lab" | "pulumi";
+}
+
+interface LogOptions {
+  readonly level?: Level;
+  readonly since: string;
+  readonly follow?: boolean;
 }
 
 function target({ stack, engine }: TargetOptions): Promise<Target> {
@@ -52,6 +61,60 @@ aboutStack(program.command("status"))
     const status = await readStatus((await target(options)).backend);
     process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
   });
+
+aboutStack(program.command("deployments"))
+  .description("what was deployed of a system, by whom, when, how long it took and how it ended")
+  .argument("<system>")
+  .action(async (system: string, options: TargetOptions & { readonly json?: boolean }) => {
+    const lines = await readDeployments((await target(options)).backend, system);
+    process.stdout.write(`${options.json ? JSON.stringify(lines) : renderDeployments(lines)}\n`);
+  });
+
+aboutStack(program.command("back"))
+  .description(
+    "send the requests of a service to the slot that served before, while that one stays: a switch alone",
+  )
+  .argument("<system>")
+  .argument("[service]")
+  .action(
+    async (
+      system: string,
+      service: string | undefined,
+      options: TargetOptions & { readonly json?: boolean },
+    ) => {
+      const report = await goBack((await target(options)).backend, system, service);
+      process.stdout.write(`${options.json ? JSON.stringify(report) : renderBack(report)}\n`);
+    },
+  );
+
+aboutStack(program.command("logs"))
+  .description("what a system's containers say, those of slots that are gone too; `logs edge` for the edge")
+  .argument("<system>")
+  .argument("[service]")
+  .addOption(new Option("--level <level>", "lines of this level and above").choices(levels))
+  .option("--since <time>", "30s, 15m, 2h, 3d, or an ISO time", "1h")
+  .option("--follow", "go on as lines come")
+  .action(
+    async (
+      system: string,
+      service: string | undefined,
+      options: TargetOptions & LogOptions & { readonly json?: boolean },
+    ) => {
+      await readLogs({
+        backend: (await target(options)).backend,
+        system,
+        ...(service === undefined ? {} : { service }),
+        ...options,
+        print: (line) =>
+          process.stdout.write(
+            options.json ? `${JSON.stringify(line)}\n` : `${line.time}  ${line.slot}  ${line.message}\n`,
+          ),
+      });
+    },
+  );
+
+// Whoever reads only the first lines (head) has read enough.
+process.stdout.on("error", () => process.exit());
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

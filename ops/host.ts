@@ -11,7 +11,8 @@ import {
   textOf,
   textsOf,
 } from "./deployment.ts";
-import type { RunCommand } from "./run.ts";
+import { keptSlots, parseRecords, recordsScript } from "./records.ts";
+import { type RunCommand, streamLines } from "./run.ts";
 import { type DockerKind, type DockerObject, dockerKinds, type HostWorld } from "./world.ts";
 
 /** A Docker host of the state, and how to reach it: by the docker provider's own host and ssh options. */
@@ -20,6 +21,8 @@ export interface HostAccess {
   readonly provider: string;
   /** Runs a bash script on the host and answers its output. */
   run(script: string, timeoutSeconds: number): Promise<string>;
+  /** Runs a bash script on the host and hands over each line of its output as it comes. */
+  stream(script: string, onLine: (line: string) => void): Promise<void>;
 }
 
 const providerType = "pulumi:providers:docker";
@@ -52,6 +55,7 @@ function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefi
         input: script,
         timeoutSeconds: timeoutSeconds + 30,
       }),
+    stream: (script, onLine) => streamLines("ssh", [...args, "bash -s"], script, onLine),
   };
 }
 
@@ -76,6 +80,8 @@ export async function observeHost(
     "sudo sh -c 'cat /var/lib/berth/edge/upstreams/*/*.conf 2>/dev/null' || true",
     "echo '== commands'",
     `pgrep --count --full ${quote(hostCommandPattern)} || true`,
+    "echo '== records'",
+    recordsScript,
     ...[...services].flatMap(([id, wanted]) => [`echo '== databases ${id}'`, ...databaseScript(id, wanted)]),
     "}",
     "main </dev/null",
@@ -157,6 +163,7 @@ export function parseObservation(provider: string, output: string): HostWorld {
     objects,
     routes: parts.get("routes") ?? "",
     commands: Number(parts.get("commands")?.trim() ?? 0),
+    kept: keptSlots(parseRecords(parts.get("records") ?? "")),
     databases: Object.fromEntries(databases) as Record<string, string[]>,
   };
 }
@@ -171,7 +178,7 @@ function parseObjects(kind: DockerKind, text: string): DockerObject[] {
 function parseObject(kind: DockerKind, item: JsonObject): DockerObject {
   const spec = kind === "network" ? item : child(item, "Spec");
   const container = child(child(spec, "TaskTemplate"), "ContainerSpec");
-  const mounts = Array.isArray(container.Mounts) ? container.Mounts.filter(isObject) : [];
+  const mounts = list(container, "Mounts");
   return {
     kind,
     id: textOf(item, kind === "network" ? "Id" : "ID") ?? "",
@@ -184,6 +191,9 @@ function parseObject(kind: DockerKind, item: JsonObject): DockerObject {
       )
       .map((mount: JsonObject) => textOf(mount, "Source") ?? "an unnamed volume"),
     job: isObject(child(spec, "Mode").ReplicatedJob) || isObject(child(spec, "Mode").GlobalJob),
+    uses: [...list(container, "Secrets"), ...list(container, "Configs")].flatMap(
+      (used) => textOf(used, "SecretID") ?? textOf(used, "ConfigID") ?? [],
+    ),
     image: (textOf(container, "Image") ?? "").replace(/@sha256:.*$/, ""),
   };
 }
@@ -191,6 +201,11 @@ function parseObject(kind: DockerKind, item: JsonObject): DockerObject {
 function child(item: JsonObject, key: string): JsonObject {
   const value = item[key];
   return isObject(value) ? value : {};
+}
+
+function list(item: JsonObject, key: string): JsonObject[] {
+  const value = item[key];
+  return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
 /** Quotes a word for a POSIX shell. */

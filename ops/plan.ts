@@ -89,7 +89,12 @@ class StateIndex {
 }
 
 function planHost(state: StateIndex, host: HostWorld): Action[] {
-  const orphans = host.objects.filter((object) => !state.names(dockerTypes[object.kind], object.id));
+  // A slot that stays to be gone back to is nobody's orphan, nor is what it uses.
+  const kept = host.objects.filter(({ kind, name }) => kind === "service" && host.kept.includes(name));
+  const keptIds = new Set(kept.flatMap(({ id, uses }) => [id, ...uses]));
+  const orphans = host.objects.filter(
+    ({ kind, id }) => !state.names(dockerTypes[kind], id) && !keptIds.has(id),
+  );
   // Services first: what they use cannot be removed before.
   return dockerKinds.flatMap((kind) =>
     orphans.filter((object) => object.kind === kind).map((object) => planDockerOrphan(state, host, object)),

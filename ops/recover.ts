@@ -1,4 +1,4 @@
-import { age, type Backend, isStale, type StackLock } from "./backend.ts";
+import { age, type Backend, isStale, liveLockMessage } from "./backend.ts";
 import { Cloud, type CloudAccess } from "./cloud.ts";
 import { type Deployment, pendingOperations, resourceName } from "./deployment.ts";
 import { type HostAccess, hostsOf, observeHost, removeObject, waitForCommands } from "./host.ts";
@@ -87,13 +87,6 @@ export function renderRecovery(report: RecoverReport): string {
   return renderTable(
     ["found", "done"],
     report.findings.map(({ found, done, failed }) => [found, failed ? `FAILED: ${done}` : done]),
-  );
-}
-
-function liveLockMessage(backend: Backend, lock: StackLock): string {
-  return (
-    `${backend.description} is locked by ${lock.owner} (process ${lock.pid}${lock.operation ? `, ${lock.operation}` : ""}) for ${age(lock.since)}, ` +
-    "and that process may still run. Wait for it, or end it; only a lock whose process has ended on this machine is taken over"
   );
 }
 

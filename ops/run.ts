@@ -31,3 +31,21 @@ export const runCommand: RunCommand = async (command, args, options) => {
   const said = String(result.stderr).trim() || String(result.stdout).trim();
   throw new CommandError(command, said.slice(-2000) || `exit status ${result.exitCode ?? result.signal}`);
 };
+
+/** Runs a command with this standard input and hands over each line of its output as it comes. Throws as {@link runCommand}. */
+export async function streamLines(
+  command: string,
+  args: readonly string[],
+  input: string,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const child = execa(command, args, { reject: false, input, buffer: { stdout: false } });
+  for await (const line of child) onLine(line);
+  const result = await child;
+  if (result.failed) {
+    throw new CommandError(
+      command,
+      result.stderr.trim().slice(-2000) || `exit status ${result.exitCode ?? result.signal}`,
+    );
+  }
+}

@@ -8,6 +8,7 @@ import {
   textOf,
 } from "./deployment.ts";
 import { type HostAccess, hostsOf, observeHost } from "./host.ts";
+import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
 import type { HostWorld } from "./world.ts";
@@ -19,11 +20,25 @@ export interface StackStatus {
     readonly host: string;
     readonly service: string;
     readonly image: string;
+    /** What the image's labels say: version and commit. */
+    readonly version: string;
     readonly age: string;
     /** `yes`, `no`, or `replaced` for a slot that the next run without errors deletes. */
     readonly inState: "yes" | "no" | "replaced";
     /** Whether a route of the edge names it. */
     readonly routed: boolean;
+  }[];
+  /** What each service's record says of what serves. */
+  readonly deployments: readonly {
+    readonly service: string;
+    readonly version: string;
+    readonly deployment: string;
+    readonly by: string;
+    readonly age: string;
+    readonly outcome: string;
+    readonly slot: string;
+    /** What is remarkable: gone back, a slot that stays, a deployment that did not end. */
+    readonly note: string;
   }[];
   readonly secrets: readonly { readonly host: string; readonly secret: string; readonly age: string }[];
   readonly health: readonly { readonly system: string; readonly answer: string }[];
@@ -35,10 +50,15 @@ export async function readStatus(backend: Backend, run: RunCommand = runCommand)
   const deployment = await backend.read();
   const hosts = hostsOf(deployment, run);
   const worlds = await Promise.all(hosts.map((host) => observeHost(host, deployment, backend.stack)));
+  const versions = new Map(
+    (await Promise.all(hosts.map((host) => imageVersions(host, backend.stack)))).flat(),
+  );
+  const records = (await Promise.all(hosts.map(readRecords))).flat();
   return {
     ...(lock === undefined ? {} : { lock: `${lock.owner}, process ${lock.pid}, for ${age(lock.since)}` }),
     pendingOperations: pendingOperations(deployment).length,
-    services: worlds.flatMap((world) => services(world, deployment)),
+    services: worlds.flatMap((world) => services(world, deployment, versions)),
+    deployments: records.flatMap(lastDeployment),
     secrets: worlds.flatMap((world) =>
       world.objects
         .filter(({ kind }) => kind === "secret")
@@ -52,14 +72,28 @@ export function renderStatus(status: StackStatus): string {
   const parts = [
     `deploy lock: ${status.lock ?? "free"}; interrupted operations: ${status.pendingOperations}`,
     renderTable(
-      ["host", "service", "image", "age", "in state", "takes requests"],
+      ["host", "service", "image", "version", "age", "in state", "takes requests"],
       status.services.map((each) => [
         each.host,
         each.service,
         each.image,
+        each.version,
         each.age,
         each.inState,
         each.routed ? "yes" : "no",
+      ]),
+    ),
+    renderTable(
+      ["service", "version", "deployment", "by", "age", "outcome", "slot", "note"],
+      status.deployments.map((each) => [
+        each.service,
+        each.version,
+        each.deployment,
+        each.by,
+        each.age,
+        each.outcome,
+        each.slot,
+        each.note,
       ]),
     ),
     renderTable(
@@ -74,7 +108,57 @@ export function renderStatus(status: StackStatus): string {
   return parts.join("\n\n");
 }
 
-function services(world: HostWorld, deployment: Deployment): StackStatus["services"] {
+/** By service: version and commit that the image's labels name. */
+async function imageVersions(host: HostAccess, stack: string): Promise<[string, string][]> {
+  const label = (name: string) => `{{index .Config.Labels "org.opencontainers.image.${name}"}}`;
+  const script = `docker service ls --quiet --filter 'label=berth.stack=${stack.replaceAll("'", "")}' |
+  xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}} {{.Spec.TaskTemplate.ContainerSpec.Image}}' |
+  while read -r name image; do
+    printf '%s %s\n' "$name" "$(docker image inspect --format '${label("version")} ${label("revision")}' "$image" 2>/dev/null)"
+  done
+`;
+  return (await host.run(script, 30))
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line): [string, string] => {
+      const [name = "", version = "", revision = ""] = line.split(" ");
+      return [name, revision === "" ? version : `${version} (${revision.slice(0, 7)})`];
+    });
+}
+
+function lastDeployment(records: ServiceRecords): StackStatus["deployments"] {
+  const { service, state, open } = records;
+  if (state === undefined) return [];
+  const notes = [
+    ...(state.outcome === "back"
+      ? [
+          `went back from ${versionOf(records, state.previous_slot) ?? "a version"}, which the configuration still names unless it was changed; up leaves it so`,
+        ]
+      : []),
+    ...(state.previous_slot_until === null
+      ? []
+      : [`${state.previous_slot} stays until ${state.previous_slot_until}`]),
+    ...(open === undefined || open.tentative ? [] : [`${open.deployment_id} has not ended`]),
+  ];
+  return [
+    {
+      service,
+      version: state.version,
+      deployment: state.deployment_id,
+      by: state.deployed_by,
+      age: age(state.timestamp),
+      outcome: state.outcome,
+      slot: state.active_slot,
+      note: notes.join("; "),
+    },
+  ];
+}
+
+function services(
+  world: HostWorld,
+  deployment: Deployment,
+  versions: ReadonlyMap<string, string>,
+): StackStatus["services"] {
   const words = new Set(world.routes.split(/[^A-Za-z0-9_-]+/));
   return world.objects
     .filter(({ kind }) => kind === "service")
@@ -84,6 +168,7 @@ function services(world: HostWorld, deployment: Deployment): StackStatus["servic
         host: world.provider,
         service: name,
         image,
+        version: versions.get(name) ?? "",
         age: age(createdAt),
         inState: known === undefined ? "no" : known.delete ? "replaced" : "yes",
         routed: words.has(name),

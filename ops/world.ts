@@ -13,6 +13,8 @@ export interface DockerObject {
   readonly createdAt: string;
   /** Services: folders or volumes in which it keeps data. */
   readonly data: readonly string[];
+  /** Services: ids of the secrets and configs that it uses. */
+  readonly uses: readonly string[];
   /** Services: a job that runs once, a release's migrations. */
   readonly job: boolean;
   /** Services: the image, without digest. */
@@ -27,6 +29,8 @@ export interface HostWorld {
   readonly routes: string;
   /** Host commands (migrations, switches, …) that still run although the engine that began them may be gone. */
   readonly commands: number;
+  /** Slots that stay outside of the state for a while, to be gone back to, as the host's records say. */
+  readonly kept: readonly string[];
   /** By id of the Postgres service: what exists there, as `role:x`, `database:x`, `extension:database.x`. */
   readonly databases: Readonly<Record<string, readonly string[]>>;
 }

@@ -56,13 +56,14 @@ export function object(more: Partial<DockerObject> & Pick<DockerObject, "id">): 
     createdAt: "2026-01-28T14:30:22Z",
     data: [],
     job: false,
+    uses: [],
     image: "registry.example/togather/app",
     ...more,
   };
 }
 
 export function host(objects: readonly DockerObject[], more: Partial<HostWorld> = {}): HostWorld {
-  return { provider: "main-docker", objects, routes: "", commands: 0, databases: {}, ...more };
+  return { provider: "main-docker", objects, routes: "", commands: 0, kept: [], databases: {}, ...more };
 }
 
 export function cloudObject(more: Partial<CloudObject> & Pick<CloudObject, "kind" | "id">): CloudObject {

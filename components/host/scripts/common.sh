@@ -15,7 +15,7 @@ note() { :; }
 # Takes credentials out of text from elsewhere (application logs, task errors), by the patterns of the systems' owners.
 redact() {
   # Quotes may be escaped: logs in JSON quote what others said.
-  sed -E \
+  sed -E ${redact_at_once:+--unbuffered} \
     -e 's#([A-Za-z][A-Za-z0-9+.-]*://[^:/@[:space:]]*:)[^@[:space:]]+@#\1***REDACTED***@#g' \
     -e 's#(([A-Z0-9_]*(PASSWORD|SECRET|TOKEN|API_KEY|PRIVATE_KEY)|DATABASE_URL)\\*["'\'']?[=:][[:space:]]*\\*["'\'']?)[^"'\''\\[:space:],}]+#\1***REDACTED***#g' \
     -e 's#(password\\*["'\'']?[=:][[:space:]]*\\*["'\'']?)[^"'\''\\[:space:],}]+#\1***REDACTED***#gi' \

@@ -1,0 +1,175 @@
+import { hostname, userInfo } from "node:os";
+import { hostPaths } from "../components/host/paths.ts";
+import { type Backend, isStale, liveLockMessage, PulumiBackend } from "./backend.ts";
+import { hostsOf } from "./host.ts";
+import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
+import { type RunCommand, runCommand } from "./run.ts";
+
+export interface BackReport {
+  readonly service: string;
+  readonly from: { readonly slot: string; readonly version: string };
+  readonly to: { readonly slot: string; readonly version: string };
+  /** From the start of the command until the edge sent requests to the old version. */
+  readonly secondsToServing: number;
+  /** Until nothing was sent to the other one any more. */
+  readonly secondsToDrained: number;
+  /** What makes the configuration agree. */
+  readonly next: readonly string[];
+}
+
+/** How long the switch may take on the host; components/edge/nginx/nginx.ts has the same. */
+const switchSeconds = 180;
+
+/**
+ * Sends a service's requests to the slot that served before, by that slot's own switch: no image, no container and no run of
+ * Pulumi is waited for. Works while that slot stays.
+ * @param startedMs when the command was given, as `performance.now()` counts.
+ * @throws when somebody deploys, or when there is nothing to go back to; the message says what to do instead.
+ */
+export async function goBack(
+  backend: Backend,
+  system: string,
+  service: string | undefined,
+  startedMs = 0,
+  run: RunCommand = runCommand,
+): Promise<BackReport> {
+  const lock = await backend.lock();
+  if (lock !== undefined && !isStale(lock)) throw new Error(liveLockMessage(backend, lock));
+  const hosts = hostsOf(await backend.read(), run);
+  const known = (
+    await Promise.all(hosts.map(async (host) => ({ host, records: await readRecords(host) })))
+  ).flatMap(({ host, records }) => records.map((each) => ({ host, records: each })));
+  const { host, records } = oneOf(known, system, service);
+  const { state } = records;
+  const previous = state?.previous_slot;
+  if (state === undefined || previous === null || previous === undefined) {
+    throw new Error(
+      `${records.service}: no slot served before the one that does. ${byUp(backend, system, records)}`,
+    );
+  }
+  const output = await host.run(backScript(records.service, previous), switchSeconds + 30);
+  const endedMs = performance.now();
+  const [missing] = /^missing: .*$/m.exec(output) ?? [];
+  if (missing !== undefined) {
+    throw new Error(
+      `${records.service}: the slot before, ${previous}, ${missing.slice("missing: ".length)}. ${byUp(backend, system, records)}`,
+    );
+  }
+  const drainedSeconds = Number(/^drained after (\S+)$/m.exec(output)?.[1] ?? Number.NaN);
+  const total = (endedMs - startedMs) / 1000;
+  const to = versionOf(records, previous) ?? state.version;
+  return {
+    service: records.service,
+    from: { slot: state.active_slot, version: state.version },
+    to: { slot: previous, version: to },
+    secondsToServing: Number.isNaN(drainedSeconds) ? total : total - drainedSeconds,
+    secondsToDrained: total,
+    next: next(backend, system, records.service, state.version, to),
+  };
+}
+
+export function renderBack({
+  service,
+  from,
+  to,
+  secondsToServing,
+  secondsToDrained,
+  next,
+}: BackReport): string {
+  return [
+    `${service} serves ${to.version} again (${to.slot}), ${secondsToServing.toFixed(1)} s after the command; ` +
+      `the last request to ${from.version} (${from.slot}) had ended ${secondsToDrained.toFixed(1)} s after it.`,
+    ...next,
+  ].join("\n");
+}
+
+function oneOf<T extends { readonly records: ServiceRecords }>(
+  known: readonly T[],
+  system: string,
+  service: string | undefined,
+): T {
+  const own = known.filter(({ records }) =>
+    service === undefined
+      ? records.service.startsWith(`${system}_`)
+      : records.service === `${system}_${service}`,
+  );
+  const [only] = own;
+  if (only !== undefined && own.length === 1) return only;
+  const names = (list: readonly T[]) =>
+    list.map(({ records }) => records.service.replace("_", " ")).join(", ");
+  throw new Error(
+    own.length > 1
+      ? `${system} has several services; say which: ${names(own)}`
+      : `no deployment of ${system}${service === undefined ? "" : ` ${service}`} is recorded; there are: ${names(known) || "none"}`,
+  );
+}
+
+function next(backend: Backend, system: string, service: string, from: string, to: string): string[] {
+  const key = `${system}:${service.slice(system.length + 1)}.version`;
+  const again = `To return to ${from}: npm run ops -- back ${system}`;
+  if (from === to) {
+    return [
+      `Both slots run ${to}; they differ in a secret or a setting. Set the earlier one in the configuration, then up. Until then up leaves this as it is, and status shows it.`,
+      again,
+    ];
+  }
+  return [
+    `The configuration still says ${from}: until it says otherwise, up leaves this as it is, and status shows it. To make it last:`,
+    ...commands(backend, key, to).map((command) => `  ${command}`),
+    again,
+  ];
+}
+
+/** Deploys a version by the engine that the stack has. */
+function commands(backend: Backend, key: string, version: string): string[] {
+  return backend instanceof PulumiBackend
+    ? [
+        `npx pulumi config set --path ${key} ${version} --stack ${backend.stack}`,
+        `npx pulumi up --stack ${backend.stack} --continue-on-error`,
+      ]
+    : [`npm run lab -- up --stack ${backend.stack} --set ${key}=${version}`];
+}
+
+function byUp(backend: Backend, system: string, records: ServiceRecords): string {
+  const key = `${system}:${records.service.slice(system.length + 1)}.version`;
+  const version =
+    records.history.findLast(
+      ({ outcome, version }) =>
+        (outcome === "success" || outcome === "back") && version !== records.state?.version,
+    )?.version ?? "<version>";
+  return [
+    "Go back by a release of the version before:",
+    ...commands(backend, key, version).map((command) => `  ${command}`),
+    `So that the slot before stays for a while after the next releases: ${key.replace(/version$/, "keepPreviousMinutes")}`,
+  ].join("\n");
+}
+
+/** Runs what the switch to that slot left on the host: the switch itself; see components/release/scripts/record.sh. */
+function backScript(service: string, slot: string): string {
+  const by = `${process.env.GITHUB_ACTOR || userInfo().username}@${hostname()}`.replace(
+    /[^A-Za-z0-9@._-]/g,
+    "",
+  );
+  return `set -euo pipefail
+umask 077
+main() {
+  saved=${hostPaths.deployments}/${service}.slots/${slot}
+  if ! docker service inspect ${slot} >/dev/null 2>&1 || [ ! -s "$saved" ]; then
+    echo "missing: is gone"
+    return 0
+  fi
+  if [ -z "$(docker ps --quiet --filter label=com.docker.swarm.service.name=${slot} --filter health=healthy)" ]; then
+    echo "missing: has no healthy task: $(docker service ps --no-trunc --format '{{.CurrentState}} {{.Error}}' ${slot} 2>&1 | head -n 1)"
+    return 0
+  fi
+  # shellcheck source=/dev/null
+  source "$saved"
+  DEPLOYED_BY=${by}
+  RELEASE_STEP=back
+  release_run
+  led=$(grep -F ' lead to ' "$RELEASE_LOGS/$release_id.log" | tail -n 1 | jq --raw-output .timestamp) || led=
+  [ -z "$led" ] || awk -v led="$(date -d "$led" +%s.%N)" -v now="$(date +%s.%N)" 'BEGIN { printf "drained after %.3f\\n", now - led }'
+}
+main </dev/null
+`;
+}
