@@ -127,6 +127,7 @@ export const togather = defineSystem<Settings>({
         secretsAs: "variables",
         secrets: {
           DATABASE_URL: database.url,
+          ...database.authority,
           JWT_SECRET: secret("jwtSecret"),
           ADMIN_API_KEY: secret("adminApiKey"),
         },
@@ -166,7 +167,7 @@ export const togather = defineSystem<Settings>({
             database.urlWithoutPassword,
             "up",
           ],
-          secrets: { PGPASSWORD: database.password },
+          secrets: { PGPASSWORD: database.password, ...database.authority },
           deadlineSeconds: 600,
         },
         keepPreviousMinutes: app.keepPreviousMinutes,

@@ -11,6 +11,9 @@ import {
 import { RandomPassword } from "@pulumi/random";
 import type { Postgres } from "./postgres.ts";
 
+/** File in /run/secrets of whoever connects. */
+const authorityFile = "DATABASE_AUTHORITY";
+
 export interface DatabaseArgs {
   readonly postgres: Postgres;
   /** Database and its owner role. */
@@ -27,6 +30,8 @@ export class Database extends ComponentResource {
   readonly name: string;
   readonly postgres: Postgres;
   readonly password: Output<string>;
+  /** What the connection strings trust: give it to every container that uses one, with its secrets. */
+  readonly authority: Readonly<Record<string, Output<string>>>;
   /** Connection string with the password: secret. */
   readonly url: Output<string>;
   /** The same without the password, for programs that take it from PGPASSWORD: it may stand in an argument list. */
@@ -72,9 +77,11 @@ export class Database extends ComponentResource {
     );
 
     this.password = password.result;
-    this.urlWithoutPassword = `postgresql://${args.name}@${address}/${args.name}?sslmode=disable`;
+    const tls = `sslmode=verify-full&sslrootcert=/run/secrets/${authorityFile}`;
+    this.authority = { [authorityFile]: args.postgres.certificatePem };
+    this.urlWithoutPassword = `postgresql://${args.name}@${address}/${args.name}?${tls}`;
     this.url = secret(
-      interpolate`postgresql://${role.name}:${password.result}@${address}/${database.name}?sslmode=disable`,
+      interpolate`postgresql://${role.name}:${password.result}@${address}/${database.name}?${tls}`,
     );
     this.ready = [database, ...extensions];
     this.registerOutputs();

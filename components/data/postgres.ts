@@ -1,7 +1,7 @@
 import type { local } from "@pulumi/command";
 import { type Network, Service } from "@pulumi/docker";
 import { Provider as PostgresqlProvider } from "@pulumi/postgresql";
-import { ComponentResource, type ComponentResourceOptions, mergeOptions } from "@pulumi/pulumi";
+import { ComponentResource, type ComponentResourceOptions, mergeOptions, type Output } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import type { ResolvedImage } from "../../config.ts";
 import { hostCommand, readScript } from "../host/command.ts";
@@ -9,6 +9,7 @@ import type { Host } from "../host/host.ts";
 import { hostPaths } from "../host/paths.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
+import { postgresTls } from "./postgres-tls.ts";
 import { openTunnel } from "./tunnel.ts";
 
 export interface PostgresArgs {
@@ -33,6 +34,8 @@ const serverPort = 5432;
 export class Postgres extends ComponentResource {
   /** Name and port on the system's network. */
   readonly address: string;
+  /** What clients trust, PEM: connections over the network are encrypted or refused. */
+  readonly certificatePem: Output<string>;
   readonly service: Service;
   readonly ready: local.Command;
   readonly provider: PostgresqlProvider;
@@ -64,6 +67,8 @@ export class Postgres extends ComponentResource {
       { host: args.host, system: args.system, value: password.result },
       child,
     );
+    const tls = postgresTls(name, { host: args.host, system: args.system }, child);
+    this.certificatePem = tls.certificatePem;
     this.service = new Service(
       name,
       {
@@ -74,7 +79,7 @@ export class Postgres extends ComponentResource {
         taskSpec: {
           containerSpec: {
             image: args.image.reference,
-            args: postgresArguments(args.memoryMebibytes),
+            args: [...postgresArguments(args.memoryMebibytes), ...tls.arguments],
             env: {
               POSTGRES_PASSWORD_FILE: "/run/secrets/postgres_password",
               PGDATA: "/var/lib/postgresql/data/pgdata",
@@ -91,7 +96,9 @@ export class Postgres extends ComponentResource {
                 secretName: passwordSecret.name,
                 fileName: "postgres_password",
               },
+              ...tls.secrets,
             ],
+            configs: tls.configs,
             healthcheck: {
               tests: ["CMD", "pg_isready", "--quiet", "--host", "127.0.0.1", "--username", "postgres"],
               interval: "2s",

@@ -37,7 +37,7 @@ export function pebbleFiles(home: LabHome) {
     key: join(folder, "server.key"),
     log: join(folder, "pebble.log"),
     lock: join(home.cacheDir, "labs", `${home.name}.acme.lock`),
-    /** The lab's authority and Pebble's root: what trusts everything of the lab. */
+    /** The lab's authority and the root of each start of Pebble: what trusts everything of the lab. */
     roots: join(home.stateDir, "roots.pem"),
   };
 }
@@ -64,7 +64,9 @@ export async function ensurePebble(home: LabHome, progress: Progress): Promise<v
     for (;;) {
       const root = await rootOf(home, authority).catch((error: Error) => error);
       if (typeof root === "string") {
-        writePrivateFile(files.roots, authority + root);
+        // Certificates from before a restart are still served until they are renewed.
+        const known = existsSync(files.roots) ? readFileSync(files.roots, "utf8") : authority;
+        writePrivateFile(files.roots, known.includes(root) ? known : known + root);
         return;
       }
       if (runningPebble(home) === undefined || Date.now() > deadline) {

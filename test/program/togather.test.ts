@@ -108,7 +108,7 @@ describe.each(["production", "staging"])("the program of %s", (stack) => {
 
   test("secret inputs are secret", () => {
     const secrets = program.registrations.filter(({ type }) => type === "docker:index/secret:Secret");
-    expect(secrets.map(({ name }) => name)).toHaveLength(5);
+    expect(secrets.map(({ name }) => name)).toHaveLength(9);
     for (const { inputs } of secrets) expect(isSecret(inputs.data)).toBe(true);
     expect(isSecret(program.find("hcloud:index/server:Server", "main-server").inputs.userData)).toBe(true);
     expect(
@@ -129,6 +129,32 @@ describe.each(["production", "staging"])("the program of %s", (stack) => {
       expect(command.inputs).toMatchObject({ logging: "none", addPreviousOutputInEnv: false });
       expect(command.additionalSecretOutputs.toSorted()).toEqual(["stderr", "stdout"]);
     }
+  });
+
+  test("Postgres takes encrypted connections alone, by a key that only it reads, and clients check whom they talk to", () => {
+    const { args, secrets, configs } = containerOf(program, "togather_postgres");
+    expect(args).toEqual(expect.arrayContaining(["ssl=on", "hba_file=/berth/pg_hba.conf"]));
+    expect(secrets).toContainEqual(
+      expect.objectContaining({ fileName: "tls-key", fileUid: "999", fileMode: 0o400 }),
+    );
+    expect(configs).toHaveLength(1);
+    const rules = program.find("docker:index/serviceConfig:ServiceConfig", "togather_postgres-access").inputs;
+    expect(Buffer.from(String(rules.data), "base64").toString()).toBe(
+      "local all all trust\nhostssl all all all scram-sha-256\n",
+    );
+    const certificate = program.find(
+      "tls:index/selfSignedCert:SelfSignedCert",
+      "togather_postgres-certificate",
+    );
+    expect(certificate.inputs).toMatchObject({
+      dnsNames: ["togather_postgres"],
+      earlyRenewalHours: 2 * 365 * 24,
+    });
+    expect(program.find("command:local:Command", "togather_app-migration").inputs.stdin).toContain(
+      "togather_postgres:5432/togather?sslmode=verify-full&sslrootcert=/run/secrets/DATABASE_AUTHORITY",
+    );
+    const app = containerOf(program, "togather_app");
+    expect(app.secrets.map(({ fileName }) => fileName)).toContain("DATABASE_AUTHORITY");
   });
 
   test("components keep their arguments out of the state", () => {
@@ -166,6 +192,7 @@ describe("the previous slot", () => {
     expect(retained(program).toSorted()).toEqual([
       "togather_app",
       "togather_app-admin-api-key",
+      "togather_app-database-authority",
       "togather_app-database-url",
       "togather_app-jwt-secret",
       "togather_app-with-secrets",
@@ -217,6 +244,15 @@ test("a wrong configuration registers nothing, and the run ends with every probl
     'Pulumi.production.yaml: 2 problems\n  ✖ berth:environment: "prod" is not possible; allowed: development, staging, production\n  ✖ togather:jwtSecret: missing',
   );
 });
+
+function containerOf(program: ProgramRun, service: string) {
+  const { taskSpec } = program.find("docker:index/service:Service", service).inputs as {
+    taskSpec: {
+      containerSpec: { args: string[]; secrets: { fileName: string }[]; configs: unknown[] };
+    };
+  };
+  return taskSpec.containerSpec;
+}
 
 function withoutSecrets(value: unknown): unknown {
   if (isSecret(value)) return "[secret]";

@@ -29,6 +29,19 @@ export function createRoutes(pool: Pool, settings: Settings): Readonly<Record<st
       return { status: 201, body: await addEvent(pool, parseEvent(await readJson(request))) };
     },
 
+    /** Who the client is, as far as the proxy says. */
+    async "GET /api/v1/client"({ headers }) {
+      const names = [
+        "host",
+        "x-forwarded-for",
+        "x-real-ip",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "forwarded",
+      ];
+      return { status: 200, body: Object.fromEntries(names.map((name) => [name, headers[name] ?? null])) };
+    },
+
     /** Answers late, to see what becomes of a request that is on its way during a switch. */
     async "GET /api/v1/slow"(_request, query) {
       const milliseconds = Number(query.get("milliseconds") ?? 1000);
