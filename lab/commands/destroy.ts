@@ -4,7 +4,7 @@ import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
 import { type LabContext, planRun, type StackOptions } from "./context.ts";
-import { engineNamed, engineRun, recordKeeper, requireOk } from "./engine.ts";
+import { engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
 import { preparation, requireMachine } from "./prepare.ts";
 import { writeSelection } from "./selection.ts";
 import { withTunnels } from "./tunnels.ts";
@@ -27,7 +27,7 @@ export async function operateCommand(
   const { stack } = options;
   const planned = planRun(context, options, [], "running");
   await requireMachine();
-  const engine = await engineNamed(options.engine, context, options.stack);
+  const engine = engineNamed(options.engine, context.home);
   const { phases, prepared } = preparation(context, planned, {});
   let result: EngineResult | undefined;
   await runPhases([
@@ -40,6 +40,8 @@ export async function operateCommand(
           ignoreProtect: operation === "destroy",
           onEvent: new StepProgress(progress).onEvent,
         });
+        await handOver(context, run, options.engine);
+        recordKeeper(context.home, stack, options.engine);
         // Neither runs the program, so nobody else opens the way to the databases.
         result = await withTunnels(context, planned, () => engine[operation](run));
         requireOk(result, operation);

@@ -10,25 +10,31 @@ import { diagnosticLines } from "../render/steps.ts";
 import type { StackConfiguration } from "../stack/configuration.ts";
 import { readOrMake, writePrivateFile } from "../stack/private-file.ts";
 import { type LabContext, owner, stateFile } from "./context.ts";
+import { PulumiCli } from "./pulumi-cli.ts";
 import { createPulumiEngine } from "./pulumi-engine.ts";
 
 export const engineNames = ["lab", "pulumi"] as const;
 
 /**
  * The engine of a run: the lab's own, or the `pulumi` on the PATH.
- * @throws when the name is neither, there is no `pulumi`, or the other engine keeps the state of this stack.
+ * @throws when the name is neither.
  */
-export async function engineNamed(name: string, context: LabContext, stack: string): Promise<Engine> {
-  const keeper = stateKeeper(context.home, stack);
-  if (keeper !== undefined && keeper !== name) {
-    throw new Error(
-      `--engine: the state of ${stack} in this lab is kept by the engine "${keeper}", "${name}" would build it a second time. ` +
-        `Go on with --engine ${keeper}, or begin anew: npm run lab -- destroy --stack ${stack} --engine ${keeper}`,
-    );
-  }
+export function engineNamed(name: string, home: LabHome): Engine {
   if (name === "lab") return createEngine({ launch: launchProvider });
-  if (name === "pulumi") return createPulumiEngine(context.home);
+  if (name === "pulumi") return createPulumiEngine(home);
   throw new Error(`--engine: "${name}" is no engine; allowed: ${engineNames.join(", ")}`);
+}
+
+/**
+ * Hands the state over from the engine that keeps it to the one of this run, when that is another: both write Pulumi's
+ * format. Who keeps it is said by {@link recordKeeper}, when a run changes it.
+ */
+export async function handOver(context: LabContext, run: EngineRun, engine: string): Promise<void> {
+  const keeper = stateKeeper(context.home, run.stack) ?? "lab";
+  if (keeper === engine) return;
+  const cli = await PulumiCli.open(context.home, run);
+  if (engine === "lab") writePrivateFile(run.stateFile, await cli.exportState());
+  else if (existsSync(run.stateFile)) await cli.importState(readFileSync(run.stateFile, "utf8"));
 }
 
 function keeperFile(home: LabHome, stack: string): string {
@@ -36,7 +42,7 @@ function keeperFile(home: LabHome, stack: string): string {
 }
 
 /** The engine that keeps the state of a stack; undefined while it has none. */
-function stateKeeper(home: LabHome, stack: string): string | undefined {
+export function stateKeeper(home: LabHome, stack: string): string | undefined {
   const path = keeperFile(home, stack);
   return existsSync(path) ? readFileSync(path, "utf8").trim() : undefined;
 }

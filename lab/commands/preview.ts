@@ -2,7 +2,7 @@ import type { EngineResult } from "../contracts.ts";
 import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { type LabContext, planRun, type RunOptions } from "./context.ts";
-import { engineNamed, engineRun, requireOk } from "./engine.ts";
+import { engineNamed, engineRun, handOver, requireOk } from "./engine.ts";
 import { preparation, requireMachine } from "./prepare.ts";
 import { configured } from "./up.ts";
 
@@ -23,7 +23,7 @@ export async function previewCommand(
 ): Promise<void> {
   const planned = planRun(context, options, names, "running");
   await requireMachine();
-  const engine = await engineNamed(options.engine, context, options.stack);
+  const engine = engineNamed(options.engine, context.home);
   const { phases, prepared } = preparation(context, planned, options);
   let result: EngineResult | undefined;
   let differences: ReadonlyMap<string, readonly string[]> = new Map();
@@ -35,7 +35,9 @@ export async function previewCommand(
         const steps = new StepProgress(progress);
         const { onEvent } = steps;
         differences = steps.differences;
-        result = await engine.preview(engineRun(context, options.stack, configured(prepared), { onEvent }));
+        const run = engineRun(context, options.stack, configured(prepared), { onEvent });
+        await handOver(context, run, options.engine);
+        result = await engine.preview(run);
         if (!result.ok && !options.json) console.log(stepLines(result.steps, differences));
         requireOk(result, "preview");
       },

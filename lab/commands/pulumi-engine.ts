@@ -1,13 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
-import { execa } from "execa";
-import { stringify } from "yaml";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Engine, EngineEvent, EngineResult, EngineRun, StepOp } from "../contracts.ts";
-import { findCommand } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import { providerPackages } from "../providers/index.ts";
 import { serveProvider } from "../providers/serve.ts";
 import { writePrivateFile } from "../stack/private-file.ts";
+import { PulumiCli } from "./pulumi-cli.ts";
 
 type Operation = "preview" | "up" | "refresh" | "destroy";
 
@@ -25,77 +23,49 @@ interface CliEvent {
 }
 
 const runSeconds = 1800;
-const shortSeconds = 120;
 
 /**
- * The real `pulumi` of the PATH on the same program and configuration: its own local backend in the lab's state, the lab's
- * providers attached to it, one instance of each. The deployment is copied to the lab's state file after every run, so
- * that status, ssh and load find it.
- * @throws when there is no `pulumi`.
+ * The real `pulumi` of the PATH on the same program and configuration, the lab's providers attached to it. The deployment
+ * is copied to the lab's state file after every run, so that status, ssh and load find it.
  */
-export async function createPulumiEngine(home: LabHome): Promise<Engine> {
-  const pulumi = await findCommand("pulumi");
-  if (pulumi === undefined) {
-    throw new Error(
-      "--engine pulumi: there is no pulumi on the PATH. Install it (https://www.pulumi.com/docs/install/), or leave the option out: the lab's own engine keeps the same semantics",
-    );
-  }
+export function createPulumiEngine(home: LabHome): Engine {
   return {
-    preview: (run) => operate("preview", pulumi, home, run),
-    up: (run) => operate("up", pulumi, home, run),
-    refresh: (run) => operate("refresh", pulumi, home, run),
-    destroy: (run) => operate("destroy", pulumi, home, run),
+    preview: (run) => operate("preview", home, run),
+    up: (run) => operate("up", home, run),
+    refresh: (run) => operate("refresh", home, run),
+    destroy: (run) => operate("destroy", home, run),
   };
 }
 
-async function operate(
-  operation: Operation,
-  pulumi: string,
-  home: LabHome,
-  run: EngineRun,
-): Promise<EngineResult> {
-  const folder = join(home.stateDir, "pulumi");
-  const backend = join(folder, "backend");
-  mkdirSync(backend, { recursive: true, mode: 0o700 });
+async function operate(operation: Operation, home: LabHome, run: EngineRun): Promise<EngineResult> {
+  const cli = await PulumiCli.open(home, run);
+  cli.configure(run.config, run.secretKeys);
+  const stack = ["--stack", cli.stackName];
   const served = await Promise.all(
     providerPackages.map(async (pkg) => ({ name: pkg.name, ...(await serveProvider(pkg)) })),
   );
   try {
     const env = {
-      ...process.env,
       ...run.env,
-      PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
-      PULUMI_BACKEND_URL: `file://${backend}`,
-      PULUMI_CONFIG_PASSPHRASE: run.passphrase,
       PULUMI_DEBUG_PROVIDERS: served.map(({ name, address }) => `${name}:${address.split(":")[1]}`).join(","),
-      PULUMI_SKIP_UPDATE_CHECK: "true",
       // Without it the command line has no --event-log.
       PULUMI_DEBUG_COMMANDS: "true",
-      NO_COLOR: "1",
     };
-    const stack = `organization/${run.project}/${run.stack}`;
-    // Its configuration holds secrets that only pulumi may encrypt, so it is written by pulumi, outside the repository.
-    const configFile = join(folder, `Pulumi.${run.stack}.yaml`);
-    const cli = (args: readonly string[], seconds = shortSeconds) =>
-      execa(pulumi, [...args, "--non-interactive"], {
-        cwd: run.projectDir,
-        env,
-        reject: false,
-        stdin: "ignore",
-        timeout: seconds * 1000,
-      });
-    await initialise(folder, run, env, pulumi);
-    await writeConfig(configFile, run, env, pulumi, stack);
-    const eventLog = join(folder, "events.jsonl");
+    const eventLog = join(cli.folder, "events.jsonl");
     rmSync(eventLog, { force: true });
     if (operation === "destroy" && run.ignoreProtect)
-      await cli(["state", "unprotect", "--all", "--yes", "--stack", stack]);
-    const args = [operation, "--stack", stack, "--config-file", configFile, "--event-log", eventLog];
+      await cli.run(["state", "unprotect", "--all", "--yes", ...stack]);
+    const args: string[] = [
+      operation,
+      ...stack,
+      ...["--config-file", cli.configFile],
+      ...["--event-log", eventLog],
+    ];
     if (operation !== "preview") args.push("--yes", "--skip-preview");
     if (run.continueOnError && operation !== "refresh" && operation !== "preview")
       args.push("--continue-on-error");
     const follower = follow(eventLog, run.onEvent);
-    const ended = await cli(args, runSeconds);
+    const ended = await cli.run(args, { cwd: run.projectDir, env, seconds: runSeconds });
     const result = follower.end();
     if (ended.failed && result.diagnostics.every(({ severity }) => severity !== "error")) {
       result.diagnostics.push({
@@ -105,9 +75,8 @@ async function operate(
     }
     let outputs: Record<string, unknown> = {};
     if (operation !== "preview") {
-      const exported = await cli(["stack", "export", "--stack", stack]);
-      if (!exported.failed) writePrivateFile(run.stateFile, exported.stdout);
-      const printed = await cli(["stack", "output", "--json", "--stack", stack]);
+      writePrivateFile(run.stateFile, await cli.exportState());
+      const printed = await cli.run(["stack", "output", "--json", ...stack]);
       if (!printed.failed) outputs = JSON.parse(printed.stdout) as Record<string, unknown>;
     }
     return { ok: !ended.failed, steps: result.steps, diagnostics: result.diagnostics, outputs };
@@ -115,54 +84,6 @@ async function operate(
     await Promise.all(served.map(({ close }) => close()));
   }
 }
-
-async function initialise(
-  folder: string,
-  run: EngineRun,
-  env: NodeJS.ProcessEnv,
-  pulumi: string,
-): Promise<void> {
-  // `stack init` writes its salt beside the Pulumi.yaml that it finds: here, not in the repository.
-  writeFileSync(join(folder, "Pulumi.yaml"), `name: ${run.project}\nruntime: nodejs\n`);
-  const stack = `organization/${run.project}/${run.stack}`;
-  const created = await execa(pulumi, ["stack", "init", stack, "--non-interactive"], {
-    cwd: folder,
-    env,
-    reject: false,
-    stdin: "ignore",
-    timeout: shortSeconds * 1000,
-  });
-  if (created.failed && !created.stderr.includes("already exists")) {
-    throw new Error(`pulumi stack init failed: ${created.stderr || created.shortMessage}`);
-  }
-}
-
-/** Plain values as YAML, secrets through pulumi's standard input: none is ever in an argument or in clear on disk. */
-async function writeConfig(
-  path: string,
-  run: EngineRun,
-  env: NodeJS.ProcessEnv,
-  pulumi: string,
-  stack: string,
-): Promise<void> {
-  const salt = /^encryptionsalt: .*$/m.exec(existsSync(path) ? readFileSync(path, "utf8") : "")?.[0] ?? "";
-  const plain = Object.entries(run.config).filter(([key]) => !run.secretKeys.includes(key));
-  const config = Object.fromEntries(plain.map(([key, text]) => [key, structured(text)]));
-  writePrivateFile(path, `${salt}\n${stringify({ config })}`);
-  for (const key of run.secretKeys) {
-    const set = await execa(
-      pulumi,
-      ["config", "set", "--secret", key, "--stack", stack, "--config-file", path, "--non-interactive"],
-      { cwd: run.projectDir, env, reject: false, input: run.config[key] ?? "", timeout: shortSeconds * 1000 },
-    );
-    if (set.failed) throw new Error(`pulumi config set ${key} failed: ${set.stderr || "no reason given"}`);
-  }
-}
-
-function structured(text: string): unknown {
-  return /^[[{]/.test(text) ? JSON.parse(text) : text;
-}
-
 /** Reads the event log while it grows. */
 function follow(path: string, onEvent: ((event: EngineEvent) => void) | undefined) {
   const steps: { op: StepOp; urn: string; seconds: number; failed: boolean }[] = [];

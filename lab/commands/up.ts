@@ -4,7 +4,7 @@ import { diagnosticLines, StepProgress, slowestSteps, stepCounts } from "../rend
 import { table } from "../render/table.ts";
 import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, planRun, type RunOptions, stateFile } from "./context.ts";
-import { engineNamed, engineRun, recordKeeper, requireOk } from "./engine.ts";
+import { engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
 import { readOutputs } from "./outputs.ts";
 import { type Prepared, preparation, requireMachine } from "./prepare.ts";
 import { recoverFirst } from "./recover-first.ts";
@@ -28,24 +28,25 @@ export async function upCommand(
   const { stack } = options;
   const planned = planRun(context, options, names);
   await requireMachine();
-  const engine = await engineNamed(options.engine, context, options.stack);
+  const engine = engineNamed(options.engine, context.home);
   const { phases, prepared } = preparation(context, planned, options);
   let result: EngineResult | undefined;
   const times = await runPhases([
     ...phases,
     {
       title: "Look for what a crash left",
-      run: (progress) => recoverFirst(context, stack, options.engine, configured(prepared), progress),
+      run: (progress) => recoverFirst(context, stack, configured(prepared), progress),
     },
     {
       title: `Converge ${planned.systems.join(", ")} (${stack})`,
       async run(progress) {
         writeSelection(context.home, stack, planned.systems);
-        recordKeeper(context.home, stack, options.engine);
         const run = engineRun(context, stack, configured(prepared), {
           continueOnError: true,
           onEvent: new StepProgress(progress).onEvent,
         });
+        await handOver(context, run, options.engine);
+        recordKeeper(context.home, stack, options.engine);
         result = await engine.up(run);
         requireOk(result, "up");
       },

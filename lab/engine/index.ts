@@ -2,6 +2,7 @@
 export { createEngine, type EngineOptions } from "./engine.ts";
 export { breakLock, type DeployLock, describeLock, isStale, readLock } from "./lock.ts";
 export type { Launch } from "./provider-client.ts";
+export { newCrypter, openCrypter } from "./secrets.ts";
 export {
   type CustomTimeouts,
   type Deployment,

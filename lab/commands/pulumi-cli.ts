@@ -1,0 +1,130 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { execa } from "execa";
+import { stringify } from "yaml";
+import { type Backend, PulumiBackend } from "../../ops/backend.ts";
+import type { EngineRun } from "../contracts.ts";
+import { findCommand } from "../docker/index.ts";
+import { newCrypter, openCrypter } from "../engine/index.ts";
+import type { LabHome } from "../home.ts";
+import { writePrivateFile } from "../stack/private-file.ts";
+
+/** Which stack the command line is used for, and with which passphrase. */
+export type StackKey = Pick<EngineRun, "project" | "stack" | "passphrase">;
+
+const shortSeconds = 300;
+
+/**
+ * The `pulumi` of the PATH with a local backend in the lab's state. It runs in a folder of its own, so that whatever it
+ * writes beside a Pulumi.yaml is not written in the repository.
+ */
+export class PulumiCli {
+  readonly #command: string;
+  readonly #key: StackKey;
+  /** Holds the backend, the stack's configuration and the log of events. */
+  readonly folder: string;
+  readonly configFile: string;
+
+  private constructor(command: string, home: LabHome, key: StackKey) {
+    this.#command = command;
+    this.#key = key;
+    this.folder = join(home.stateDir, "pulumi");
+    this.configFile = join(this.folder, `Pulumi.${key.stack}.yaml`);
+  }
+
+  /** Makes the stack when there is none yet. Throws when there is no `pulumi`, or it is unable to. */
+  static async open(home: LabHome, key: StackKey): Promise<PulumiCli> {
+    const command = await findCommand("pulumi");
+    if (command === undefined) {
+      throw new Error(
+        "--engine pulumi: there is no pulumi on the PATH. Install it (https://www.pulumi.com/docs/install/), or leave the option out: the lab's own engine keeps the same semantics",
+      );
+    }
+    const cli = new PulumiCli(command, home, key);
+    mkdirSync(join(cli.folder, "backend"), { recursive: true, mode: 0o700 });
+    writePrivateFile(join(cli.folder, "Pulumi.yaml"), stringify({ name: key.project, runtime: "nodejs" }));
+    if (!existsSync(cli.configFile)) cli.configure({}, []);
+    const created = await cli.run(["stack", "init", cli.stackName]);
+    if (created.failed && !created.stderr.includes("already exists")) throw cli.#error("stack init", created);
+    return cli;
+  }
+
+  get stackName(): string {
+    return `organization/${this.#key.project}/${this.#key.stack}`;
+  }
+
+  /** Runs it and answers how it ended; nobody is asked anything. */
+  run(
+    args: readonly string[],
+    options: {
+      readonly cwd?: string;
+      readonly env?: NodeJS.ProcessEnv;
+      readonly input?: string;
+      readonly seconds?: number;
+    } = {},
+  ) {
+    const { cwd = this.folder, env = {}, input, seconds = shortSeconds } = options;
+    return execa(this.#command, [...args, "--non-interactive"], {
+      cwd,
+      env: {
+        ...process.env,
+        PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+        PULUMI_BACKEND_URL: `file://${join(this.folder, "backend")}`,
+        PULUMI_CONFIG_PASSPHRASE: this.#key.passphrase,
+        // The lab's providers are attached; the real ones need not be fetched.
+        PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+        NO_COLOR: "1",
+        ...env,
+      },
+      reject: false,
+      timeout: seconds * 1000,
+      ...(input === undefined ? { stdin: "ignore" as const } : { input }),
+    });
+  }
+
+  /** Writes the stack's configuration, its secrets encrypted as `pulumi config set --secret` would. */
+  configure(config: Readonly<Record<string, string>>, secretKeys: readonly string[]): void {
+    const { passphrase } = this.#key;
+    const present = existsSync(this.configFile) ? readFileSync(this.configFile, "utf8") : "";
+    const salt = /^encryptionsalt: (.*)$/m.exec(present)?.[1];
+    const crypter = salt === undefined ? newCrypter(passphrase) : openCrypter(passphrase, salt);
+    const value = (key: string, text: string) => {
+      if (secretKeys.includes(key)) return { secure: crypter.encrypt(text) };
+      return /^[[{]/.test(text) ? JSON.parse(text) : text;
+    };
+    const values = Object.fromEntries(Object.entries(config).map(([key, text]) => [key, value(key, text)]));
+    writePrivateFile(
+      this.configFile,
+      `encryptionsalt: ${crypter.salt}\n${stringify({ config: values }, { lineWidth: 0 })}`,
+    );
+  }
+
+  /** The state and the lock, as recovery wants to see them. */
+  backend(): Backend {
+    return new PulumiBackend(this.#key.stack, async (_, args, { timeoutSeconds, input }) => {
+      const ended = await this.run(
+        args.filter((argument) => argument !== "--non-interactive"),
+        { seconds: timeoutSeconds, ...(input === undefined ? {} : { input }) },
+      );
+      if (ended.failed) throw this.#error(args[0] ?? "", ended);
+      return ended.stdout;
+    });
+  }
+
+  /** The deployment, in Pulumi's own format. */
+  async exportState(): Promise<string> {
+    const exported = await this.run(["stack", "export", "--stack", this.stackName]);
+    if (exported.failed) throw this.#error("stack export", exported);
+    return exported.stdout;
+  }
+
+  async importState(deployment: string): Promise<void> {
+    const imported = await this.run(["stack", "import", "--stack", this.stackName], { input: deployment });
+    if (imported.failed) throw this.#error("stack import", imported);
+  }
+
+  #error(what: string, { stderr, shortMessage }: { stderr: string; shortMessage?: string }): Error {
+    return new Error(`pulumi ${what} failed: ${stderr.trim() || shortMessage || "no reason given"}`);
+  }
+}
