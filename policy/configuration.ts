@@ -45,9 +45,12 @@ const servicesFit: ConfigurationRule = ({ berth, systems }) =>
   Object.entries(berth.hosts).flatMap(([name, host]) => {
     const needs = services(systems)
       .filter(({ host: place }) => place === name)
-      .map(({ service }) => service.memoryMebibytes);
-    const steady = needs.reduce((sum, mebibytes) => sum + mebibytes, 0);
-    const largest = Math.max(0, ...needs);
+      .map(({ service }) => service);
+    const steady = needs.reduce(
+      (sum, { memoryMebibytes, keptMemoryMebibytes = 0 }) => sum + memoryMebibytes + keptMemoryMebibytes,
+      0,
+    );
+    const largest = Math.max(0, ...needs.map(({ memoryMebibytes }) => memoryMebibytes));
     const available = serverTypeMemoryGibibytes[host.serverType] * 1024 - reservedMebibytes;
     if (steady + largest <= available) return [];
     return [

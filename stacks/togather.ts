@@ -81,6 +81,7 @@ export const togather = defineSystem<Settings>({
       image: "togather/app",
       version: app.version,
       memoryMebibytes: app.replicas * app.memoryMebibytes,
+      keptMemoryMebibytes: app.keepPreviousMinutes > 0 ? app.replicas * app.memoryMebibytes : 0,
     },
     {
       name: "postgres",

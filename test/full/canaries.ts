@@ -101,6 +101,8 @@ export const machineSources: Readonly<Record<string, string>> = {
   journal: "sudo journalctl --no-pager --quiet",
   "argument lists": "ps axww -o args",
   "deployment logs": "sudo sh -c 'cat /var/log/*/deployments/* 2>/dev/null' || true",
+  "records of deployments":
+    "sudo sh -c 'cat /var/lib/berth/deployments/* /var/lib/berth/deployments/*/*' 2>/dev/null || true",
   "log files": "sudo find /var/log -type f -not -path '/var/log/journal/*' -size -20M -exec cat {} +",
   "temporary files": "sudo find /tmp /var/tmp -type f -size -20M -exec cat {} +",
   "the edge's configuration":

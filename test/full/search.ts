@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { ensureDocker } from "../../lab/docker/index.ts";
 import { findCanaries, machineSources, plantedCanaries, stateTexts } from "./canaries.ts";
-import { captured, home, labOk, onMachine, sampler, togather } from "./support.ts";
+import { captured, home, labOk, onMachine, ops, sampler, togather } from "./support.ts";
 
 /** For the top of a file of scenarios: the lab runs, and after each scenario no canary is anywhere that it may not be. */
 export function scenarios(): void {
@@ -31,6 +31,9 @@ export async function expectNoCanaries(): Promise<void> {
   for (const [name, script] of Object.entries(machineSources)) {
     texts.set(`the machine's ${name}`, await onMachine(script, 120));
   }
+  const logs = await ops("logs", "togather", "--since", "1d");
+  expect(logs.exitCode, logs.output.slice(-2000)).toBe(0);
+  texts.set("what ops logs shows", logs.output);
   const outer = await ensureDocker(home, () => undefined);
   const containers = await outer.client.listContainers({ all: true });
   const inspected = await Promise.all(containers.map(({ Id }) => outer.client.getContainer(Id).inspect()));

@@ -115,6 +115,26 @@ async function groupEnded(group: number): Promise<void> {
   }
 }
 
+/** Runs `npm run ops -- …` on the lab's state, to its end. */
+export async function ops(...args: readonly string[]): Promise<Omit<LabRun, "steps">> {
+  const began = performance.now();
+  const all = ["run", "--silent", "ops", "--", ...args, "--engine", "lab"];
+  const child = spawn("npm", all, { cwd: projectDir, stdio: ["ignore", "pipe", "pipe"] });
+  const chunks: { readonly from: "out" | "err"; readonly text: string }[] = [];
+  child.stdout.on("data", (chunk: Buffer) => chunks.push({ from: "out", text: chunk.toString() }));
+  child.stderr.on("data", (chunk: Buffer) => chunks.push({ from: "err", text: chunk.toString() }));
+  const exitCode = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => setTimeout(() => resolve(code), 200));
+  });
+  const seconds = (performance.now() - began) / 1000;
+  const output = chunks.map(({ text }) => text).join("");
+  captured.push(`$ npm run ops -- ${args.join(" ")}\n${output}`);
+  process.stdout.write(`$ npm run ops -- ${args.join(" ")}   (exit ${exitCode}, ${seconds.toFixed(1)} s)\n`);
+  const stdout = chunks.flatMap(({ from, text }) => (from === "out" ? [text] : [])).join("");
+  return { exitCode, output, stdout, seconds };
+}
+
 /** Runs `npm run lab -- …` to its end. */
 export function lab(...args: readonly string[]): Promise<LabRun> {
   return startLab(args).done;
@@ -253,7 +273,10 @@ export async function leftovers(): Promise<string[]> {
   for (const { type, id, urn } of known) {
     if (type.startsWith("docker:") && !objects.some((object) => object.id === id)) found.push(`gone: ${urn}`);
   }
-  const slots = objects.filter(({ kind, resource }) => kind === "service" && resource === "togather_app");
+  const kept = worlds.flatMap((world) => world.kept);
+  const slots = objects.filter(
+    ({ kind, resource, name }) => kind === "service" && resource === "togather_app" && !kept.includes(name),
+  );
   if (slots.length !== 1) found.push(`${slots.length} slots: ${slots.map(({ name }) => name).join(", ")}`);
   for (const { commands, provider } of worlds)
     if (commands > 0) found.push(`${commands} commands on ${provider}`);

@@ -121,6 +121,21 @@ describe("bad input", () => {
       ],
     ],
     [
+      "a server that is too small for a previous slot that stays",
+      {
+        "berth:hosts": { main: { ...host, serverType: "cx22" } },
+        "togather:app": { ...app, memoryMebibytes: 1024, keepPreviousMinutes: 60 },
+      },
+      [
+        "berth:hosts.main.serverType: cx22 has 3584 MiB for services, its systems need 3072 MiB and 1024 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+      ],
+    ],
+    [
+      "a previous slot that stays for days",
+      { "togather:app": { ...app, keepPreviousMinutes: 10000 } },
+      ["togather:app.keepPreviousMinutes: 10000 is too long; allowed: 0 (the old slot goes at once) to 1440"],
+    ],
+    [
       "an image without digest in production",
       { "togather:app": { ...app, version: "v9.9.9" } },
       [

@@ -209,6 +209,7 @@ release_run() {
     step
   ) 2>"$said"
   status=${status:-$?}
+  [ "$status" -ne 143 ] || echo "ended by its deadline" >>"$said"
   set -e
   cat "$said" >&2
   seconds=$(awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
