@@ -36,9 +36,14 @@ export function isStale(lock: StackLock, isRunning: (pid: number) => boolean = p
 
 /** What to tell somebody who finds a lock whose holder may still run. */
 export function liveLockMessage(backend: Backend, lock: StackLock): string {
-  return (
+  const held =
     `${backend.description} is locked by ${lock.owner} (process ${lock.pid}${lock.operation ? `, ${lock.operation}` : ""}) for ${age(lock.since)}, ` +
-    "and that process may still run. Wait for it, or end it; only a lock whose process has ended on this machine is taken over"
+    `since ${lock.since}`;
+  if (lock.host === hostname())
+    return `${held}, and that process runs. Wait for it, or end it: kill ${lock.pid}`;
+  return (
+    `${held}, and from here nobody can tell whether it still runs. Wait for it, or ask its owner; ` +
+    `when it is sure that it has ended: npm run ops -- recover --take-over-from ${lock.owner}`
   );
 }
 

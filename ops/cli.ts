@@ -13,6 +13,11 @@ interface TargetOptions {
   readonly engine?: "lab" | "pulumi";
 }
 
+interface RecoverFlags {
+  readonly wait: number;
+  readonly takeOverFrom?: string;
+}
+
 interface LogOptions {
   readonly level?: Level;
   readonly since: string;
@@ -43,9 +48,14 @@ aboutStack(program.command("recover"))
     "after a killed run: takes over its lock, resolves what it had begun, removes what it created and did not record",
   )
   .option("--wait <seconds>", "how long host commands of the killed run may take to end", Number, 300)
-  .action(async (options: TargetOptions & { readonly wait: number; readonly json?: boolean }) => {
+  .option(
+    "--take-over-from <owner>",
+    "take over this owner's lock, held by another machine, whose run is known to have ended",
+  )
+  .action(async (options: TargetOptions & RecoverFlags & { readonly json?: boolean }) => {
     const report = await recover({
       ...(await target(options)),
+      ...(options.takeOverFrom === undefined ? {} : { takeOverFrom: options.takeOverFrom }),
       waitSeconds: options.wait,
       progress: (message) => process.stderr.write(`${message}\n`),
     });

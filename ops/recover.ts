@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { age, type Backend, isStale, liveLockMessage } from "./backend.ts";
 import { Cloud, type CloudAccess } from "./cloud.ts";
 import { type Deployment, pendingOperations, resourceName } from "./deployment.ts";
@@ -11,6 +12,8 @@ export interface RecoverOptions {
   readonly backend: Backend;
   /** Left out, nothing is looked for in the cloud. */
   readonly cloud?: CloudAccess;
+  /** Owner of a lock that another machine holds, whose run is known to have ended there. */
+  readonly takeOverFrom?: string;
   /** How long host commands of the interrupted run may take to end, in seconds. Default 300. */
   readonly waitSeconds?: number;
   /** Default {@link runCommand}. */
@@ -45,12 +48,15 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
   const findings: Finding[] = [];
   const lock = await backend.lock();
   if (lock !== undefined) {
-    if (!isStale(lock)) throw new LockedError(liveLockMessage(backend, lock));
+    const stale = isStale(lock);
+    // Whose it is must be known; a process that is seen to run is never robbed.
+    const given = lock.host !== hostname() && options.takeOverFrom === lock.owner;
+    if (!stale && !given) throw new LockedError(liveLockMessage(backend, lock));
     await backend.removeLock();
-    findings.push({
-      found: `deploy lock of ${lock.owner}, ${age(lock.since)} old; its process ${lock.pid} has ended`,
-      done: "removed",
-    });
+    const end = stale
+      ? `its process ${lock.pid} has ended`
+      : `its process ${lock.pid} was said to have ended on ${lock.host}`;
+    findings.push({ found: `deploy lock of ${lock.owner}, ${age(lock.since)} old; ${end}`, done: "removed" });
   }
   const deployment = await backend.read();
   const hosts = hostsOf(deployment, run);

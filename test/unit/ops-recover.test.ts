@@ -107,6 +107,26 @@ describe("the lock", () => {
     expect(await live.lock()).toBeDefined();
   });
 
+  test("of another machine is taken over when its owner is named, and of a running process never", async () => {
+    const { run } = fakeSsh(() => observation([]));
+    const remote = backend(deployment([]), lock(deadPid, "elsewhere"));
+    await expect(recover({ backend: remote, run, takeOverFrom: "bob@desk" })).rejects.toThrow(
+      "npm run ops -- recover --take-over-from anna@desk",
+    );
+    const report = await recover({ backend: remote, run, takeOverFrom: "anna@desk" });
+    expect(report.findings).toEqual([
+      {
+        found: `deploy lock of anna@desk, 5 min old; its process ${deadPid} was said to have ended on elsewhere`,
+        done: "removed",
+      },
+    ]);
+    expect(await remote.lock()).toBeUndefined();
+
+    const running = backend(deployment([]), lock(process.pid, hostname()));
+    await expect(recover({ backend: running, run, takeOverFrom: "anna@desk" })).rejects.toThrow(LockedError);
+    expect(await running.lock()).toBeDefined();
+  });
+
   test("of a process that was killed and that nobody has waited for is stale", async () => {
     const parent = spawn("sh", ["-c", "sleep 100 & echo $!; exec tail -f /dev/null"]);
     try {
