@@ -4,6 +4,7 @@ import { Postgres } from "../components/data/postgres.ts";
 import type { Route } from "../components/edge/route.ts";
 import { network } from "../components/edge/route.ts";
 import { overlayNetwork } from "../components/network/overlay.ts";
+import { probePatience } from "../components/release/probe.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { defineSystem } from "../components/system.ts";
 
@@ -14,38 +15,53 @@ const rate = (requestsPerSecond: number, burst: number) => ({
   burst: z.int().min(1).max(100_000).default(burst),
 });
 
-const settings = z.strictObject({
-  app: z.strictObject({
-    version: z.string().min(1),
-    replicas: z.int().min(1).max(10).default(1),
-    memoryMebibytes: memoryMebibytes.default(512),
-    /** Networks whose clients may use the admin API; nobody else does, whatever key they have. */
-    adminAllowedFrom: z.array(network).default([]),
-    logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
-    /** How long the slot that served before stays after a release, so that going back is a switch alone. */
-    keepPreviousMinutes: z
-      .int()
-      .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
-      .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
-      .default(0),
-  }),
-  postgres: z.strictObject({
-    version: z.string().min(1),
-    memoryMebibytes: memoryMebibytes.default(1024),
-    /** Port on the operator's loopback that leads to it during a deploy. */
-    tunnelPort: z.int().min(1024).max(65535).default(15432),
-  }),
-  /** Of one client address; beyond them it gets 429, and larger bodies get 413. */
-  limits: z
-    .strictObject({
-      ...rate(500, 1000),
-      bodyMebibytes: z.int().min(1).max(1024).default(10),
-      admin: z.strictObject(rate(5, 20)).prefault({}),
-    })
-    .prefault({}),
-  /** How many database snapshots are kept. */
-  snapshots: z.strictObject({ keep: z.int().min(1).max(365).default(7) }).default({ keep: 7 }),
-});
+const settings = z
+  .strictObject({
+    app: z.strictObject({
+      version: z.string().min(1),
+      replicas: z.int().min(1).max(10).default(1),
+      memoryMebibytes: memoryMebibytes.default(512),
+      /** Networks whose clients may use the admin API; nobody else does, whatever key they have. */
+      adminAllowedFrom: z.array(network).default([]),
+      logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
+      /** How long the slot that served before stays after a release, so that going back is a switch alone. */
+      keepPreviousMinutes: z
+        .int()
+        .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
+        .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
+        .default(0),
+    }),
+    postgres: z.strictObject({
+      version: z.string().min(1),
+      memoryMebibytes: memoryMebibytes.default(1024),
+      /** Port on the operator's loopback that leads to it during a deploy. */
+      tunnelPort: z.int().min(1024).max(65535).default(15432),
+    }),
+    /** Of one client address; beyond them it gets 429, and larger bodies get 413. */
+    limits: z
+      .strictObject({
+        ...rate(500, 1000),
+        bodyMebibytes: z.int().min(1).max(1024).default(10),
+        admin: z.strictObject(rate(5, 20)).prefault({}),
+      })
+      .prefault({}),
+    /** How many database snapshots are kept. */
+    snapshots: z.strictObject({ keep: z.int().min(1).max(365).default(7) }).default({ keep: 7 }),
+    /** The one version whose snapshot and migrations are skipped, its schema older or newer than the database's. */
+    migrations: z.strictObject({ skipFor: z.string().min(1).optional() }).default({}),
+    /** Before a new slot takes requests: 10 s of grace, then 30 attempts of 2 s. */
+    probe: probePatience,
+  })
+  // An acknowledgement that outlives its version would silently skip nothing, or be forgotten until it fits again.
+  .superRefine(({ app, migrations: { skipFor } }, context) => {
+    if (skipFor === undefined || skipFor === app.version) return;
+    context.addIssue({
+      code: "custom",
+      path: ["migrations", "skipFor"],
+      input: skipFor,
+      message: `is not the version that is deployed, ${app.version}; it skips the migrations of one version only. Remove it: npx pulumi config rm --path togather:migrations.skipFor`,
+    });
+  });
 
 const appPort = 8080;
 
@@ -93,8 +109,8 @@ export const togather = defineSystem<Settings>({
   ],
   routes,
   build({ environment, domain, host, edge, settings, secret, image, parent }) {
+    const { app, postgres, snapshots, migrations, probe } = settings;
     const opts = { parent };
-    const { app, postgres, snapshots } = settings;
     const network = overlayNetwork("togather", { host, system: "togather", internal: true }, opts);
     const server = new Postgres(
       "togather_postgres",
@@ -143,7 +159,6 @@ export const togather = defineSystem<Settings>({
           "--spider",
           `http://127.0.0.1:${appPort}/health`,
         ],
-        // The seed's own figures: 10 s of grace, then 30 attempts of 2 s.
         probe: {
           port: appPort,
           path: "/health",
@@ -153,23 +168,14 @@ export const togather = defineSystem<Settings>({
             migrations: "up-to-date",
             jobs: "operational",
           },
-          graceSeconds: 10,
-          attempts: 30,
-          intervalSeconds: 2,
+          ...probe,
         },
-        snapshot: { database, keep: snapshots.keep },
-        migration: {
-          // golang-migrate; the password comes by PGPASSWORD, so that the URL may stand in the argument list.
-          command: [
-            "migrate",
-            "-path",
-            "/app/internal/storage/postgres/migrations",
-            "-database",
-            database.urlWithoutPassword,
-            "up",
-          ],
-          secrets: { PGPASSWORD: database.password, ...database.authority },
+        schema: {
+          database,
+          keepSnapshots: snapshots.keep,
+          migrations: "/app/internal/storage/postgres/migrations",
           deadlineSeconds: 600,
+          skip: migrations.skipFor === app.version,
         },
         keepPreviousMinutes: app.keepPreviousMinutes,
         dependsOn: database.ready,

@@ -13,6 +13,7 @@ import type { Postgres } from "./postgres.ts";
 
 /** File in /run/secrets of whoever connects. */
 const authorityFile = "DATABASE_AUTHORITY";
+const tls = `sslmode=verify-full&sslrootcert=/run/secrets/${authorityFile}`;
 
 export interface DatabaseArgs {
   readonly postgres: Postgres;
@@ -34,8 +35,6 @@ export class Database extends ComponentResource {
   readonly authority: Readonly<Record<string, Output<string>>>;
   /** Connection string with the password: secret. */
   readonly url: Output<string>;
-  /** The same without the password, for programs that take it from PGPASSWORD: it may stand in an argument list. */
-  readonly urlWithoutPassword: string;
   /** Depend on these before using the database. */
   readonly ready: readonly Resource[];
 
@@ -77,13 +76,16 @@ export class Database extends ComponentResource {
     );
 
     this.password = password.result;
-    const tls = `sslmode=verify-full&sslrootcert=/run/secrets/${authorityFile}`;
     this.authority = { [authorityFile]: args.postgres.certificatePem };
-    this.urlWithoutPassword = `postgresql://${args.name}@${address}/${args.name}?${tls}`;
     this.url = secret(
       interpolate`postgresql://${role.name}:${password.result}@${address}/${database.name}?${tls}`,
     );
     this.ready = [database, ...extensions];
     this.registerOutputs();
+  }
+
+  /** A connection string for programs that take the password from PGPASSWORD: it may stand in an argument list. */
+  urlWithoutPassword(databaseName = this.name): string {
+    return `postgresql://${this.name}@${this.postgres.address}/${databaseName}?${tls}`;
   }
 }

@@ -32,6 +32,8 @@ const serverPort = 5432;
  * `provider` reaches it through the shared SSH connection and its unix socket.
  */
 export class Postgres extends ComponentResource {
+  /** What it is called on the system's network and in labels: `togather_postgres`. */
+  readonly name: string;
   /** Name and port on the system's network. */
   readonly address: string;
   /** What clients trust, PEM: connections over the network are encrypted or refused. */
@@ -149,6 +151,7 @@ export class Postgres extends ComponentResource {
       },
       mergeOptions(child, { dependsOn: [this.ready] }),
     );
+    this.name = name;
     this.address = `${name}:${serverPort}`;
     this.registerOutputs();
   }

@@ -9,6 +9,7 @@
  * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, the certificate      |
  * | `/var/lib/berth/challenges`            | edge             | answers to ACME's challenges, readable by all     |
  * | `/mnt/data/acme/<authority>`           | edge             | ACME account, certificates and keys               |
+ * | `/var/lib/berth/migrations/<service>`  | migration        | the image that brought the schema to where it is  |
  * | `/var/backups/<system>`                | snapshot         | database snapshots, on the root disk on purpose   |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |

@@ -1,4 +1,3 @@
-import type { local } from "@pulumi/command";
 import { type Network, ServiceConfig } from "@pulumi/docker";
 import {
   all,
@@ -13,15 +12,16 @@ import type { ResolvedImage } from "../../config.ts";
 import type { Database } from "../data/database.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { Route } from "../edge/route.ts";
-import { hostCommand, readScript } from "../host/command.ts";
+import { type HostCommandArgs, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
-import { hostPaths } from "../host/paths.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
-import { jobCommand } from "./job.ts";
-import { type Release, recorded } from "./record.ts";
+import { migration } from "./migration.ts";
+import { type ProbeArgs, probe } from "./probe.ts";
+import { type Release, type ReleaseStep, recorded } from "./record.ts";
 import { slot } from "./slot.ts";
+import { type DatabaseScope, snapshot } from "./snapshot.ts";
 
 export interface WebServiceArgs {
   readonly host: Host;
@@ -43,28 +43,21 @@ export interface WebServiceArgs {
   /** Docker's own check, with a tool that the image has. */
   readonly healthcheck: readonly string[];
   readonly probe: ProbeArgs;
-  /** Written before the migrations, whenever the image changes. */
-  readonly snapshot?: { readonly database: Database; readonly keep: number };
-  /** Run once in the new image before the new slot starts, whenever the image changes. */
-  readonly migration?: {
-    readonly command: readonly string[];
-    readonly secrets: Readonly<Record<string, Output<string>>>;
+  /** What a release does to the database before the new slot starts, whenever the image changes. */
+  readonly schema?: {
+    readonly database: Database;
+    /** Snapshots that are kept. */
+    readonly keepSnapshots: number;
+    /** Folder of golang-migrate's files in the image. */
+    readonly migrations: string;
+    /** What one run of the migrations may take. */
     readonly deadlineSeconds: number;
+    /** No snapshot and no migrations for this version; the schema may be newer than it. */
+    readonly skip: boolean;
   };
   /** How long the slot that served before stays, so that going back is a switch alone; 0: it goes with the release. */
   readonly keepPreviousMinutes: number;
   readonly dependsOn?: readonly Resource[];
-}
-
-export interface ProbeArgs {
-  readonly port: number;
-  readonly path: string;
-  /** Fields of the answer's JSON that must have exactly these values. */
-  readonly expect: Readonly<Record<string, string>>;
-  /** A new slot may take this long before attempts count. */
-  readonly graceSeconds: number;
-  readonly attempts: number;
-  readonly intervalSeconds: number;
 }
 
 /**
@@ -93,33 +86,44 @@ export class WebService extends ComponentResource {
       image: args.image,
       keepPreviousMinutes: args.keepPreviousMinutes,
     };
+    const record = (step: ReleaseStep, slotName: Input<string>) => (command: HostCommandArgs) =>
+      recorded(release, step, slotName, command);
     const before: Resource[] = [...(args.dependsOn ?? []), args.edge.ready];
-    if (args.snapshot !== undefined) {
-      const { database, keep } = args.snapshot;
+    const { schema, image } = args;
+    const scope: DatabaseScope | undefined = schema && {
+      host: args.host,
+      system: args.system,
+      environmentName: args.environmentName,
+      database: schema.database,
+      keep: schema.keepSnapshots,
+    };
+    if (schema !== undefined && scope !== undefined) {
+      const { skip, migrations: folder, deadlineSeconds } = schema;
       before.push(
-        hostCommand(
+        snapshot(
           `${name}-snapshot`,
-          recorded(release, "snapshot", "", {
-            connection: args.host.connection,
-            script: readScript(import.meta.url, "./scripts/snapshot.sh"),
-            parameters: {
-              SYSTEM: args.system,
-              ENVIRONMENT: args.environmentName,
-              DATABASE: database.name,
-              POSTGRES_SERVICE: `${args.system}_postgres`,
-              DIRECTORY: hostPaths.backups(args.system),
-              KEEP: keep,
-              IMAGE: container.image,
-            },
-            deadlineSeconds: 1800,
+          { scope, image, skip, recorded: record("snapshot", ""), dependsOn: [...before] },
+          child,
+        ),
+      );
+      before.push(
+        migration(
+          `${name}-migration`,
+          {
+            ...{ scope, image, container, folder, deadlineSeconds, skip },
+            service: name,
+            secrets: this.mount(`${name}-migration`, args, {
+              PGPASSWORD: schema.database.password,
+              ...schema.database.authority,
+            }),
+            networks: args.networks,
+            recorded: record("migration", ""),
             dependsOn: [...before],
-          }),
+          },
           child,
         ),
       );
     }
-    if (args.migration !== undefined)
-      before.push(this.migration(name, args, release, container, [...before]));
 
     const service = slot(
       name,
@@ -135,24 +139,19 @@ export class WebService extends ComponentResource {
       },
       child,
     );
-    const probe = hostCommand(
+    const probed = probe(
       `${name}-probe`,
-      recorded(release, "probe", service.name, {
-        connection: args.host.connection,
-        script: readScript(import.meta.url, "./scripts/probe.sh"),
-        parameters: {
-          SLOT: service.name,
-          REPLICAS: args.replicas,
-          PORT: args.probe.port,
-          HEALTH_PATH: args.probe.path,
-          EXPECT: JSON.stringify(args.probe.expect),
-          GRACE_SECONDS: args.probe.graceSeconds,
-          ATTEMPTS: args.probe.attempts,
-          INTERVAL_SECONDS: args.probe.intervalSeconds,
-        },
-        deadlineSeconds: args.probe.graceSeconds + args.probe.attempts * args.probe.intervalSeconds + 60,
-        dependsOn: [service],
-      }),
+      {
+        ...args.probe,
+        host: args.host,
+        slot: service,
+        replicas: args.replicas,
+        image: container.image,
+        recorded: record("probe", service.name),
+        ...(schema === undefined || scope === undefined
+          ? {}
+          : { schema: { scope, folder: schema.migrations, mayBeNewer: schema.skip } }),
+      },
       child,
     );
     const switched = args.edge.switchTo(
@@ -161,8 +160,8 @@ export class WebService extends ComponentResource {
         service: name,
         slot: service.name,
         routes: args.routes,
-        recorded: (command) => recorded(release, "switch", service.name, command),
-        dependsOn: [probe],
+        recorded: record("switch", service.name),
+        dependsOn: [probed],
       },
       child,
     );
@@ -211,36 +210,5 @@ export class WebService extends ComponentResource {
         { parent: this, retainOnDelete: retained },
       ),
     }));
-  }
-
-  private migration(
-    name: string,
-    args: WebServiceArgs,
-    release: Release,
-    container: ReleaseContainer,
-    dependsOn: Resource[],
-  ): local.Command {
-    const { command, secrets, deadlineSeconds } = args.migration ?? {
-      command: [],
-      secrets: {},
-      deadlineSeconds: 0,
-    };
-    return jobCommand(
-      `${name}-migration`,
-      {
-        host: args.host,
-        system: args.system,
-        service: name,
-        container,
-        command,
-        secrets: this.mount(`${name}-migration`, args, secrets),
-        networks: args.networks.map((network) => network.name),
-        script: readScript(import.meta.url, "./scripts/migrate.sh"),
-        deadlineSeconds,
-        recorded: (command) => recorded(release, "migration", "", command),
-        dependsOn,
-      },
-      { parent: this },
-    );
   }
 }

@@ -5,11 +5,11 @@ import { describe, expect, test } from "vitest";
 import { applications } from "../../lab/apps/index.ts";
 import { migrationsOf, togather } from "../../lab/apps/togather/image.ts";
 import { embed, parseEvent } from "../../lab/apps/togather/src/events.ts";
-import { type Findings, judge } from "../../lab/apps/togather/src/health.ts";
+import { type Findings, judge, spoil } from "../../lab/apps/togather/src/health.ts";
 import { createLog } from "../../lab/apps/togather/src/log.ts";
 import { readSettings, secretValues } from "../../lab/apps/togather/src/settings.ts";
 import { signToken, verifyToken } from "../../lab/apps/togather/src/token.ts";
-import { deliberateFailure, majorVersion } from "../../lab/apps/togather/src/version.ts";
+import { brokenHealth, deliberateFailure, majorVersion } from "../../lab/apps/togather/src/version.ts";
 
 describe("versions", () => {
   test.each([
@@ -65,7 +65,7 @@ describe("Togather's image", () => {
 
   test("each migration can be undone, and none creates an extension", () => {
     const folder = join(import.meta.dirname, "../../lab/apps/togather/migrations");
-    for (const name of migrationsOf("broken-migration")) {
+    for (const name of [...migrationsOf("broken-migration"), "000005_broken_live"]) {
       for (const way of ["up", "down"]) {
         const text = readFileSync(join(folder, `${name}.${way}.sql`), "utf8");
         expect(text, name).not.toMatch(/create\s+extension/i);
@@ -85,9 +85,9 @@ describe("health", () => {
     schema: { version: 3, dirty: false },
     jobs: "operational",
   };
-  const about = { version: "v1", expectedSchema: 3, uptimeSeconds: 61.9, failure: undefined };
+  const about = { version: "v1", expectedSchema: 3, uptimeSeconds: 61.9 };
 
-  test.each<[string, Partial<Findings>, "start" | "health" | undefined, string, string]>([
+  test.each<[string, Partial<Findings>, "always" | undefined, string, string]>([
     ["all well", {}, undefined, "healthy", "up-to-date"],
     [
       "a newer schema, as during a deploy",
@@ -102,9 +102,9 @@ describe("health", () => {
     ["no schema at all", { schema: undefined }, undefined, "unhealthy", "pending"],
     ["no database", { database: "disconnected", schema: undefined }, undefined, "unhealthy", "unknown"],
     ["no job queue", { jobs: "degraded" }, undefined, "degraded", "up-to-date"],
-    ["a version that is never healthy", {}, "health", "unhealthy", "up-to-date"],
-  ])("%s", (_name, findings, failure, status, migrations) => {
-    const health = judge({ ...fine, ...findings }, { ...about, failure });
+    ["a version that is never healthy", {}, "always", "unhealthy", "up-to-date"],
+  ])("%s", (_name, findings, broken, status, migrations) => {
+    const health = judge({ ...fine, ...findings }, { ...about, broken });
     expect(health).toEqual({
       status,
       version: "v1",
@@ -112,6 +112,22 @@ describe("health", () => {
       migrations,
       jobs: findings.jobs ?? "operational",
       uptime: 61,
+    });
+  });
+
+  test.each([
+    ["broken-health-database", { status: "unhealthy", database: "disconnected", migrations: "unknown" }],
+    ["broken-health-migrations", { status: "unhealthy", migrations: "pending" }],
+    ["broken-health-unknown", { status: "degraded", migrations: "unknown" }],
+    ["broken-health-jobs", { status: "degraded", jobs: "degraded" }],
+    ["broken-health-status", { status: "degraded" }],
+    ["broken-health-1", { status: "unhealthy" }],
+  ])("%s is broken in that field alone", (version, expected) => {
+    expect(deliberateFailure(version)).toBe("health");
+    const broken = brokenHealth(version) ?? "always";
+    expect(judge(spoil(fine, broken), { ...about, broken })).toEqual({
+      ...{ version: "v1", database: "connected", migrations: "up-to-date", jobs: "operational", uptime: 61 },
+      ...expected,
     });
   });
 });

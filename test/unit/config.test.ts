@@ -63,7 +63,9 @@ describe("bad input", () => {
     [
       "an unknown key in a system",
       { "togather:jwtSecert": "x" },
-      ["togather:jwtSecert: unknown key; allowed: app, postgres, limits, snapshots, jwtSecret, adminApiKey"],
+      [
+        "togather:jwtSecert: unknown key; allowed: app, postgres, limits, snapshots, migrations, probe, jwtSecret, adminApiKey",
+      ],
     ],
     [
       "an unknown nested key",

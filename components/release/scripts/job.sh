@@ -5,8 +5,23 @@
 
 # run_job <kind> [arguments of docker service create]: succeeds when the command does. The job goes when the script ends.
 run_job() {
-  local kind=$1 started=$SECONDS output running
+  local output running
+  job=${SERVICE}_$1
   shift
+  only_one "$job" "$WAIT_SECONDS"
+  trap remove_job EXIT
+  output=$(docker pull --quiet "$IMAGE" 2>&1) || fail "cannot pull $IMAGE: $output"
+  running=$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "$job" 2>/dev/null) || running=
+  # A job of this very image that an interrupted run left is waited for: stopping a migration half-way is what hurts.
+  if [ "$running" != "$IMAGE" ]; then
+    create_job "$@"
+  fi
+  wait_for_job
+}
+
+# create_job [arguments of docker service create]: starts $job anew.
+create_job() {
+  local output words
   job_arguments=()
   each_line --env "$ENVIRONMENT"
   each_line --secret "$SECRETS"
@@ -14,19 +29,15 @@ run_job() {
   each_line --network "$NETWORKS"
   each_line --label "$LABELS"
   mapfile -t words <<<"$COMMAND"
+  remove_job
+  output=$(docker service create --detach --no-resolve-image --quiet --name "$job" --mode replicated-job --restart-condition none \
+    --limit-memory 512M "${job_arguments[@]}" "$@" --entrypoint "${words[0]}" "$IMAGE" "${words[@]:1}" 2>&1) ||
+    fail "the Swarm does not take the job $job: $output"
+}
 
-  job=${SERVICE}_$kind
-  only_one "$job" "$WAIT_SECONDS"
-  trap remove_job EXIT
-  output=$(docker pull --quiet "$IMAGE" 2>&1) || fail "cannot pull $IMAGE: $output"
-  running=$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "$job" 2>/dev/null) || running=
-  # A job of this very image that an interrupted run left is waited for: stopping a migration half-way is what hurts.
-  if [ "$running" != "$IMAGE" ]; then
-    remove_job
-    output=$(docker service create --detach --no-resolve-image --quiet --name "$job" --mode replicated-job --restart-condition none \
-      --limit-memory 512M "${job_arguments[@]}" "$@" --entrypoint "${words[0]}" "$IMAGE" "${words[@]:1}" 2>&1) ||
-      fail "the Swarm does not take the job $job: $output"
-  fi
+# Waits until $job ends and sets job_state; false when it failed.
+wait_for_job() {
+  local started=$SECONDS
   while :; do
     job_state=$(docker service ps --no-trunc --format '{{.CurrentState}}|{{.Error}}' "$job" | head -n 1)
     case $job_state in

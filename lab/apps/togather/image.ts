@@ -40,13 +40,15 @@ export const togather: Application = {
 
 /**
  * Names (`000001_events`) of the migrations that a version ships: three; one more from version 2 on; versions that begin
- * with `broken-migration` ship that one and another, which fails in the middle.
+ * with `broken-migration` ship that one and another, which fails in the middle. That of `broken-migration-live` fails only on
+ * the database itself, not on a copy under another name.
  */
 export function migrationsOf(version: string): string[] {
   const shipped = ["000001_events", "000002_jobs", "000003_search"];
   const broken = deliberateFailure(version) === "migration";
   if (broken || majorVersion(version) >= 2) shipped.push("000004_source");
-  if (broken) shipped.push("000005_broken");
+  if (broken)
+    shipped.push(version.startsWith("broken-migration-live") ? "000005_broken_live" : "000005_broken");
   return shipped;
 }
 

@@ -1,7 +1,7 @@
 import type { Pool } from "pg";
 import type { JobWorker } from "./jobs.ts";
 import { textOf } from "./log.ts";
-import type { DeliberateFailure } from "./version.ts";
+import type { BrokenHealth } from "./version.ts";
 
 /** What the checks found. */
 export interface Findings {
@@ -34,7 +34,8 @@ export function judge(
     readonly version: string;
     readonly expectedSchema: number;
     readonly uptimeSeconds: number;
-    readonly failure: DeliberateFailure | undefined;
+    /** What it is to say on purpose; `always` is unhealthy without a reason. */
+    readonly broken: BrokenHealth | "always" | undefined;
   },
 ): Health {
   const { schema } = findings;
@@ -45,8 +46,9 @@ export function judge(
   else migrations = schema?.dirty ? "unknown" : "up-to-date";
 
   let status: Health["status"] = "healthy";
-  if (migrations === "unknown" || findings.jobs === "degraded") status = "degraded";
-  if (findings.database === "disconnected" || migrations === "pending" || about.failure === "health") {
+  if (migrations === "unknown" || findings.jobs === "degraded" || about.broken === "status")
+    status = "degraded";
+  if (findings.database === "disconnected" || migrations === "pending" || about.broken === "always") {
     status = "unhealthy";
   }
   return {
@@ -57,6 +59,22 @@ export function judge(
     jobs: findings.jobs,
     uptime: Math.floor(about.uptimeSeconds),
   };
+}
+
+/** The findings as a version that is broken on purpose would have them. */
+export function spoil(findings: Findings, broken: BrokenHealth | "always" | undefined): Findings {
+  switch (broken) {
+    case "database":
+      return { ...findings, database: "disconnected", schema: undefined };
+    case "migrations":
+      return { ...findings, schema: undefined };
+    case "unknown":
+      return { ...findings, schema: { version: (findings.schema?.version ?? 0) + 1, dirty: true } };
+    case "jobs":
+      return { ...findings, jobs: "degraded" };
+    default:
+      return findings;
+  }
 }
 
 /** How long findings are good for: an edge and an orchestrator ask often, the database need not notice. */

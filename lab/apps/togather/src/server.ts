@@ -5,12 +5,12 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { BadRequest, indexEvent } from "./events.ts";
-import { createChecks, judge } from "./health.ts";
+import { createChecks, judge, spoil } from "./health.ts";
 import { createWorker } from "./jobs.ts";
 import { createLog, type Log, textOf } from "./log.ts";
 import { createRoutes } from "./routes.ts";
 import { readSettings, type Settings, SettingsError, secretValues } from "./settings.ts";
-import { deliberateFailure } from "./version.ts";
+import { brokenHealth, deliberateFailure } from "./version.ts";
 
 /** Longer than nginx keeps an idle connection to an upstream (60 s): the proxy closes first, never in a request's way. */
 const keepAliveSeconds = 75;
@@ -42,6 +42,7 @@ function main(): void {
 
 function serve(settings: Settings, log: Log): void {
   const failure = deliberateFailure(settings.version);
+  const broken = failure === "health" ? (brokenHealth(settings.version) ?? "always") : undefined;
   const startedAt = process.uptime();
   const expectedSchema = newestMigration();
   const pool = new pg.Pool({
@@ -67,11 +68,11 @@ function serve(settings: Settings, log: Log): void {
     const path = mark < 0 ? url : url.slice(0, mark);
     if (path === "/health") {
       const uptimeSeconds = process.uptime() - startedAt;
-      const health = judge(await checks(), {
+      const health = judge(spoil(await checks(), broken), {
         version: settings.version,
         expectedSchema,
         uptimeSeconds,
-        failure,
+        broken,
       });
       if (failure === "health") complain(`version ${settings.version} is never healthy, on purpose`);
       return { status: health.status === "unhealthy" ? 503 : 200, body: health };
