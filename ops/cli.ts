@@ -1,6 +1,7 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … */
 import { Command, Option } from "commander";
 import { goBack, renderBack } from "./back.ts";
+import { addDatabaseCommands } from "./database-commands.ts";
 import { readDeployments, renderDeployments } from "./deployments.ts";
 import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
@@ -125,6 +126,7 @@ aboutStack(program.command("logs"))
 
 // Whoever reads only the first lines (head) has read enough.
 process.stdout.on("error", () => process.exit());
+addDatabaseCommands(program, aboutStack, target);
 
 program.parseAsync().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -151,7 +151,7 @@ describe.each(["production", "staging"])("the program of %s", (stack) => {
       earlyRenewalHours: 2 * 365 * 24,
     });
     expect(program.find("command:local:Command", "togather_app-migration").inputs.stdin).toContain(
-      "togather_postgres:5432/togather?sslmode=verify-full&sslrootcert=/run/secrets/DATABASE_AUTHORITY",
+      "togather_postgres:5432/@DATABASE@?sslmode=verify-full&sslrootcert=/run/secrets/DATABASE_AUTHORITY",
     );
     const app = containerOf(program, "togather_app");
     expect(app.secrets.map(({ fileName }) => fileName)).toContain("DATABASE_AUTHORITY");

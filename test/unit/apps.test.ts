@@ -7,6 +7,7 @@ import { migrationsOf, togather } from "../../lab/apps/togather/image.ts";
 import { embed, parseEvent } from "../../lab/apps/togather/src/events.ts";
 import { type Findings, judge, spoil } from "../../lab/apps/togather/src/health.ts";
 import { createLog } from "../../lab/apps/togather/src/log.ts";
+import { connectionLost } from "../../lab/apps/togather/src/pool.ts";
 import { readSettings, secretValues } from "../../lab/apps/togather/src/settings.ts";
 import { signToken, verifyToken } from "../../lab/apps/togather/src/token.ts";
 import { brokenHealth, deliberateFailure, majorVersion } from "../../lab/apps/togather/src/version.ts";
@@ -130,6 +131,15 @@ describe("health", () => {
       ...expected,
     });
   });
+});
+
+test("a query is sent again when its connection is lost, not when it is wrong", () => {
+  const failed = (message: string, code?: string) => Object.assign(new Error(message), { code });
+  expect(connectionLost(failed("terminating connection due to administrator command", "57P01"))).toBe(true);
+  expect(connectionLost(failed('database "togather" does not exist', "3D000"))).toBe(true);
+  expect(connectionLost(failed("Connection terminated unexpectedly"))).toBe(true);
+  expect(connectionLost(failed('relation "events" does not exist', "42P01"))).toBe(false);
+  expect(connectionLost(failed("duplicate key value", "23505"))).toBe(false);
 });
 
 describe("tokens", () => {

@@ -41,7 +41,7 @@ describe.each(documents)("%s", (document) => {
     for (const command of commands(read(document))) {
       const script = /^npm (?:run )?([a-z:]+)/.exec(command)?.[1];
       if (command.startsWith("npx "))
-        expect(command).toMatch(/^npx pulumi (preview|up|refresh|config set)( |$)/);
+        expect(command).toMatch(/^npx pulumi (preview|up|refresh|config (set|rm))( |$)/);
       else if (script !== "ci") expect(Object.keys(scripts), command).toContain(script);
     }
   });

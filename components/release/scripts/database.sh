@@ -68,10 +68,10 @@ SELECT concat(CASE setrole WHEN 0 THEN 'ALTER' ELSE format('ALTER ROLE %I IN', p
   ' DATABASE :"database" SET ', quote_ident(name), ' TO ',
   CASE WHEN name IN ('search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries')
     THEN replace(value, '""', '''''') ELSE quote_literal(value) END, ';')
-FROM pg_db_role_setting, unnest(setconfig) AS entry,
+FROM pg_db_role_setting, unnest(setconfig) WITH ORDINALITY AS each(entry, place),
   LATERAL (SELECT split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS value) AS setting
 WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-ORDER BY setrole, name;
+ORDER BY setrole, place;
 SELECT concat('REVOKE ALL ON DATABASE :"database" FROM PUBLIC; REVOKE ALL ON DATABASE :"database" FROM ', quote_ident(pg_get_userbyid(datdba)), ';')
 FROM pg_database WHERE datname = current_database() AND datacl IS NOT NULL;
 SELECT concat(CASE WHEN grantor <> datdba THEN format('SET ROLE %I; ', pg_get_userbyid(grantor)) END,
@@ -154,7 +154,7 @@ Room on the disk of $DIRECTORY: $(df -Ph "$DIRECTORY" | awk 'NR == 2 { print $4 
 
 # Names of the environment's snapshots, oldest first.
 snapshots() {
-  find "$DIRECTORY" -maxdepth 1 -name "${SYSTEM}_${ENVIRONMENT_NAME}_*.sql.gz" -printf '%f\n' 2>/dev/null | LC_ALL=C sort
+  { find "$DIRECTORY" -maxdepth 1 -name "${SYSTEM}_${ENVIRONMENT_NAME}_*.sql.gz" -printf '%f\n' 2>/dev/null || true; } | LC_ALL=C sort
 }
 
 # snapshot_field FILE NAME: a line of a snapshot's head.

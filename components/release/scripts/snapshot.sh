@@ -7,4 +7,3 @@ require_postgres
 write_snapshot
 # For the migration that follows: a snapshot serves one.
 printf '%s\n' "$snapshot" >"$DIRECTORY/.for-migration"
-printf '%s\n' "$snapshot"

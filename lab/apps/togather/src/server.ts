@@ -3,11 +3,11 @@ import { readdirSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
 import { BadRequest, indexEvent } from "./events.ts";
 import { createChecks, judge, spoil } from "./health.ts";
 import { createWorker } from "./jobs.ts";
 import { createLog, type Log, textOf } from "./log.ts";
+import { createPool } from "./pool.ts";
 import { createRoutes } from "./routes.ts";
 import { readSettings, type Settings, SettingsError, secretValues } from "./settings.ts";
 import { brokenHealth, deliberateFailure } from "./version.ts";
@@ -45,13 +45,7 @@ function serve(settings: Settings, log: Log): void {
   const broken = failure === "health" ? (brokenHealth(settings.version) ?? "always") : undefined;
   const startedAt = process.uptime();
   const expectedSchema = newestMigration();
-  const pool = new pg.Pool({
-    connectionString: settings.databaseUrl,
-    max: 10,
-    connectionTimeoutMillis: 3_000,
-    idleTimeoutMillis: 30_000,
-    application_name: `togather ${settings.version}`,
-  });
+  const pool = createPool(settings.databaseUrl, `togather ${settings.version}`);
   // The pool replaces a connection that breaks while idle; without a listener the process would end.
   pool.on("error", (error) => log.warn("an idle database connection broke", { error: textOf(error) }));
   const worker = createWorker(pool, log, { index_event: (job) => indexEvent(pool, job) });

@@ -1,0 +1,103 @@
+import { createInterface } from "node:readline/promises";
+import { type Command, InvalidArgumentError } from "commander";
+import { runCommand } from "./run.ts";
+import type { Target } from "./target.ts";
+
+interface Common {
+  readonly stack: string;
+  readonly engine?: "lab" | "pulumi";
+  readonly json?: boolean;
+}
+
+/** `npm run ops -- snapshots | snapshot | restore | reverse-migration <system>`: what an operator does with a database. */
+export function addDatabaseCommands(
+  program: Command,
+  aboutStack: (command: Command) => Command,
+  target: (options: Common) => Promise<Target>,
+): void {
+  // Loaded when one of these runs: it brings Pulumi's SDK along.
+  const load = async (system: string, options: Common) => {
+    const operations = await import("./database.ts");
+    const { backend } = await target(options);
+    return { operations, database: await operations.systemDatabase(backend, system, runCommand) };
+  };
+  const print = (options: Common, value: unknown, text: string) =>
+    process.stdout.write(`${options.json ? JSON.stringify(value) : text}\n`);
+
+  aboutStack(program.command("snapshots").argument("<system>"))
+    .description("the snapshots of a system's database: age, size, schema version, whole or damaged")
+    .action(async (system: string, options: Common) => {
+      const { operations, database } = await load(system, options);
+      const entries = await operations.listSnapshots(database);
+      print(options, entries, operations.renderSnapshots(entries));
+    });
+
+  aboutStack(program.command("snapshot").argument("<system>"))
+    .description("write a snapshot of a system's database now")
+    .action(async (system: string, options: Common) => {
+      const { operations, database } = await load(system, options);
+      const snapshot = await operations.writeSnapshot(database);
+      print(options, { snapshot }, `Written: ${snapshot}`);
+    });
+
+  aboutStack(
+    program.command("restore").argument("<system>").argument("[snapshot]", "the newest when left out"),
+  )
+    .description("replace a system's database by a snapshot, while everything runs; asks first")
+    .option("--as-it-was", "keep the snapshot's schema, although the deployed version needs a newer one")
+    .option("--yes", "do not ask")
+    .action(
+      async (
+        system: string,
+        name: string | undefined,
+        options: Common & { readonly asItWas?: boolean; readonly yes?: boolean },
+      ) => {
+        const { operations, database } = await load(system, options);
+        const plan = await operations.planRestore(database, name);
+        process.stderr.write(`${operations.describeRestore(plan, options.asItWas === true)}\n`);
+        if (!options.yes) await confirm(`${system} ${plan.environment}`);
+        process.stderr.write(`restoring ${plan.snapshot} …\n`);
+        const result = await operations.restore(database, plan.snapshot, options.asItWas === true);
+        const before = result.safety === "" ? "there was none" : result.safety;
+        print(
+          options,
+          result,
+          `Restored: ${result.snapshot}, schema version ${result.schema}, ${result.tables} tables, about ${result.rows} rows. What was there before: ${before}`,
+        );
+      },
+    );
+
+  aboutStack(program.command("reverse-migration").argument("<system>"))
+    .description(
+      "take a system's schema back to an older version by the down scripts; shows them and asks first",
+    )
+    .requiredOption("--to <version>", "the schema version to reach; 0 reverses all", schemaVersion)
+    .option("--yes", "do not ask")
+    .action(async (system: string, options: Common & { readonly to: number; readonly yes?: boolean }) => {
+      const { operations, database } = await load(system, options);
+      const plan = await operations.planReverse(database, options.to);
+      process.stderr.write(`${operations.describeReverse(plan, options.to)}\n`);
+      if (!options.yes) await confirm(`${system} ${plan.environment}`);
+      process.stderr.write(`reversing to ${options.to} …\n`);
+      const result = await operations.reverse(database, options.to);
+      print(
+        options,
+        result,
+        `Reversed: schema version ${result.from} to ${result.schema}. The snapshot of before: ${result.snapshot}`,
+      );
+    });
+}
+
+function schemaVersion(text: string): number {
+  if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError("allowed: a schema version, as in 3");
+  return Number(text);
+}
+
+/** Waits for the very words to be typed. @throws when something else is, or nobody is there to type. */
+async function confirm(words: string): Promise<void> {
+  if (!process.stdin.isTTY) throw new Error(`nobody can be asked here: pass --yes to confirm "${words}"`);
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await lines.question(`Type "${words}" to go on: `);
+  lines.close();
+  if (answer.trim() !== words) throw new Error(`"${answer.trim()}" is not "${words}": nothing was changed`);
+}

@@ -1,0 +1,20 @@
+# shellcheck shell=bash disable=SC2154
+# Says what a restore would do, as JSON, and refuses what cannot be restored here; changes nothing. Runs after database.sh and
+# golang-migrate.sh. SNAPSHOT is a parameter, empty for the newest.
+require_postgres
+if [ -z "$SNAPSHOT" ]; then
+  SNAPSHOT=$(snapshots | tail -n 1)
+  [ -n "$SNAPSHOT" ] || fail "there is no snapshot of $SYSTEM $ENVIRONMENT_NAME in $DIRECTORY; write one: npm run ops -- snapshot $SYSTEM --stack $STACK"
+fi
+[ -f "$DIRECTORY/$SNAPSHOT" ] || fail "there is no snapshot $SNAPSHOT in $DIRECTORY; there are: $(snapshots | tr '\n' ' ')"
+problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
+[ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+current=none
+if database_exists "$DATABASE"; then
+  read_schema "$DATABASE"
+  current=$schema_version
+  [ "$schema_dirty" = no ] || current="$current, dirty"
+fi
+jq --null-input --arg snapshot "$SNAPSHOT" --arg environment "$ENVIRONMENT_NAME" --arg database "$DATABASE" \
+  --arg time "$(snapshot_field "$DIRECTORY/$SNAPSHOT" time)" --arg schema "$(snapshot_field "$DIRECTORY/$SNAPSHOT" 'schema version')" \
+  --arg current "$current" --arg deployed "${FOLDER:+$(newest_version "$IMAGE")}" '$ARGS.named'

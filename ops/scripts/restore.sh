@@ -1,0 +1,46 @@
+# shellcheck shell=bash disable=SC2154
+# Replaces a database by a snapshot: restored beside it, brought to the schema of the deployed version unless AS_IT_WAS is
+# "yes", checked, then exchanged for it by name. Nothing is stopped. Runs after job.sh, database.sh and golang-migrate.sh. SNAPSHOT is
+# a parameter.
+only_one "${SYSTEM}_database" 900
+require_postgres
+problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
+[ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+drop_database "$replaced"
+safety=
+if database_exists "$DATABASE"; then
+  write_snapshot "$SNAPSHOT"
+  safety=$snapshot
+fi
+
+restore_beside "$SNAPSHOT" "$restored"
+wanted=$(snapshot_field "$DIRECTORY/$SNAPSHOT" 'schema version')
+read_schema "$restored"
+tables=$(in_database "$restored" "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
+if [ "$schema_version" != "${wanted%% *}" ] || [ "$tables" != "$(snapshot_field "$DIRECTORY/$SNAPSHOT" tables)" ]; then
+  drop_database "$restored"
+  fail "$SNAPSHOT restored to schema version $schema_version with $tables tables, and says something else of itself; nothing was replaced"
+fi
+if [ -n "$FOLDER" ] && [ "$AS_IT_WAS" != yes ]; then
+  pull "$IMAGE"
+  deployed=$(newest_version "$IMAGE")
+  if [ "$schema_version" -lt "$deployed" ] && ! migrate_job rehearsal "$IMAGE" "$restored" up; then
+    drop_database "$restored"
+    fail "the migrations of $VERSION failed on what $SNAPSHOT restored; nothing was replaced. To take the schema as it was then: --as-it-was
+$job_report"
+  fi
+  read_schema "$restored"
+fi
+in_database "$restored" ANALYZE >/dev/null
+
+# The exchange, one transaction: the sessions end, the names change. Whoever connects meanwhile waits for its end; whoever
+# came in between makes the renaming fail, and it is tried again.
+exchange="ALTER DATABASE \"$restored\" RENAME TO \"$DATABASE\""
+[ -z "$safety" ] || exchange="ALTER DATABASE \"$DATABASE\" RENAME TO \"$replaced\"; $exchange"
+for attempt in 1 2 3 4 5; do
+  said=$(in_database postgres "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('$DATABASE', '$restored'); $exchange" 2>&1) && break
+  [ "$attempt" -lt 5 ] || { drop_database "$restored"; fail "the database could not be exchanged, it is as it was: $said"; }
+done
+drop_database "$replaced"
+rows=$(in_database "$DATABASE" "SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables")
+jq --null-input --arg snapshot "$SNAPSHOT" --arg safety "$safety" --arg schema "$schema_version" --argjson tables "$tables" --argjson rows "$rows" '$ARGS.named'

@@ -1,0 +1,20 @@
+# shellcheck shell=bash disable=SC2153,SC2154
+# Says which scripts would take the schema back to version TO, as JSON with their text; changes nothing. Runs after database.sh
+# and golang-migrate.sh. TO is a parameter.
+[ -n "$FOLDER" ] || fail "$SYSTEM ships no migrations, so there is nothing to reverse"
+require_postgres
+read_schema "$DATABASE"
+refuse_dirty
+[ "$TO" -lt "$schema_version" ] || fail "the schema of $DATABASE is at version $schema_version, so there is nothing to reverse to reach $TO"
+image=$(cat "$schema_image_file" 2>/dev/null || echo "$IMAGE")
+pull "$image"
+files=$(migration_files "$image" down)
+if [ "$TO" -gt 0 ] && ! versions <<<"$files" | grep --quiet --line-regexp "$TO"; then
+  fail "$image knows no schema version $TO; it has: 0 $(versions <<<"$files" | tr '\n' ' ')"
+fi
+sort -rn <<<"$files" | while read -r file; do
+  version=$(versions <<<"$file")
+  if [ "$version" -le "$schema_version" ] && [ "$version" -gt "$TO" ]; then
+    migration_text "$image" "$file" | jq --raw-input --slurp --arg file "$file" '{ file: $file, text: . }'
+  fi
+done | jq --slurp --arg image "$image" --arg from "$schema_version" --arg environment "$ENVIRONMENT_NAME" '{ image: $image, from: $from, environment: $environment, scripts: . }'

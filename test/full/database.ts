@@ -1,0 +1,77 @@
+import { execa } from "execa";
+import { expect } from "vitest";
+import { captured, onMachine, stack } from "./support.ts";
+
+/** Looking into a system's database from outside of Berth, and the commands that a person types about it. */
+
+const container = "$(docker ps --quiet --filter label=berth.resource=togather_postgres)";
+
+/** Rows of a query as psql prints them, a line each. */
+export async function sql(query: string, database = "togather"): Promise<string> {
+  const quoted = query.replaceAll("'", `'\\''`);
+  return (
+    await onMachine(
+      `docker exec ${container} psql --no-psqlrc -U postgres -d ${database} -At -v ON_ERROR_STOP=1 -c '${quoted}'`,
+    )
+  ).trim();
+}
+
+/** The whole cluster as pg_dumpall writes it: roles, every database, permissions, data. Without the key that differs each time. */
+export function dumpAll(options = ""): Promise<string> {
+  return onMachine(
+    `docker exec ${container} pg_dumpall -U postgres ${options} | grep -v -E '^.(un)?restrict '`,
+    120,
+  );
+}
+
+/** Things that a dump must bring back and that are easily forgotten: permissions, settings and a comment of the database itself. */
+export async function decorate(): Promise<void> {
+  await sql("DROP ROLE IF EXISTS reader");
+  await sql("CREATE ROLE reader");
+  await sql("GRANT CONNECT, TEMPORARY ON DATABASE togather TO reader WITH GRANT OPTION");
+  await sql("GRANT SELECT ON events TO reader");
+  await sql("REVOKE TEMPORARY ON DATABASE togather FROM PUBLIC");
+  await sql("ALTER DATABASE togather SET app.thing TO 'va''l:ue, x'");
+  await sql(`ALTER DATABASE togather SET search_path TO "$user", public`);
+  await sql("ALTER ROLE reader IN DATABASE togather SET work_mem TO '8MB'");
+  await sql(`COMMENT ON DATABASE togather IS 'it''s :"database"'`);
+}
+
+export interface OpsRun {
+  readonly exitCode: number | undefined;
+  readonly output: string;
+  readonly stdout: string;
+  readonly seconds: number;
+}
+
+/** Runs `npm run ops -- …` to its end. */
+export async function ops(...args: readonly string[]): Promise<OpsRun> {
+  const began = performance.now();
+  const run = await execa(
+    "npm",
+    ["run", "--silent", "ops", "--", ...args, "--stack", stack, "--engine", "lab"],
+    {
+      reject: false,
+      stdin: "ignore",
+      all: true,
+    },
+  );
+  const seconds = (performance.now() - began) / 1000;
+  captured.push(`$ npm run ops -- ${args.join(" ")}\n${run.all}`);
+  process.stdout.write(
+    `$ npm run ops -- ${args.join(" ")}   (exit ${run.exitCode}, ${seconds.toFixed(1)} s)\n`,
+  );
+  return { exitCode: run.exitCode, output: run.all, stdout: run.stdout, seconds };
+}
+
+/** The same, and fails the test with the command's output when it fails. */
+export async function opsOk(...args: readonly string[]): Promise<OpsRun> {
+  const run = await ops(...args);
+  expect(run.exitCode, `ops ${args.join(" ")}\n${run.output}`).toBe(0);
+  return run;
+}
+
+/** Databases of the server that Berth may have made beside the system's own. */
+export function copies(): Promise<string> {
+  return sql("SELECT datname FROM pg_database WHERE datname LIKE 'togather_%'");
+}

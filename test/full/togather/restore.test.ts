@@ -1,0 +1,159 @@
+import { describe, expect, test } from "vitest";
+import { copies, decorate, dumpAll, ops, opsOk, sql } from "../database.ts";
+import { scenarios } from "../search.ts";
+import { expectNoFailure, labOk, leftovers, onMachine, printTable, togather, underLoad } from "../support.ts";
+
+/** Snapshots and their way back: rows deleted, one command, rows there again, while everything runs. */
+
+scenarios();
+
+const folder = "/var/backups/togather";
+const checksum = () =>
+  sql(
+    "SELECT count(*) || ' ' || md5(string_agg(events::text, '|' ORDER BY id)) FROM events WHERE name LIKE 'kept %'",
+  );
+const taken = async () =>
+  (JSON.parse((await opsOk("snapshot", "togather", "--json")).stdout) as { snapshot: string }).snapshot;
+const list = async () =>
+  JSON.parse((await opsOk("snapshots", "togather", "--json")).stdout) as { name: string; problem: string }[];
+
+describe("a restore", () => {
+  test("brings back the whole cluster, dump for dump", async () => {
+    await labOk("up", "--set", "togather:app.version=v1.0.0");
+    await decorate();
+    await sql(
+      "INSERT INTO events (name, starts_at) SELECT 'kept ' || n, now() FROM generate_series(1, 20000) AS n",
+    );
+    const before = await dumpAll();
+    const snapshot = await taken();
+    await sql("DELETE FROM events WHERE id % 3 = 0");
+    await sql("REVOKE ALL ON DATABASE togather FROM reader");
+    await sql("DROP TABLE river_job");
+    expect(await dumpAll()).not.toBe(before);
+    const { seconds } = await opsOk("restore", "togather", snapshot, "--yes");
+    process.stdout.write(`restored 20000 rows in ${seconds.toFixed(1)} s\n`);
+    expect((await dumpAll()) === before, "pg_dumpall before and after").toBe(true);
+    expect(await copies()).toBe("");
+  });
+
+  test("under load: rows back, equal checksums, the app never stopped, nothing to do for a second up", async () => {
+    const before = await togather();
+    const slot = `docker ps --quiet --filter label=com.docker.swarm.service.name=${before.slot}`;
+    const containers = await onMachine(`${slot}; docker ps --quiet --filter label=berth.role=edge`);
+    const rows = await checksum();
+    const snapshot = await taken();
+    const { result, load } = await underLoad("a restore", async () => {
+      await sql("DELETE FROM events WHERE name LIKE 'kept %'");
+      const deleted = await checksum();
+      const restored = await opsOk("restore", "togather", snapshot, "--yes");
+      return { deleted, restored };
+    });
+    process.stdout.write(
+      `failed during the exchange: ${load.failures} of ${load.requests}, longest gap ${load.longestGapMs} ms\n`,
+    );
+    expect(result.deleted).toBe("");
+    expect(await checksum()).toBe(rows);
+    expect(await onMachine(`${slot}; docker ps --quiet --filter label=berth.role=edge`)).toBe(containers);
+    expectNoFailure(load);
+    const preview = await labOk("preview", "--set", "togather:app.version=v1.0.0", "--expect-no-changes");
+    expect(preview.output).toContain("nothing to do");
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test("of a snapshot that is older than the deployed version brings the schema along", async () => {
+    const snapshot = await taken();
+    const rows = await checksum();
+    await labOk("up", "--set", "togather:app.version=v2.0.0");
+    await sql("DELETE FROM events");
+    const { load } = await underLoad("a restore from before a migration", () =>
+      opsOk("restore", "togather", snapshot, "--yes"),
+    );
+    expectNoFailure(load);
+    expect(await sql("SELECT version, dirty FROM schema_migrations")).toBe("4|f");
+    // The newer schema has a column more, at the end of each row.
+    expect(await sql("SELECT count(*) FROM events WHERE name LIKE 'kept %' AND source = 'local'")).toBe(
+      rows.split(" ")[0],
+    );
+    await labOk("preview", "--set", "togather:app.version=v2.0.0", "--expect-no-changes");
+  });
+
+  test("asks before it replaces anything, and takes silence for a no", async () => {
+    const before = await sql("SELECT oid FROM pg_database WHERE datname = 'togather'");
+    const asked = await ops("restore", "togather");
+    expect(asked.exitCode).toBe(1);
+    expect(asked.output).toContain("replaces the database togather of production");
+    expect(asked.output).toContain('pass --yes to confirm "togather production"');
+    expect(await sql("SELECT oid FROM pg_database WHERE datname = 'togather'")).toBe(before);
+  });
+});
+
+describe("refused, before anything is touched", () => {
+  const bad = "togather_production_20200101_000000.sql.gz";
+  const cases: readonly [string, string, RegExp][] = [
+    ["a truncated one", `head -c -100 "$good" > ${bad}`, /unexpected end of file/],
+    [
+      "one whose end is missing",
+      `gunzip -c "$good" | head -n -1 | gzip > ${bad}`,
+      /its last line is missing/,
+    ],
+    [
+      "a damaged one",
+      `cp "$good" ${bad}; printf XXXX | dd of=${bad} bs=1 seek=2000 conv=notrunc status=none`,
+      /damaged|truncated/,
+    ],
+    [
+      "one of another system",
+      `gunzip -c "$good" | sed '2s/togather/mfa/' | gzip > ${bad}`,
+      /it is of mfa, production, database togather/,
+    ],
+    [
+      "one of another environment",
+      `gunzip -c "$good" | sed '3s/production/staging/' | gzip > ${bad}`,
+      /it is of togather, staging/,
+    ],
+    ["any other file", `echo 'DROP DATABASE togather;' | gzip > ${bad}`, /does not begin as a snapshot does/],
+  ];
+  test.each(cases)("%s", async (_what, make, reason) => {
+    await taken();
+    const state = () => sql("SELECT string_agg(oid || datname, ' ' ORDER BY oid) FROM pg_database");
+    const before = await state();
+    await onMachine(`cd ${folder}; good=$(ls togather_production_*.sql.gz | tail -n 1); ${make}`);
+    try {
+      const files = await onMachine(`ls ${folder}`);
+      const refused = await ops("restore", "togather", bad, "--yes");
+      printTable("refused", [], [[refused.output.trim()]]);
+      expect(refused.exitCode).toBe(1);
+      expect(refused.output).toMatch(reason);
+      expect(refused.output).toContain("nothing was touched");
+      expect((await list()).find(({ name }) => name === bad)?.problem).toMatch(reason);
+      expect(await state()).toBe(before);
+      expect(await onMachine(`ls ${folder}`)).toBe(files);
+    } finally {
+      await onMachine(`rm -f ${folder}/${bad}`);
+    }
+  });
+});
+
+describe("the file alone", () => {
+  test("is restored by psql, into a server that has nothing, under another name", async () => {
+    const snapshot = await taken();
+    const rows = await checksum();
+    const said = await onMachine(
+      `image=$(docker inspect --format '{{.Config.Image}}' $(docker ps --quiet --filter label=berth.resource=togather_postgres))
+      docker run --detach --name elsewhere --network none --env POSTGRES_HOST_AUTH_METHOD=trust "$image" >/dev/null
+      trap 'docker rm --force --volumes elsewhere >/dev/null' EXIT
+      for _ in $(seq 60); do docker exec elsewhere pg_isready -q -h 127.0.0.1 -U postgres && break; sleep 1; done
+      gunzip -c ${folder}/${snapshot} | docker exec -i elsewhere psql --no-psqlrc -q -U postgres -d postgres -v database=copy 2>&1 >/dev/null
+      docker exec elsewhere psql -U postgres -d copy -At -c "SELECT count(*) || ' ' || md5(string_agg(events::text, '|' ORDER BY id)) FROM events WHERE name LIKE 'kept %'"
+      docker exec elsewhere psql -U postgres -d copy -At -c "SELECT rolname FROM pg_roles WHERE rolname IN ('togather', 'reader') ORDER BY 1"`,
+      300,
+    );
+    expect(said.trim().split("\n")).toEqual([rows, "reader", "togather"]);
+  });
+
+  test("the last 7 are kept", async () => {
+    for (let count = 0; count < 8; count++) await taken();
+    expect(await list()).toHaveLength(7);
+    expect((await list()).filter(({ problem }) => problem !== "")).toEqual([]);
+  });
+});
