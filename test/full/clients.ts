@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type ClientNamespace, clientNamespace, networkAddress } from "../../lab/docker/index.ts";
 import { authorityFile } from "../../lab/stack/certificate.ts";
-import { home, togather } from "./support.ts";
+import { home, type RunningSystem } from "./support.ts";
 
 /** Clients of the lab with addresses of their own, who talk to it as the outside does. */
 
@@ -28,8 +28,8 @@ export interface Client {
   close(): Promise<void>;
 }
 
-export async function openClient(index: number): Promise<Client> {
-  const { address: machine, domain } = await togather();
+export async function openClient(system: RunningSystem, index: number): Promise<Client> {
+  const { address: machine, domain } = system;
   const namespace: ClientNamespace = await clientNamespace(home, index);
   const run: Client["run"] = (command, args, input = "") =>
     new Promise((resolve, reject) => {

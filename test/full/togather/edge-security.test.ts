@@ -4,16 +4,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addressOf, type Client, openClient, trust } from "../clients.ts";
-import { scenarios } from "../search.ts";
-import { home, labOk, onMachine, togather } from "../support.ts";
+import { expectNoCanaries } from "../search.ts";
+import { home, labOk, onMachine, type RunningSystem, sampler, togather } from "../support.ts";
 
 /** What the outside may do with the edge, and what becomes of those who do more. */
 
 const numbers = { bystander: 20, admin: 21, operator: 22, flood: 23, intruder: 24, stranger: 25 };
 const limits = { requestsPerSecond: 20, burst: 40, bodyMebibytes: 1 };
 
-scenarios();
-
+let machine: RunningSystem;
 let bystander: Client;
 let admin: Client;
 let operator: Client;
@@ -22,6 +21,7 @@ let intruder: Client;
 let stranger: Client;
 
 beforeAll(async () => {
+  sampler.start();
   const ssh = [numbers.operator, numbers.intruder].map((index) => `${addressOf(index)}/32`);
   await labOk(
     "up",
@@ -29,15 +29,17 @@ beforeAll(async () => {
     ...["--set", `togather:limits=${JSON.stringify(limits)}`],
     ...["--set", `berth:hosts.main.sshAllowedFrom=${JSON.stringify(ssh)}`],
   );
-  bystander = await openClient(numbers.bystander);
-  admin = await openClient(numbers.admin);
-  operator = await openClient(numbers.operator);
-  flood = await openClient(numbers.flood);
-  intruder = await openClient(numbers.intruder);
-  stranger = await openClient(numbers.stranger);
+  machine = await togather();
+  bystander = await openClient(machine, numbers.bystander);
+  admin = await openClient(machine, numbers.admin);
+  operator = await openClient(machine, numbers.operator);
+  flood = await openClient(machine, numbers.flood);
+  intruder = await openClient(machine, numbers.intruder);
+  stranger = await openClient(machine, numbers.stranger);
 });
 afterAll(async () => {
   for (const client of [bystander, admin, operator, flood, intruder, stranger]) await client?.close();
+  sampler.stop();
 });
 
 const adminKey = () =>
@@ -47,7 +49,7 @@ const adminKey = () =>
 
 /** Headers of one answer, lower-case names. */
 async function headersOf(client: Client, path: string, curl = ""): Promise<Record<string, string>> {
-  const { address, domain } = await togather();
+  const { address, domain } = machine;
   const config = `silent\nmax-time = 20\ncacert = "/dev/fd/3"\nresolve = "${domain}:443:${address}"\ndump-header = "-"\noutput = "/dev/null"\nurl = "https://${domain}${path}"\n${curl}`;
   const { stdout } = await client.run("bash", ["-c", 'curl --config - 3<<<"$0"', trust()], config);
   const lines = stdout.trim().split(/\r?\n/);
@@ -66,7 +68,7 @@ describe("TLS", () => {
     minVersion: "TLSv1" | "TLSv1.2";
     maxVersion: "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
   }) => {
-    const { address, domain } = await togather();
+    const { address, domain } = machine;
     return new Promise<string>((resolve) => {
       const socket: TLSSocket = connect(
         // Without the security level this side would not even offer the old versions.
@@ -116,7 +118,7 @@ describe("answers", () => {
   });
 
   test("the app sees the client's own address, whatever the client says", async () => {
-    const { address, domain } = await togather();
+    const { address, domain } = machine;
     const forged = ["X-Forwarded-For: 203.0.113.9", "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9"];
     const more = ["X-Forwarded-Proto: http", "X-Forwarded-Host: evil.example"];
     const { stdout } = await bystander.run("curl", [
@@ -216,7 +218,7 @@ describe("a ban", () => {
   });
 
   test("for trying to log in by SSH again and again: the same", async () => {
-    const { address } = await togather();
+    const { address } = machine;
     for (let attempt = 0; attempt < 6; attempt += 1) {
       await intruder.run("ssh", [
         ...["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"],
@@ -252,3 +254,5 @@ describe("the database", () => {
     expect(modes.trim()).toBe("400 postgres");
   });
 });
+
+test("no secret was seen on the way", expectNoCanaries);
