@@ -187,6 +187,7 @@ export class NginxEdge extends ComponentResource implements Edge {
           ...edgeParameters,
           SERVICE: args.service,
           SLOT: args.slot,
+          WATCH_SECONDS: watchSeconds,
           UPSTREAM: args.slot.apply((slot) => renderUpstream(slot, args.routes)),
           LIMITS: renderLimits(args.service, args.routes),
           CHECKS: args.slot.apply((slot) => renderChecks(slot, args.routes)),
@@ -202,6 +203,9 @@ export class NginxEdge extends ComponentResource implements Edge {
     );
   }
 }
+
+/** How long a new slot must live under real requests until the one that it replaces no longer stands by, in seconds. */
+const watchSeconds = 5;
 
 const edgeParameters = {
   EDGE_DIRECTORY: hostPaths.edge,

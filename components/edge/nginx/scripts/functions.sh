@@ -18,7 +18,7 @@ edge_workers() {
 edge_reload() {
   local container=$1 output waited=0
   if ! output=$(docker exec "$container" nginx -t -c "$CONTAINER_DIRECTORY/nginx.conf" 2>&1); then
-    printf 'nginx refuses the new configuration:\n%s\n' "$output" | redact >&2
+    printf 'nginx refuses the new configuration (%s is %s on the host):\n%s\n' "$CONTAINER_DIRECTORY" "$EDGE_DIRECTORY" "$output" | redact >&2
     return 1
   fi
   edge_old_workers=$(edge_workers "$container")

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# Sends a service's routes to a slot, in two reloads: first the slot's upstream is there and nginx finds its addresses, while
-# the routes still lead to the old slot; then the routes. An upstream that is not resolved yet answers 502.
+# Sends a service's routes to a slot, in three reloads: first the slot's upstream is there and nginx finds its addresses, while
+# the routes still lead to the old slot; then the routes, the old slot standing by; then the old slot's upstream goes. An
+# upstream that is not resolved yet answers 502.
 # Each slot's upstream is a file of its own, and those of other slots go when no route leads to them any more: wherever this
 # is interrupted, the edge can start from what lies there, and the next switch goes on.
-# SERVICE, SLOT, UPSTREAM, LIMITS, CHECKS, CHECK_PATHS, DOMAINS and LOCATIONS_<n> are parameters; see nginx.ts.
+# SERVICE, SLOT, WATCH_SECONDS, UPSTREAM, LIMITS, CHECKS, CHECK_PATHS, DOMAINS and LOCATIONS_<n> are parameters; see nginx.ts.
 only_one edge 60
 directory=$EDGE_DIRECTORY
 container=$(edge_container)
@@ -35,10 +36,42 @@ resolved() {
   done <<<"$CHECK_PATHS"
 }
 
+# The slot that takes the requests now, where it is another one.
 upstreams=$directory/upstreams/$SERVICE
 sudo mkdir -p "$upstreams"
+replaced=
+while IFS= read -r file; do
+  other=$(basename "$file" .conf)
+  if [ "$other" != "$SLOT" ] && sudo grep -rqsF --include="$SERVICE.conf" "http://${other}_" "$directory/locations"; then
+    replaced=$other
+  fi
+done < <(sudo find "$upstreams" -name '*.conf')
+
+# What the new slot does not answer while it proves itself goes to the one that it replaces.
+standing_by=$UPSTREAM
+[ -z "$replaced" ] || standing_by=$(sed -E "s/^( *server )$SLOT(:[0-9]+ [^;]*);/&\\n\\1$replaced\\2 backup;/" <<<"$UPSTREAM")
+
+# An app may be healthy until the first real requests arrive. What ran when they came must still run, healthy, a while later.
+survives_first_requests() {
+  local container state until=$((SECONDS + WATCH_SECONDS))
+  while [ "$SECONDS" -lt "$until" ]; do
+    for container in ${tasks:-none}; do
+      state=$(docker inspect --format '{{.State.Status}}{{with .State.Health}}, {{.Status}}{{end}}' "$container" 2>/dev/null) || state="gone"
+      case $state in running | "running, healthy" | "running, starting") continue ;; esac
+      {
+        printf '%s did not survive its first requests (%s). They go to %s again.\nIts tasks:\n' "$SLOT" "$state" "$replaced"
+        docker service ps --no-trunc --format '  {{.CurrentState}}  {{.Error}}' "$SLOT" 2>&1 | head -n 5
+        printf 'Last lines of its log:\n'
+        timeout 10 docker service logs --raw --tail 20 "$SLOT" 2>&1 | sed 's/^/  /'
+      } | redact >&2
+      return 1
+    done
+    sleep 0.3
+  done
+}
+
 if ! sudo grep -rqsF --include="$SERVICE.conf" "http://${SLOT}_" "$directory/locations"; then
-  write "$upstreams/$SLOT.conf" "$UPSTREAM"
+  write "$upstreams/$SLOT.conf" "$standing_by"
   write "$directory/checks/$SERVICE.conf" "$CHECKS"
   edge_reload "$container" || put_back
   reached=
@@ -54,7 +87,7 @@ if ! sudo grep -rqsF --include="$SERVICE.conf" "http://${SLOT}_" "$directory/loc
     put_back
   fi
 fi
-write "$upstreams/$SLOT.conf" "$UPSTREAM"
+write "$upstreams/$SLOT.conf" "$standing_by"
 
 write "$directory/limits/$SERVICE.conf" "$LIMITS"
 index=0
@@ -69,5 +102,13 @@ while IFS= read -r file; do
   grep -qxF "$(basename "$(dirname "$file")")" <<<"$DOMAINS" || sudo rm -f "$file"
 done < <(sudo find "$directory/locations" -name "$SERVICE.conf")
 sudo rm -f "$directory/checks/$SERVICE.conf"
+tasks=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$SLOT" --filter status=running)
+edge_reload "$container" || put_back
+note INFO "the routes of $SERVICE lead to $SLOT"
+if [ -n "$replaced" ]; then
+  survives_first_requests || put_back
+fi
+edge_drain || put_back
+write "$upstreams/$SLOT.conf" "$UPSTREAM"
 sudo find "$upstreams" -type f ! -name "$SLOT.conf" -delete
-{ edge_reload "$container" && note INFO "the routes of $SERVICE lead to $SLOT" && edge_drain; } || put_back
+edge_reload "$container" || put_back

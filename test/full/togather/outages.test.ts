@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, describe, expect, test } from "vitest";
+import type { LoadReport } from "../../../lab/load/index.ts";
+import { power } from "../faults.ts";
+import { scenarios } from "../search.ts";
+import {
+  expectNoFailure,
+  type LabRun,
+  lab,
+  labOk,
+  leftovers,
+  onMachine,
+  printTable,
+  startLab,
+  togather,
+  underLoad,
+} from "../support.ts";
+
+/**
+ * What takes the service itself away, or would: an app that dies when its requests come, a database, an engine, a machine that
+ * is gone for a while. Where requests must fail the figures say how many and for how long; what has to hold is that the system
+ * comes back, by itself or by one command, and that the next deploy converges and leaves nothing over.
+ */
+
+scenarios();
+
+const rows: (string | number)[][] = [];
+afterAll(() =>
+  printTable(
+    "outages under load",
+    ["outage", "requests", "failed", "longest gap (ms)", "answered again after (s)"],
+    rows,
+  ),
+);
+
+const other = (version: string) => (version === "v1.3.0" ? "v1.4.0" : "v1.3.0");
+const up = (version: string) => ["up", "--set", `togather:app.version=${version}`];
+
+/** Seconds from a moment to the last failed request: from then on everything was answered. */
+function secondsDown(load: LoadReport, sinceMs: number): number {
+  if (load.lastFailureSecond === undefined) return 0;
+  return Math.max(0, (Date.parse(load.startedAt) - sinceMs) / 1000 + load.lastFailureSecond);
+}
+
+function note(title: string, load: LoadReport, sinceMs: number): number {
+  const seconds = secondsDown(load, sinceMs);
+  rows.push([title, load.requests, load.failures, load.longestGapMs, seconds.toFixed(1)]);
+  return seconds;
+}
+
+/** Waits until the system answers, at most so long. */
+async function answering(withinSeconds: number): Promise<void> {
+  const deadline = Date.now() + withinSeconds * 1000;
+  while (Date.now() < deadline) {
+    const { stdout } = await lab("status", "--json");
+    const { systems } = JSON.parse(stdout || '{"systems":[]}') as { systems: { healthy: boolean }[] };
+    if (systems.some(({ healthy }) => healthy)) return;
+    await sleep(500);
+  }
+  throw new Error(`togather does not answer after ${withinSeconds} s`);
+}
+
+async function converges(version: string): Promise<LabRun> {
+  const run = await labOk(...up(version));
+  expect(await togather()).toMatchObject({ version });
+  expect(await leftovers()).toEqual([]);
+  return run;
+}
+
+const postgres = "docker ps --quiet --filter label=berth.resource=togather_postgres --filter status=running";
+
+describe("an app that dies when its requests come", () => {
+  test("at once: the switch takes it back, says why, and no request fails", async () => {
+    const before = await togather();
+    const { result: failed, load } = await underLoad("a version that dies under load", () =>
+      lab(...up("broken-after-1")),
+    );
+    process.stdout.write(`\n## what the operator sees\n${failed.output.slice(-2500)}\n`);
+    rows.push(["dies at once, taken back", load.requests, load.failures, load.longestGapMs, 0]);
+    expect(failed.exitCode).not.toBe(0);
+    expect(failed.output).toMatch(/togather_app-\w+ did not survive its first requests \(\w+/);
+    expect(failed.output).toMatch(/dying: version broken-after-1 ends after \d+ requests, on purpose/);
+    expect(failed.output).toContain("the routes of togather_app stay where they were");
+    expect((await togather()).slot).toBe(before.slot);
+    expectNoFailure(load);
+    await converges(other(before.version));
+  });
+
+  test("long after the switch: one command goes back", async () => {
+    const before = await togather();
+    // Nobody asks it anything but its health, so it lives.
+    await labOk(...up("broken-after-1"));
+    let sinceMs = 0;
+    const { result, load } = await underLoad("going back from a version that dies", async () => {
+      await sleep(5000);
+      sinceMs = Date.now();
+      return labOk(...up(before.version));
+    });
+    const seconds = note("dies later, up with the previous version", load, sinceMs);
+    process.stdout.write(
+      `going back: answered ${seconds.toFixed(1)} s after the command, ${result.seconds.toFixed(1)} s in all\n`,
+    );
+    expect(load.failures).toBeGreaterThan(0);
+    expect(seconds).toBeLessThan(result.seconds);
+    expect(await togather()).toMatchObject({ version: before.version });
+    expect(await leftovers()).toEqual([]);
+  });
+});
+
+describe("the database", () => {
+  test("restarts in the middle of a deploy: the next up converges", async () => {
+    const version = other((await togather()).version);
+    let sinceMs = 0;
+    const { result, load } = await underLoad("the database is killed at the snapshot", async () => {
+      const run = await startLab(up(version), (step) => {
+        if (step.name !== "togather_app-snapshot" || sinceMs > 0) return;
+        sinceMs = Date.now();
+        void onMachine(`docker kill $(${postgres})`);
+      }).done;
+      await answering(60);
+      return run;
+    });
+    note(`the database is killed at the snapshot (the deploy: exit ${result.exitCode})`, load, sinceMs);
+    if (result.exitCode !== 0) expect(result.output).toMatch(/togather_postgres|snapshot|migration/);
+    await converges(version);
+  });
+
+  test("is gone for a whole deploy: it stops and names it, and the next one converges", async () => {
+    const before = await togather();
+    const version = other(before.version);
+    let sinceMs = 0;
+    const { result, load } = await underLoad("no database", async () => {
+      const service = await postgresService();
+      await onMachine(`docker service scale --detach ${service}=0 >/dev/null`);
+      const failed = await lab(...up(version));
+      sinceMs = Date.now();
+      await onMachine(`docker service scale --detach ${service}=1 >/dev/null`);
+      await answering(60);
+      return failed;
+    });
+    note("no database: after it is there again", load, sinceMs);
+    process.stdout.write(`\n## what the operator sees\n${result.output.slice(-1500)}\n`);
+    expect(result.exitCode).not.toBe(0);
+    expect(result.output).toContain("togather_postgres is not running");
+    expect((await togather()).slot).toBe(before.slot);
+    await converges(version);
+  });
+});
+
+describe("the machine", () => {
+  test("its Docker engine restarts: everything comes back by itself", async () => {
+    const before = await togather();
+    let sinceMs = 0;
+    const { load } = await underLoad("the engine restarts", async () => {
+      sinceMs = Date.now();
+      await onMachine("sudo systemctl restart docker");
+      await answering(120);
+    });
+    note("systemctl restart docker", load, sinceMs);
+    expect(await togather()).toEqual(before);
+    const again = await labOk(...up(before.version));
+    expect(again.steps).toEqual([]);
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test("loses its power in the middle of a deploy: comes back by itself, and the next up converges", async () => {
+    const version = other((await togather()).version);
+    let sinceMs = 0;
+    const { result, load } = await underLoad("the plug is pulled during the probe", async () => {
+      let off: Promise<void> | undefined;
+      const failed = await startLab(up(version), (step) => {
+        if (step.name === "togather_app-probe") off ??= power("poweroff");
+      }).done;
+      await off;
+      sinceMs = Date.now();
+      await power("poweron");
+      await answering(180);
+      return failed;
+    });
+    note("power on again", load, sinceMs);
+    process.stdout.write(`\n## what the operator sees\n${result.output.slice(-1500)}\n`);
+    expect(result.exitCode).not.toBe(0);
+    expect(result.seconds).toBeLessThan(180);
+    await converges(version);
+  });
+});
+
+/** The database's service, whose name Pulumi made up. */
+async function postgresService(): Promise<string> {
+  return (
+    await onMachine("docker service ls --filter label=berth.resource=togather_postgres --format '{{.Name}}'")
+  ).trim();
+}
