@@ -1,8 +1,10 @@
 # shellcheck shell=bash
 # Waits until the edge's container serves. SERVICE is a parameter.
 for _ in $(seq 60); do
-  container=$(edge_container)
-  if [ -n "$container" ] && [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ]; then
+  # One that was replaced still runs for a while, and all that asks for the edge would find it.
+  container=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$SERVICE" --filter status=running)
+  running=$(docker ps --quiet --filter label=berth.role=edge --filter status=running)
+  if [ -n "$container" ] && [ "$running" = "$container" ] && [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ]; then
     exit 0
   fi
   sleep 0.5
