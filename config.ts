@@ -3,6 +3,13 @@ import { z } from "zod";
 import { network } from "./components/edge/route.ts";
 import { tlsSchema } from "./components/edge/tls.ts";
 import { locations, serverTypes } from "./components/host/server-types.ts";
+import {
+  ageWarnings,
+  reuseProblems,
+  type SetSecret,
+  type StackRecords,
+  secretRecordsSchema,
+} from "./components/secrets/records.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
 import { configurationRules } from "./policy/configuration.ts";
@@ -94,6 +101,8 @@ const berthSchema = z.strictObject({
   images: z.record(z.string(), imageSchema),
   /** Where the certificate for all domains comes from. */
   tls: tlsSchema,
+  /** Age and fingerprint of the secrets; `npm run ops -- record-secrets` keeps them. */
+  secretRecords: secretRecordsSchema.default({}),
 });
 
 export type HostConfig = z.infer<typeof hostSchema>;
@@ -116,6 +125,8 @@ export interface SystemConfig {
 
 export interface Config extends Omit<BerthConfig, "systems"> {
   readonly systems: Readonly<Record<string, SystemConfig>>;
+  /** What a person should look after although the configuration can be used. */
+  readonly warnings: readonly string[];
   /** The image that `berth:images` gives for a name and version. */
   image(name: string, version: string): ResolvedImage;
 }
@@ -126,6 +137,10 @@ export interface ConfigSource {
   /** Full keys (`berth:hosts`) to values, objects as JSON text, secrets decrypted. */
   readonly values: Readonly<Record<string, string>>;
   readonly isSecret: (key: string) => boolean;
+  /** What the other stacks' files record of their secrets. */
+  readonly otherStacks?: readonly StackRecords[];
+  /** Default now. */
+  readonly now?: Date;
 }
 
 /** All that is wrong with a stack's configuration. Printed by Pulumi without a stack trace. */
@@ -156,6 +171,7 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
   const placed = berth?.systems ?? namedSystems(namespaces.get("berth")?.get("systems"));
 
   const systems: Record<string, SystemConfig> = {};
+  const secrets: SetSecret[] = [];
   for (const [systemName, placement] of Object.entries(placed)) {
     const definition = definitions.find((candidate) => candidate.name === systemName);
     if (definition === undefined) {
@@ -169,7 +185,12 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
         `berth:systems.${systemName}.host: no host "${placement.host}" in berth:hosts; allowed: ${known}`,
       );
     }
-    const settings = parseSystem(source, definition, namespaces.get(systemName) ?? new Map(), problems);
+    const entries = namespaces.get(systemName) ?? new Map<string, string>();
+    const settings = parseSystem(source, definition, entries, problems);
+    for (const [key, spec] of Object.entries(definition.secrets)) {
+      const value = entries.get(key);
+      if (value !== undefined) secrets.push({ key: `${systemName}:${key}`, value, spec });
+    }
     if (settings === undefined) continue;
     systems[systemName] = {
       definition,
@@ -180,8 +201,11 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
   }
   if (berth === undefined) throw new ConfigError(source.stack, problems);
   for (const rule of configurationRules) problems.push(...rule({ stack: source.stack, berth, systems }));
+  const { stack, otherStacks: others = [], now = new Date() } = source;
+  problems.push(...reuseProblems(secrets, { stack, environment: berth.environment, others }));
   if (problems.length > 0) throw new ConfigError(source.stack, problems);
-  return { ...berth, systems, image: (image, version) => resolveImage(berth, image, version) };
+  const warnings = ageWarnings(secrets, berth.secretRecords, { stack, now });
+  return { ...berth, systems, warnings, image: (image, version) => resolveImage(berth, image, version) };
 }
 
 /** The names in a `berth:systems` that may be wrong otherwise. */

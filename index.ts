@@ -2,6 +2,7 @@ import {
   all,
   ComponentResource,
   getStack,
+  log,
   type Output,
   Config as PulumiConfig,
   runtime,
@@ -9,6 +10,7 @@ import {
 import { Dns } from "./components/dns/records.ts";
 import { NginxEdge } from "./components/edge/nginx/nginx.ts";
 import { Host } from "./components/host/host.ts";
+import { otherStacksRecords } from "./components/secrets/records.ts";
 import { parseConfig } from "./config.ts";
 import { systems as definitions } from "./stacks/index.ts";
 
@@ -16,7 +18,9 @@ const stack = getStack();
 // The engine's own way to say which values are secret; the SDK keeps its reading of it to itself.
 const secretKeys: readonly string[] = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]");
 const isSecret = (key: string) => secretKeys.includes(key);
-const config = parseConfig({ stack, values: runtime.allConfig(), isSecret }, definitions);
+const otherStacks = otherStacksRecords(import.meta.dirname, stack);
+const config = parseConfig({ stack, values: runtime.allConfig(), isSecret, otherStacks }, definitions);
+for (const warning of config.warnings) log.warn(warning);
 
 const machines = Object.entries(config.hosts).map(([name, host]) => {
   const machine = new Host(name, { config: host, ...config.ssh });

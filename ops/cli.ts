@@ -1,13 +1,25 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … */
+import { join } from "node:path";
 import { Command, Option } from "commander";
+import type { System } from "../components/system.ts";
 import { goBack, renderBack } from "./back.ts";
+import { Cloud } from "./cloud.ts";
 import { addDatabaseCommands } from "./database-commands.ts";
 import { readDeployments, renderDeployments } from "./deployments.ts";
 import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
 import { runCommand } from "./run.ts";
+import { recordSecrets, renderRecorded } from "./secrets.ts";
+import { closeSsh, defaultRun, openSsh, sshPorts } from "./ssh-access.ts";
 import { readStatus, renderStatus } from "./status.ts";
 import { defaultTarget, labTarget, pulumiTarget, type Target } from "./target.ts";
+
+const projectDir = join(import.meta.dirname, "..");
+
+/** Loaded when they are needed: they bring Pulumi's whole SDK along. */
+async function definitions(): Promise<readonly System[]> {
+  return (await import("../stacks/index.ts")).systems;
+}
 
 interface TargetOptions {
   readonly stack: string;
@@ -30,7 +42,7 @@ function target({ stack, engine }: TargetOptions): Promise<Target> {
   return engine === "pulumi" ? pulumiTarget(stack, runCommand) : defaultTarget(stack, runCommand);
 }
 
-function aboutStack(command: Command): Command {
+function withTarget(command: Command): Command {
   return command
     .option("--stack <name>", "the stack", "production")
     .addOption(
@@ -38,8 +50,11 @@ function aboutStack(command: Command): Command {
         "--engine <engine>",
         "whose state: Pulumi's, or the lab's; default Pulumi's where pulumi is installed",
       ).choices(["pulumi", "lab"]),
-    )
-    .option("--json", "print JSON on standard output and nothing else there");
+    );
+}
+
+function aboutStack(command: Command): Command {
+  return withTarget(command).option("--json", "print JSON on standard output and nothing else there");
 }
 
 const program = new Command("npm run ops --").description("Operate what Berth has deployed.");
@@ -69,7 +84,7 @@ aboutStack(program.command("status"))
     "what runs where, which slot takes requests, how old the secrets are, what each system says of itself",
   )
   .action(async (options: TargetOptions & { readonly json?: boolean }) => {
-    const status = await readStatus((await target(options)).backend);
+    const status = await readStatus(await target(options), await definitions());
     process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
   });
 
@@ -123,6 +138,48 @@ aboutStack(program.command("logs"))
       });
     },
   );
+
+function cloudOf({ cloud }: Target): Cloud {
+  if (cloud !== undefined) return new Cloud(cloud);
+  throw new Error("no token for the cloud: set HCLOUD_TOKEN, or hcloud:token in the stack's configuration");
+}
+
+function aboutRun(command: Command): Command {
+  return withTarget(command).option("--run <name>", "whose access it is", defaultRun());
+}
+
+aboutRun(program.command("ssh-open"))
+  .description("let one more address in by SSH until ssh-close, by a firewall beside the program's own")
+  .requiredOption("--from <address>", "the address, as in 203.0.113.7")
+  .action(async (options: TargetOptions & { readonly run: string; readonly from: string }) => {
+    const { stack, run, from } = options;
+    const ports = sshPorts(projectDir, stack);
+    const name = await openSsh(cloudOf(await target(options)), stack, { run, from, ports });
+    process.stdout.write(`${name}: SSH (port ${ports.join(", ")}) of ${stack} is open for ${from}\n`);
+  });
+
+aboutRun(program.command("ssh-close"))
+  .description("close what ssh-open has opened, and what was left open for more than an hour")
+  .action(async (options: TargetOptions & { readonly run: string }) => {
+    const closed = await closeSsh(cloudOf(await target(options)), options.stack, options.run);
+    process.stdout.write(`${closed.length === 0 ? "nothing was open" : `closed: ${closed.join(", ")}`}\n`);
+  });
+
+program
+  .command("record-secrets")
+  .description(
+    "after pulumi config set --secret: writes the day and a fingerprint of each new value into Pulumi.<stack>.yaml",
+  )
+  .option("--stack <name>", "the stack", "production")
+  .action(async ({ stack }: { readonly stack: string }) => {
+    const recorded = await recordSecrets({
+      projectDir,
+      stack,
+      definitions: await definitions(),
+      run: runCommand,
+    });
+    process.stdout.write(`${renderRecorded(recorded)}\n`);
+  });
 
 // Whoever reads only the first lines (head) has read enough.
 process.stdout.on("error", () => process.exit());

@@ -12,7 +12,19 @@ export interface CloudAccess {
 /** How long an action of the cloud may take, in seconds: a server's removal is the slowest. */
 const actionDeadlineSeconds = 120;
 
-/** What recovery needs of the Hetzner Cloud API: find by label, and remove. */
+/** A firewall, as far as access for a time asks for it. */
+export interface CloudFirewall {
+  readonly id: string;
+  readonly name: string;
+  /** ISO time. */
+  readonly created: string;
+  /** Networks that its inbound rules let in. */
+  readonly sources: readonly string[];
+  /** What it is applied to, in the API's own form. */
+  readonly appliedTo: readonly JsonObject[];
+}
+
+/** What operators' commands need of the Hetzner Cloud API: find by label, remove, and firewalls for a time. */
 export class Cloud {
   readonly #endpoint: string;
   readonly #token: string;
@@ -44,24 +56,57 @@ export class Cloud {
     await this.#settle(await this.#send("DELETE", `/zones/${encodeURIComponent(zone)}/rrsets/${path}`));
   }
 
+  /** The firewalls that carry a label, `key=value`. */
+  async firewalls(selector: string): Promise<CloudFirewall[]> {
+    const list = (value: Json | undefined) => (Array.isArray(value) ? value.filter(isObject) : []);
+    return (await this.#listItems("firewalls", selector)).map((item) => ({
+      id: textOf(item, "id") ?? "",
+      name: textOf(item, "name") ?? "",
+      created: textOf(item, "created") ?? "",
+      sources: list(item.rules).flatMap(({ source_ips: ips }) =>
+        Array.isArray(ips) ? ips.filter((ip) => typeof ip === "string") : [],
+      ),
+      appliedTo: list(item.applied_to),
+    }));
+  }
+
+  /** Creates a firewall, applied when it ends. The body is the API's own. */
+  async createFirewall(body: object): Promise<void> {
+    await this.#settle(await this.#send("POST", "/firewalls", body));
+  }
+
+  /** Takes a firewall off everything and removes it. Succeeds when it is gone. */
+  async removeFirewall({ id, appliedTo }: CloudFirewall): Promise<void> {
+    const path = `/firewalls/${id}`;
+    if (appliedTo.length > 0) {
+      const body = { remove_from: appliedTo.map(target) };
+      await this.#settle(await this.#send("POST", `${path}/actions/remove_from_resources`, body));
+    }
+    await this.#send("DELETE", path);
+  }
+
   async #listKind(kind: CloudKind, stack: string): Promise<CloudObject[]> {
-    const found: CloudObject[] = [];
-    const selector = encodeURIComponent(`berth.stack=${stack}`);
+    return (await this.#listItems(`${kind}s`, `berth.stack=${stack}`)).map((item) => {
+      const server = textOf(item, "server");
+      const labels = item.labels;
+      return {
+        kind,
+        id: textOf(item, "id") ?? "",
+        name: textOf(item, "name") ?? "",
+        resource: (isObject(labels) && textOf(labels, "berth.resource")) || "",
+        ...(kind === "volume" && server !== undefined ? { serverId: server } : {}),
+      };
+    });
+  }
+
+  /** Every page of a list. */
+  async #listItems(name: string, selector: string): Promise<JsonObject[]> {
+    const found: JsonObject[] = [];
     for (let page: number | undefined = 1; page !== undefined; ) {
-      const answer: JsonObject =
-        (await this.#send("GET", `/${kind}s?label_selector=${selector}&page=${page}&per_page=50`)) ?? {};
-      const items: Json | undefined = answer[`${kind}s`];
-      for (const item of Array.isArray(items) ? items.filter(isObject) : []) {
-        const server = textOf(item, "server");
-        const labels = item.labels;
-        found.push({
-          kind,
-          id: textOf(item, "id") ?? "",
-          name: textOf(item, "name") ?? "",
-          resource: (isObject(labels) && textOf(labels, "berth.resource")) || "",
-          ...(kind === "volume" && server !== undefined ? { serverId: server } : {}),
-        });
-      }
+      const query = `label_selector=${encodeURIComponent(selector)}&page=${page}&per_page=50`;
+      const answer: JsonObject = (await this.#send("GET", `/${name}?${query}`)) ?? {};
+      const items = answer[name];
+      if (Array.isArray(items)) found.push(...items.filter(isObject));
       page = nextPage(answer);
     }
     return found;
@@ -91,8 +136,15 @@ export class Cloud {
     );
   }
 
+  /** Waits for the action of an answer, or for its actions. */
   async #settle(answer: JsonObject | undefined): Promise<void> {
-    let action = answer?.action;
+    const several = answer?.actions;
+    for (const action of Array.isArray(several) ? several : [answer?.action])
+      await this.#settleAction(action);
+  }
+
+  async #settleAction(begun: Json | undefined): Promise<void> {
+    let action = begun;
     const deadline = Date.now() + actionDeadlineSeconds * 1000;
     while (isObject(action) && action.status === "running") {
       if (Date.now() > deadline) {
@@ -109,6 +161,14 @@ export class Cloud {
       `the cloud's action "${textOf(action, "command")}" failed: ${reason ?? "no reason given"}`,
     );
   }
+}
+
+/** What a firewall says that it is applied to, as it is said to take it off: without the servers that a selector finds. */
+function target(applied: JsonObject): JsonObject {
+  const { type, server, label_selector: selector } = applied;
+  return type === "server"
+    ? { type, server: { id: isObject(server) ? server.id : undefined } }
+    : { type, label_selector: selector };
 }
 
 function nextPage(answer: JsonObject): number | undefined {

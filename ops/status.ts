@@ -1,4 +1,6 @@
-import { age, type Backend } from "./backend.ts";
+import type { System } from "../components/system.ts";
+import { age } from "./backend.ts";
+import { Cloud } from "./cloud.ts";
 import {
   type Deployment,
   isObject,
@@ -10,7 +12,10 @@ import {
 import { type HostAccess, hostsOf, observeHost } from "./host.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
+import { overdue } from "./secrets.ts";
+import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { renderTable } from "./table.ts";
+import type { Target } from "./target.ts";
 import type { HostWorld } from "./world.ts";
 
 export interface StackStatus {
@@ -40,12 +45,24 @@ export interface StackStatus {
     /** What is remarkable: gone back, a slot that stays, a deployment that did not end. */
     readonly note: string;
   }[];
-  readonly secrets: readonly { readonly host: string; readonly secret: string; readonly age: string }[];
+  readonly secrets: readonly {
+    readonly host: string;
+    readonly secret: string;
+    readonly age: string;
+    /** Set when it is older than its rotation allows, in days. */
+    readonly rotateAfterDays?: number;
+  }[];
   readonly health: readonly { readonly system: string; readonly answer: string }[];
+  /** What ssh-open has opened. */
+  readonly sshAccess: readonly SshAccess[];
 }
 
 /** What runs where, how old its secrets are, and what each system says of itself. Changes nothing. */
-export async function readStatus(backend: Backend, run: RunCommand = runCommand): Promise<StackStatus> {
+export async function readStatus(
+  { backend, cloud }: Target,
+  definitions: readonly System[],
+  run: RunCommand = runCommand,
+): Promise<StackStatus> {
   const lock = await backend.lock();
   const deployment = await backend.read();
   const hosts = hostsOf(deployment, run);
@@ -62,9 +79,18 @@ export async function readStatus(backend: Backend, run: RunCommand = runCommand)
     secrets: worlds.flatMap((world) =>
       world.objects
         .filter(({ kind }) => kind === "secret")
-        .map(({ name, createdAt }) => ({ host: world.provider, secret: name, age: age(createdAt) })),
+        .map(({ name, resource, createdAt }) => {
+          const rotateAfterDays = overdue(resource, createdAt, definitions);
+          return {
+            host: world.provider,
+            secret: name,
+            age: age(createdAt),
+            ...(rotateAfterDays === undefined ? {} : { rotateAfterDays }),
+          };
+        }),
     ),
     health: await health(deployment, hosts),
+    sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }
 
@@ -98,12 +124,28 @@ export function renderStatus(status: StackStatus): string {
     ),
     renderTable(
       ["host", "secret", "age"],
-      status.secrets.map(({ host, secret, age: old }) => [host, secret, old]),
+      status.secrets.map(({ host, secret, age: old, rotateAfterDays }) => [
+        host,
+        secret,
+        rotateAfterDays === undefined ? old : `${old}: ROTATE IT, due after ${rotateAfterDays} days`,
+      ]),
     ),
     renderTable(
       ["system", "health"],
       status.health.map(({ system, answer }) => [system, answer]),
     ),
+    ...(status.sshAccess.length === 0
+      ? []
+      : [
+          renderTable(
+            ["SSH is open", "from", "for"],
+            status.sshAccess.map(({ name, from, age: old, stale }) => [
+              name,
+              from,
+              stale ? `${old}: FORGOTTEN, close it: npm run ops -- ssh-close` : old,
+            ]),
+          ),
+        ]),
   ];
   return parts.join("\n\n");
 }

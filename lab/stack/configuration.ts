@@ -1,3 +1,4 @@
+import { otherStacksRecords, type SecretRecords } from "../../components/secrets/records.ts";
 import type { System } from "../../components/system.ts";
 import { parseConfig } from "../../config.ts";
 import { pebbleDirectory } from "../acme/pebble.ts";
@@ -5,7 +6,7 @@ import type { LabHome } from "../home.ts";
 import { ensureAuthority } from "../images/index.ts";
 import { type StackCertificate, stackCertificate } from "./certificate.ts";
 import { cloudEndpoint, cloudToken, tokenCharacters } from "./cloud-access.ts";
-import { inventedSecrets, inventSecret } from "./invented-secrets.ts";
+import { inventedRecords, inventedSecrets, inventSecret } from "./invented-secrets.ts";
 import { applySetting, parseSetting } from "./set-option.ts";
 import { labSshKey, type SshKey } from "./ssh-key.ts";
 import { isObject, type Json, readStackFile, toText } from "./stack-file.ts";
@@ -64,6 +65,8 @@ interface Overrides {
   readonly authorityPem: string;
   readonly token: string;
   readonly secret: (key: string) => string;
+  /** Age and fingerprint of the secrets that are made up. */
+  readonly secretRecords: SecretRecords;
 }
 
 const tokenKey = "hcloud:token";
@@ -146,6 +149,11 @@ export async function configureStack(
     authorityPem: (await ensureAuthority(home)).certificatePem,
     token: cloudToken(home),
     secret: (key) => invented.get(key, formatOf(request.definitions, key)),
+    secretRecords: inventedRecords(
+      home.stateDir,
+      request.stack,
+      planned.inventedKeys.map((key) => [key, invented.get(key, formatOf(request.definitions, key))]),
+    ),
   };
   return check(planned, overrides, home);
 }
@@ -170,10 +178,9 @@ function check(planned: PlannedStack, overrides: Overrides, home: LabHome): Stac
   const { values, secretKeys } = overriddenValues(planned, overrides, home);
   const config = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, toText(value)]));
   const secret = new Set(secretKeys);
-  parseConfig(
-    { stack: planned.request.stack, values: config, isSecret: (key) => secret.has(key) },
-    planned.request.definitions,
-  );
+  const { stack, projectDir, definitions } = planned.request;
+  const otherStacks = otherStacksRecords(projectDir, stack);
+  parseConfig({ stack, values: config, isSecret: (key) => secret.has(key), otherStacks }, definitions);
   return { config, secretKeys };
 }
 
@@ -225,6 +232,8 @@ function overriddenValues(planned: PlannedStack, overrides: Overrides, home: Lab
   values[tokenKey] = overrides.token;
   values["hcloud:endpoint"] = cloudEndpoint(home);
   for (const key of planned.inventedKeys) values[key] = overrides.secret(key);
+  // Those that the file has are about the real secrets.
+  values["berth:secretRecords"] = overrides.secretRecords;
   const given = certificate === undefined ? [] : ["berth:tlsPrivateKeyPem"];
   return { values, secretKeys: [...given, tokenKey, ...planned.inventedKeys] };
 }
@@ -294,6 +303,7 @@ function placeholders(
       : { chainPem: "-----BEGIN CERTIFICATE-----", privateKeyPem: "-----BEGIN PRIVATE KEY-----" },
     authorityPem: "-----BEGIN CERTIFICATE-----",
     token: "0".repeat(tokenCharacters),
+    secretRecords: {},
     secret: (key) => {
       const spec = secrets.get(key);
       return spec === undefined ? "" : inventSecret(spec.format);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type SecretRecords, updatedRecords } from "../../components/secrets/records.ts";
 import type { SecretFormat } from "../../components/secrets/secret.ts";
 import { writePrivateFile } from "./private-file.ts";
 
@@ -35,6 +36,20 @@ export function inventedSecrets(
     return value;
   };
   return { get: (key, format) => values[key] ?? make(key, format), rotate: make };
+}
+
+/** What a person would record of the invented secrets: kept in `<stateDir>/secret-records-<stack>.json`. */
+export function inventedRecords(
+  stateDir: string,
+  stack: string,
+  secrets: readonly (readonly [key: string, value: string])[],
+): SecretRecords {
+  const path = join(stateDir, `secret-records-${stack}.json`);
+  const known: SecretRecords = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {};
+  const today = new Date().toISOString().slice(0, 10);
+  const records = { ...known, ...updatedRecords(Object.fromEntries(secrets), known, today) };
+  writePrivateFile(path, JSON.stringify(records, undefined, 2));
+  return records;
 }
 
 /** Base64 and hexadecimal digits alone, so that a mark fits each format; 24 characters are 18 bytes of base64. */

@@ -58,7 +58,9 @@ describe("bad input", () => {
     [
       "an unknown key",
       { "berth:hsots": "x" },
-      ["berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, systems, images, tls"],
+      [
+        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, systems, images, tls, secretRecords",
+      ],
     ],
     [
       "an unknown key in a system",

@@ -1,0 +1,104 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+
+/** The workflow that a tag starts. That its steps work is tested in test/full/togather/environments.test.ts. */
+const root = new URL("../../", import.meta.url);
+const text = readFileSync(new URL(".github/workflows/deploy.yml", root), "utf8");
+
+interface Step {
+  readonly name?: string;
+  readonly uses?: string;
+  readonly run?: string;
+  readonly if?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+const workflow = parse(text) as {
+  on: unknown;
+  concurrency: unknown;
+  jobs: { deploy: { "timeout-minutes": number; environment: string; steps: readonly Step[] } };
+};
+const { deploy } = workflow.jobs;
+const scripts = deploy.steps.flatMap(({ run }) => run ?? []);
+/** Every simple command of the steps: what stands in `$(…)` is one too. */
+const commands = scripts
+  .flatMap((script) => script.split("\n"))
+  .flatMap((line) => line.split(/\|\||&&/))
+  .flatMap((line) => {
+    const [, inner] = /\$\((.*)\)/.exec(line) ?? [];
+    return inner === undefined ? [line] : [inner];
+  })
+  .map((line) => line.trim())
+  .filter((line) => line !== "");
+const position = (name: string) => deploy.steps.findIndex((step) => step.name === name);
+
+describe("deploy on tag", () => {
+  test("a tag starts it, once at a time, for less than access may stay open", () => {
+    expect(workflow.on).toEqual({ push: { tags: ["v*"] } });
+    expect(workflow.concurrency).toMatchObject({ group: "deploy-production", "cancel-in-progress": false });
+    expect(deploy["timeout-minutes"]).toBeLessThan(60);
+  });
+
+  test("others' actions are pinned by commit, and say which version that is", () => {
+    const used = text.split("\n").filter((line) => line.includes("uses:"));
+    expect(used).toHaveLength(3);
+    for (const line of used) expect(line).toMatch(/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+  });
+
+  test("every command is one that there is, with options that it takes", () => {
+    const { scripts: npm } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as {
+      scripts: Record<string, string>;
+    };
+    const options: Readonly<Record<string, string>> = {
+      "pulumi config get": "--path --stack",
+      "pulumi config set": "--path --stack",
+      "pulumi preview": "--stack --non-interactive",
+      "pulumi up": "--stack --yes --continue-on-error",
+    };
+    const foreign = /^(curl -4|docker buildx imagetools inspect|git (config|diff|commit|push)|install -m) /;
+    for (const command of commands) {
+      if (foreign.test(command) || command === "npm ci") continue;
+      const pulumi = Object.keys(options).find((known) => command.startsWith(`${known} `));
+      const [, room, name = ""] = /^npm run (\S+)(?: -- (\S+))?/.exec(command) ?? [];
+      let allowed = pulumi === undefined ? "" : (options[pulumi] ?? "");
+      if (pulumi === undefined) {
+        expect(Object.keys(npm), command).toContain(room);
+        if (room === "ops") {
+          allowed = spawnSync(process.execPath, ["ops/cli.ts", name, "--help"], {
+            cwd: root,
+            encoding: "utf8",
+          }).stdout;
+          expect(allowed, command).toContain(`npm run ops -- ${name}`);
+        }
+      }
+      for (const flag of command.match(/ --[a-z-]+/g) ?? []) {
+        if (flag !== " --") expect(allowed, command).toContain(flag.trim());
+      }
+    }
+    expect(commands).toEqual(expect.arrayContaining(["npm ci", "npm run check", "npm run test:unit"]));
+  });
+
+  test("it checks, previews, opens, deploys and closes, in this order, and closes whatever happens", () => {
+    const order = ["Check", "Test", "Preview", "Open SSH for this runner", "Deploy", "Close SSH"].map(
+      position,
+    );
+    expect(order).not.toContain(-1);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(deploy.steps[position("Close SSH")]).toMatchObject({ if: "always()" });
+    expect(position("Close SSH")).toBe(position("Deploy") + 1);
+    for (const step of deploy.steps) if (step.name !== "Close SSH") expect(step.if).toBeUndefined();
+  });
+
+  test("no secret and nothing from outside stands in a command: they come as variables", () => {
+    for (const script of scripts) expect(script).not.toContain("${{");
+    const names = [...text.matchAll(/^ *(\w+): \$\{\{ secrets\.\w+ \}\}$/gm)].map(([, name]) => name);
+    expect(names).toHaveLength([...text.matchAll(/secrets\./g)].length);
+    // What a shell expands in a command would be an argument; a here-string is none.
+    for (const name of names) {
+      for (const use of text.matchAll(new RegExp(`.*\\$\\{?${name}\\b.*`, "g"))) {
+        expect(use[0]).toMatch(new RegExp(`<<<"\\$${name}"$`));
+      }
+    }
+  });
+});

@@ -1,0 +1,93 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Cloud } from "../../ops/cloud.ts";
+import { closeSsh, defaultRun, openSsh, sshAccess, sshPorts } from "../../ops/ssh-access.ts";
+import { startCloud, type TestCloud, token } from "./cloud-recording.ts";
+
+/** Access for a time, against the emulated API; that it lets packets through is tested in test/full/togather/environments.test.ts. */
+let cloud: TestCloud;
+let access: Cloud;
+beforeEach(async () => {
+  cloud = await startCloud();
+  access = new Cloud({ endpoint: cloud.url, token });
+});
+afterEach(() => cloud.close());
+
+const open = (run: string, from = "203.0.113.9", stack = "production") =>
+  openSsh(access, stack, { run, from, ports: [22] });
+
+async function server(stack: string): Promise<number> {
+  const { body } = await cloud.call("POST", "/servers", {
+    name: `${stack}-1`,
+    server_type: "cx23",
+    image: "debian-12",
+    location: "nbg1",
+    labels: { "berth.stack": stack },
+  });
+  await cloud.settle(body.action);
+  return body.server.id;
+}
+
+/** Rules that are in force on a server, as `source:port`. */
+const inForce = (id: number) =>
+  (cloud.machines.rules.get(id) ?? []).flatMap(({ ips, port }) => ips.map((ip) => `${ip}:${port}`));
+
+describe("access for a run", () => {
+  test("is open on the stack's servers for one address, and closed again without a trace", async () => {
+    const [ours, others] = [await server("production"), await server("staging")];
+    expect(await open("41-1")).toBe("ssh-production-41-1");
+    expect(inForce(ours)).toEqual(["203.0.113.9/32:22"]);
+    expect(inForce(others)).toEqual([]);
+    expect(await sshAccess(access, "production")).toMatchObject([
+      { name: "ssh-production-41-1", from: "203.0.113.9/32", stale: false },
+    ]);
+    expect(await closeSsh(access, "production", "41-1")).toEqual(["ssh-production-41-1"]);
+    expect(inForce(ours)).toEqual([]);
+    expect((await cloud.call("GET", "/firewalls")).body.firewalls).toEqual([]);
+    expect(await closeSsh(access, "production", "41-1")).toEqual([]);
+  });
+
+  test("opened twice is open once, for the address of the second time", async () => {
+    await open("41-1");
+    await open("41-1", "2001:db8::1");
+    expect(await sshAccess(access, "production")).toMatchObject([{ from: "2001:db8::1/128" }]);
+  });
+
+  test("another run's and another stack's stay open, a forgotten one does not", async () => {
+    await open("41-1");
+    await open("42-1");
+    await open("41-1", "203.0.113.9", "staging");
+    expect(await closeSsh(access, "production", "41-1")).toEqual(["ssh-production-41-1"]);
+    expect(await sshAccess(access, "staging")).toHaveLength(1);
+
+    await cloud.close();
+    const state = JSON.parse(readFileSync(cloud.stateFile, "utf8"));
+    const hourAgo = new Date(Date.now() - 3_700_000).toISOString();
+    for (const firewall of state.firewalls) firewall.created = hourAgo;
+    writeFileSync(cloud.stateFile, JSON.stringify(state));
+    cloud = await startCloud(cloud.machines, cloud.stateFile);
+    access = new Cloud({ endpoint: cloud.url, token });
+    expect(await sshAccess(access, "production")).toMatchObject([{ stale: true }]);
+    expect(await closeSsh(access, "production", "43-1")).toEqual(["ssh-production-42-1"]);
+    expect(await sshAccess(access, "staging")).toHaveLength(1);
+  });
+
+  test("recovery does not see it: it carries no label of the stack", async () => {
+    await open("41-1");
+    expect(await access.list("production")).toEqual([]);
+  });
+
+  test.each(["", "everybody", "203.0.113.0/24", "0.0.0.0/0", "203.0.113.999"])("not for %j", async (from) => {
+    await expect(open("41-1", from)).rejects.toThrow(`--from: "${from}" is no address; allowed: the one`);
+    expect(await sshAccess(access, "production")).toEqual([]);
+  });
+});
+
+test("the run is GitHub's, or the person's", () => {
+  expect(defaultRun({ GITHUB_RUN_ID: "41", GITHUB_RUN_ATTEMPT: "2" })).toBe("41-2");
+  expect(defaultRun({})).toMatch(/^.+-.+$/);
+});
+
+test("the ports are those of the stack's file", () => {
+  expect(sshPorts(new URL("../..", import.meta.url).pathname, "production")).toEqual([22]);
+});
