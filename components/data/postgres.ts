@@ -103,9 +103,10 @@ export class Postgres extends ComponentResource {
             configs: tls.configs,
             healthcheck: {
               tests: ["CMD", "pg_isready", "--quiet", "--host", "127.0.0.1", "--username", "postgres"],
+              // Patient: Swarm stops what fails it, and a busy host must not lose its database for that.
               interval: "2s",
-              timeout: "2s",
-              retries: 5,
+              timeout: "10s",
+              retries: 10,
               startPeriod: "1m",
             },
           },

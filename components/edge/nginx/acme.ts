@@ -11,7 +11,11 @@ const dnsWaitSeconds = 60;
 /** What certbot, the wait for DNS and the reload of the edge may take together. */
 export const certificatesDeadlineSeconds = 900;
 
-const unit = "berth-certificates";
+/** The script on the host that asks and renews, and the unit and timer that run it. */
+export const renewal = {
+  RENEWAL_SCRIPT: "/usr/local/lib/berth/certificates",
+  RENEWAL_UNIT: "berth-certificates",
+};
 
 const timer = `[Unit]
 Description=Renews the certificate of the edge when it is about to expire
@@ -33,7 +37,7 @@ After=network-online.target docker.service
 [Service]
 Type=oneshot
 User=${deployUser}
-ExecStart=/usr/local/lib/berth/certificates
+ExecStart=${renewal.RENEWAL_SCRIPT}
 TimeoutStartSec=${certificatesDeadlineSeconds}
 `;
 
@@ -74,8 +78,7 @@ export function acmeParameters({
   });
   return {
     SCRIPT: interpolate`#!/bin/bash\n${assignments}${wholeScript(script)}`,
-    SCRIPT_PATH: "/usr/local/lib/berth/certificates",
-    UNIT: unit,
+    ...renewal,
     SERVICE_UNIT: service,
     TIMER_UNIT: timer,
   };

@@ -17,7 +17,7 @@ import { overlayNetwork } from "../../network/overlay.ts";
 import type { Edge, SwitchArgs } from "../edge.ts";
 import { edgePorts } from "../route.ts";
 import type { Tls } from "../tls.ts";
-import { acmeParameters, certificatesDeadlineSeconds } from "./acme.ts";
+import { acmeParameters, certificatesDeadlineSeconds, renewal } from "./acme.ts";
 import {
   certificateFile,
   challengesDirectory,
@@ -74,6 +74,7 @@ export class NginxEdge extends ComponentResource implements Edge {
         script: script("configure.sh"),
         parameters: {
           ...edgeParameters,
+          ...renewal,
           MAIN: renderMain(),
           SITE_TEMPLATE: renderSite("DOMAIN_OF_THE_SITE"),
           DOMAINS: args.domains.join("\n"),
@@ -111,9 +112,10 @@ export class NginxEdge extends ComponentResource implements Edge {
             ],
             healthcheck: {
               tests: ["CMD", "curl", "-fsS", "-o", "/dev/null", `http://127.0.0.1:${checkPort}/`],
+              // Patient: Swarm stops what fails it, and a host that is busy for some seconds must not lose its edge for that.
               interval: "2s",
-              timeout: "2s",
-              retries: 3,
+              timeout: "10s",
+              retries: 10,
               startPeriod: "5s",
             },
           },
@@ -162,7 +164,6 @@ export class NginxEdge extends ComponentResource implements Edge {
           edgeParameters,
           script: script("renew.sh"),
         }),
-        removeScript: readScript(import.meta.url, "./scripts/certificates-remove.sh"),
         deadlineSeconds: certificatesDeadlineSeconds,
         dependsOn: [this.configuration, this.ready, ...dependsOn],
       },

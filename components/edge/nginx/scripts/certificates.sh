@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Puts the script that keeps the certificate (SCRIPT at SCRIPT_PATH) on the host with the timer that runs it (SERVICE_UNIT and
-# TIMER_UNIT, named UNIT), and runs it once. Its words on a failure are this script's.
+# Puts the script that keeps the certificate (SCRIPT at RENEWAL_SCRIPT) on the host with the timer that runs it (SERVICE_UNIT and
+# TIMER_UNIT, named RENEWAL_UNIT), and runs it once. Its words on a failure are this script's.
 command -v certbot >/dev/null || fail "certbot is not installed on this host: sudo apt-get install --yes certbot"
 changed=
 write() {
@@ -9,9 +9,9 @@ write() {
     sudo install -D -m "$2" /dev/stdin "$1" <<<"$3"
   fi
 }
-write "$SCRIPT_PATH" 0755 "$SCRIPT"
-write "/etc/systemd/system/$UNIT.service" 0644 "$SERVICE_UNIT"
-write "/etc/systemd/system/$UNIT.timer" 0644 "$TIMER_UNIT"
+write "$RENEWAL_SCRIPT" 0755 "$SCRIPT"
+write "/etc/systemd/system/$RENEWAL_UNIT.service" 0644 "$SERVICE_UNIT"
+write "/etc/systemd/system/$RENEWAL_UNIT.timer" 0644 "$TIMER_UNIT"
 [ -z "$changed" ] || sudo systemctl daemon-reload
-sudo systemctl enable --now --quiet "$UNIT.timer"
-"$SCRIPT_PATH"
+sudo systemctl enable --now --quiet "$RENEWAL_UNIT.timer"
+"$RENEWAL_SCRIPT"

@@ -13,6 +13,13 @@ sudo cp -a "$directory/." "$backup/"
 sudo tee "$directory/nginx.conf" >/dev/null <<<"$MAIN"
 certificate=$directory/$CERTIFICATE_FILE
 if [ -n "$CERTIFICATE" ]; then
+  # Nothing may renew over it. Account and certificates stay on the volume: asking for them again counts against limits.
+  if [ -e "$RENEWAL_SCRIPT" ]; then
+    sudo systemctl disable --now --quiet "$RENEWAL_UNIT.timer"
+    sudo systemctl stop "$RENEWAL_UNIT.service"
+    sudo rm -f /etc/systemd/system/"$RENEWAL_UNIT".{service,timer} "$RENEWAL_SCRIPT"
+    sudo systemctl daemon-reload
+  fi
   sudo tee "$certificate.new" >/dev/null <<<"$PRIVATE_KEY"$'\n'"$CERTIFICATE"
   sudo mv "$certificate.new" "$certificate"
 elif ! sudo test -s "$certificate"; then
