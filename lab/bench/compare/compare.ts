@@ -68,7 +68,7 @@ const cases = [
 /** Before the deploy, so that the figures show what is normal. */
 const calmSeconds = 5;
 /** Every deploy is watched so long at least, from its command on, and so long after its end. */
-const watchSeconds = 60;
+const watchSeconds = 45;
 const afterSeconds = 10;
 /** What counts as "afterwards". */
 const endSeconds = 5;
@@ -213,7 +213,7 @@ export function ending(report: LoadReport): { readonly failures: number; readonl
 export function told(output: string): string {
   const lines = output.split("\n").map((line) => line.trim());
   const saying = lines.filter((line) =>
-    /did not become healthy|Last seen|stays? where|update failed|not converged|^deployed |takes no requests|does not answer|died|^Up in /.test(
+    /did not become healthy|did not survive|Last seen|stays? where|update failed|not converged|^deployed |takes no requests|does not answer|^Up in /.test(
       line,
     ),
   );

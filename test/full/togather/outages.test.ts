@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import type { LoadReport } from "../../../lab/load/index.ts";
+import { runCommand } from "../../../ops/run.ts";
 import { power } from "../faults.ts";
 import { scenarios } from "../search.ts";
 import {
+  captured,
   expectNoFailure,
   type LabRun,
   lab,
@@ -86,23 +88,47 @@ describe("an app that dies when its requests come", () => {
     await converges(other(before.version));
   });
 
-  test("long after the switch: one command goes back", async () => {
+  test("long after the switch: one command goes back, by a release of the version before", async () => {
     const before = await togather();
     // Nobody asks it anything but its health, so it lives.
     await labOk(...up("broken-after-1"));
     let sinceMs = 0;
-    const { result, load } = await underLoad("going back from a version that dies", async () => {
+    const { result, load } = await underLoad("going back from a version that dies, by up", async () => {
       await sleep(5000);
       sinceMs = Date.now();
       return labOk(...up(before.version));
     });
-    const seconds = note("dies later, up with the previous version", load, sinceMs);
-    process.stdout.write(
-      `going back: answered ${seconds.toFixed(1)} s after the command, ${result.seconds.toFixed(1)} s in all\n`,
-    );
+    const seconds = note("dies later, back by up", load, sinceMs);
     expect(load.failures).toBeGreaterThan(0);
     expect(seconds).toBeLessThan(result.seconds);
     expect(await togather()).toMatchObject({ version: before.version });
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test("long after the switch, the slot before kept: one command goes back, by a switch alone", async () => {
+    const keep = ["--set", "togather:app.keepPreviousMinutes=5"];
+    const before = other((await togather()).version);
+    await labOk(...up(before), ...keep);
+    await labOk(...up("broken-after-1"), ...keep);
+    let sinceMs = 0;
+    const { result, load } = await underLoad("going back from a version that dies, by a switch", async () => {
+      await sleep(5000);
+      sinceMs = Date.now();
+      return runCommand("npm", ["run", "--silent", "ops", "--", "back", "togather", "--engine", "lab"], {
+        timeoutSeconds: 120,
+      });
+    });
+    note("dies later, back by a switch", load, sinceMs);
+    process.stdout.write(`\n## what the operator sees\n${result}\n`);
+    captured.push(result);
+    expect(result).toMatch(new RegExp(`togather_app serves ${before} again`));
+    expect(load.failures).toBeGreaterThan(0);
+    const last = load.versions.toSorted((left, right) => left.lastSecond - right.lastSecond).at(-1);
+    expect(last?.version).toBe(before);
+    // What was kept goes by itself when its time is over.
+    await labOk(...up(before));
+    const deadline = Date.now() + 480_000;
+    while ((await leftovers()).length > 0 && Date.now() < deadline) await sleep(5000);
     expect(await leftovers()).toEqual([]);
   });
 });

@@ -37,6 +37,14 @@ edge_reload() {
   done
 }
 
+edge_old_workers_serve() {
+  local pid
+  for pid in $edge_old_workers; do
+    [ ! -d "/proc/$pid" ] || return 0
+  done
+  return 1
+}
+
 # Waits until the workers of every earlier configuration are gone, so that nothing sends requests by it any more.
 edge_drain() {
   local pid waited=0

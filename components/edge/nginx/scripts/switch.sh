@@ -51,10 +51,11 @@ done < <(sudo find "$upstreams" -name '*.conf')
 standing_by=$UPSTREAM
 [ -z "$replaced" ] || standing_by=$(sed -E "s/^( *server )$SLOT(:[0-9]+ [^;]*);/&\\n\\1$replaced\\2 backup;/" <<<"$UPSTREAM")
 
-# An app may be healthy until the first real requests arrive. What ran when they came must still run, healthy, a while later.
+# An app may be healthy until the first real requests arrive. What ran when they came must still run, healthy, a while later,
+# and as long as the old workers have to be waited for anyway.
 survives_first_requests() {
-  local container state until=$((SECONDS + WATCH_SECONDS))
-  while [ "$SECONDS" -lt "$until" ]; do
+  local container state began=$SECONDS
+  while [ "$SECONDS" -lt $((began + WATCH_SECONDS)) ] || { [ "$SECONDS" -lt $((began + WORKER_DEADLINE_SECONDS)) ] && edge_old_workers_serve; }; do
     for container in ${tasks:-none}; do
       state=$(docker inspect --format '{{.State.Status}}{{with .State.Health}}, {{.Status}}{{end}}' "$container" 2>/dev/null) || state="gone"
       case $state in running | "running, healthy" | "running, starting") continue ;; esac
