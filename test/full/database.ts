@@ -1,6 +1,6 @@
 import { execa } from "execa";
 import { expect } from "vitest";
-import { captured, onMachine, stack } from "./support.ts";
+import { captured, labOk, onMachine, stack } from "./support.ts";
 
 /** Looking into a system's database from outside of Berth, and the commands that a person types about it. */
 
@@ -26,7 +26,9 @@ export function dumpAll(options = ""): Promise<string> {
 
 /** Things that a dump must bring back and that are easily forgotten: permissions, settings and a comment of the database itself. */
 export async function decorate(): Promise<void> {
-  await sql("DROP ROLE IF EXISTS reader");
+  await sql(
+    "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'reader') THEN DROP OWNED BY reader; DROP ROLE reader; END IF; END $$",
+  );
   await sql("CREATE ROLE reader");
   await sql("GRANT CONNECT, TEMPORARY ON DATABASE togather TO reader WITH GRANT OPTION");
   await sql("GRANT SELECT ON events TO reader");
@@ -69,6 +71,14 @@ export async function opsOk(...args: readonly string[]): Promise<OpsRun> {
   const run = await ops(...args);
   expect(run.exitCode, `ops ${args.join(" ")}\n${run.output}`).toBe(0);
   return run;
+}
+
+/** The version of the committed configuration again, on its own schema, for whatever comes next in this lab. */
+export async function backToTheBeginning(): Promise<void> {
+  if ((await sql("SELECT version > 3 FROM schema_migrations")) === "t") {
+    await opsOk("reverse-migration", "togather", "--to", "3", "--yes");
+  }
+  await labOk("up");
 }
 
 /** Databases of the server that Berth may have made beside the system's own. */

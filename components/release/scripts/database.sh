@@ -148,6 +148,7 @@ Room on the disk of $DIRECTORY: $(df -Ph "$DIRECTORY" | awk 'NR == 2 { print $4 
   fi
   sync "$partial"
   mv "$partial" "$DIRECTORY/$snapshot"
+  note INFO "snapshot $snapshot, $(stat --format %s "$DIRECTORY/$snapshot") bytes"
   local old
   snapshots | head -n "-$KEEP" | while read -r old; do [ "$old" = "$spared" ] || rm -f "${DIRECTORY:?}/$old"; done
 }

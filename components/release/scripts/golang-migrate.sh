@@ -79,7 +79,7 @@ clear_leftovers() {
 # rehearse IMAGE VERSION WORDS...: the same on a copy restored from the snapshot, which proves that the snapshot restores. The
 # schema must be at VERSION afterwards.
 rehearse() {
-  local image=$1 wanted=$2
+  local image=$1 wanted=$2 began=$SECONDS
   shift 2
   restore_beside "$snapshot" "$rehearsal"
   if ! migrate_job rehearsal "$image" "$rehearsal" "$@"; then
@@ -91,6 +91,7 @@ $job_report"
   drop_database "$rehearsal"
   [ "$schema_version $schema_dirty" = "$wanted no" ] ||
     fail "the migrations of $SERVICE were rehearsed on a copy of the database and led to schema version $schema_version (dirty: $schema_dirty) instead of $wanted. Everything stops with the database as it was."
+  note INFO "rehearsed on a copy restored from $snapshot, in $((SECONDS - began)) s"
 }
 
 # After a failed run on the database itself. golang-migrate sends a file as one implicit transaction: PostgreSQL has rolled the

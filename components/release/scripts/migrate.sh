@@ -6,8 +6,9 @@ only_one "${SYSTEM}_database" "$WAIT_SECONDS"
 require_postgres
 clear_leftovers
 trap remove_jobs EXIT
-# The snapshot of this release, when it has not served a migration yet.
-snapshot=$(cat "$DIRECTORY/.for-migration" 2>/dev/null) || snapshot=
+# The snapshot that this release has just written; what an interrupted one left is too old to go back to.
+snapshot=
+[ -z "$(find "$DIRECTORY/.for-migration" -mmin -15 2>/dev/null)" ] || snapshot=$(cat "$DIRECTORY/.for-migration")
 rm -f "$DIRECTORY/.for-migration"
 
 pull "$IMAGE"
@@ -16,7 +17,10 @@ expected=$(newest_version "$IMAGE")
 read_schema "$DATABASE"
 refuse_dirty
 schema_before=$schema_version
-[ "$schema_before" -ne "$expected" ] || exit 0
+if [ "$schema_before" -eq "$expected" ]; then
+  note INFO "nothing to apply: the schema is at version $expected"
+  exit 0
+fi
 if [ "$schema_before" -gt "$expected" ]; then
   fail "the schema of $DATABASE is at version $schema_before, and $VERSION ships version $expected: this is going back to a version that is older than the database. Nothing was changed; the running version serves. Choose:
   1. keep the newer schema. Right when its migrations only added: the old code does not notice. Acknowledge it for this version:
@@ -36,6 +40,7 @@ if migrate_job migration "$IMAGE" "$DATABASE" up; then
   read_schema "$DATABASE"
   [ "$schema_version $schema_dirty" = "$expected no" ] ||
     fail "the migrations of $SERVICE ended, but the schema is at version $schema_version (dirty: $schema_dirty) and not at $expected"
+  note INFO "the schema went from version $schema_before to $expected"
   exit 0
 fi
 

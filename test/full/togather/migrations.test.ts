@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
 import {
   expectNoFailure,
@@ -16,6 +16,7 @@ import {
 /** Migrations that fail, a probe that fails, and going back to a version that is older than the database. */
 
 scenarios();
+afterAll(backToTheBeginning);
 
 const version = (name: string) => ["--set", `togather:app.version=${name}`];
 const schema = () => sql("SELECT version, dirty FROM schema_migrations");

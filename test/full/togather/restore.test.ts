@@ -1,11 +1,12 @@
-import { describe, expect, test } from "vitest";
-import { copies, decorate, dumpAll, ops, opsOk, sql } from "../database.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { backToTheBeginning, copies, decorate, dumpAll, ops, opsOk, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
 import { expectNoFailure, labOk, leftovers, onMachine, printTable, togather, underLoad } from "../support.ts";
 
 /** Snapshots and their way back: rows deleted, one command, rows there again, while everything runs. */
 
 scenarios();
+afterAll(backToTheBeginning);
 
 const folder = "/var/backups/togather";
 const checksum = () =>
