@@ -26,6 +26,20 @@ export function writeSelection(home: LabHome, stack: string, systems: readonly s
   writePrivateFile(selectionFile(home), JSON.stringify({ ...readSelections(home), [stack]: systems }));
 }
 
+/**
+ * A lab is one Hetzner project, and a stack has one of its own: SSH keys and zones cannot be there twice.
+ * @throws when another stack runs in this lab, with the ways out.
+ */
+export function requireOneStack(home: LabHome, stack: string): void {
+  const other = selectedStacks(home).find((name) => name !== stack);
+  if (other === undefined) return;
+  throw new Error(
+    `--stack: this lab (${home.name}) runs ${other}, and a lab is one Hetzner project, for one stack. ` +
+      `Rehearse ${stack} beside it, in a lab of its own: BERTH_LAB=${stack} BERTH_LAB_SUBNET=198.18.77.0/24 npm run lab -- up --stack ${stack}. ` +
+      `Or in its place: npm run lab -- destroy --stack ${other}`,
+  );
+}
+
 function readSelections(home: LabHome): Selections {
   const path = selectionFile(home);
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Selections) : {};

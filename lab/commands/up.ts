@@ -8,7 +8,7 @@ import { engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./eng
 import { readOutputs } from "./outputs.ts";
 import { type Prepared, preparation, requireMachine } from "./prepare.ts";
 import { recoverFirst } from "./recover-first.ts";
-import { writeSelection } from "./selection.ts";
+import { requireOneStack, writeSelection } from "./selection.ts";
 import { askHealth, readStatus, statusTables } from "./status.ts";
 
 /** How long a system may take to answer from outside once its deploy has succeeded. */
@@ -27,6 +27,7 @@ export async function upCommand(
   const elapsed = stopwatch();
   const { stack } = options;
   const planned = planRun(context, options, names);
+  requireOneStack(context.home, stack);
   await requireMachine();
   const engine = engineNamed(options.engine, context.home);
   const { phases, prepared } = preparation(context, planned, options);

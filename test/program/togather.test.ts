@@ -5,7 +5,7 @@ const secretSignature = "4dabf18193072939515e22adb298388d";
 const isSecret = (value: unknown): boolean =>
   typeof value === "object" && value !== null && secretSignature in value;
 
-describe.each(["production", "staging"])("the program of %s", (stack) => {
+describe.each(["production", "staging", "development"])("the program of %s", (stack) => {
   let program: ProgramRun;
   beforeAll(async () => {
     program = await runProgram(stack);

@@ -39,13 +39,16 @@ const app = { version: "v1.0.0", replicas: 1, memoryMebibytes: 512, logLevel: "I
 const acme = { kind: "acme", directory: "letsencrypt", email: "ops@togather.example" };
 
 describe("the committed stacks", () => {
-  test.each(["production", "staging"])("%s parses once a team's own values are added", (stack) => {
-    const config = parse(stack);
-    expect(Object.keys(config.systems)).toEqual(["togather"]);
-    expect(config.image("togather/app", "v1.0.0").reference).toMatch(
-      /^ghcr\.io\/togather\/togather-server@sha256:/,
-    );
-  });
+  test.each(["production", "staging", "development"])(
+    "%s parses once a team's own values are added",
+    (stack) => {
+      const config = parse(stack);
+      expect(Object.keys(config.systems)).toEqual(["togather"]);
+      expect(config.image("togather/app", "v1.0.0").reference).toMatch(
+        /^ghcr\.io\/togather\/togather-server@sha256:/,
+      );
+    },
+  );
 
   test("as committed, production names everything that a team still has to set", () => {
     const missing = problems({ "berth:ssh": undefined }).map((problem) => problem.split(": ")[0]);

@@ -29,7 +29,7 @@ describe("the command line", () => {
 
   test.each([
     [["up", "nosuch"], 'no system "nosuch" in Pulumi.production.yaml; allowed: togather'],
-    [["up", "--stack", "prod"], 'there is no stack "prod"; allowed: production, staging'],
+    [["up", "--stack", "prod"], 'there is no stack "prod"; allowed: development, production, staging'],
     [["up", "--set", "togather:app.replicas=99"], "togather:app.replicas"],
     [["preview", "--engine", "other"], "Allowed choices are lab, pulumi"],
     [["load", "togather"], 'no system "togather" of the stack production runs in this lab'],

@@ -51,7 +51,7 @@ describe("a stack file", () => {
 
   test("says which stacks there are", () => {
     expect(() => readStackFile(projectDir, "berth", "prod")).toThrow(
-      '--stack: there is no stack "prod"; allowed: production, staging',
+      '--stack: there is no stack "prod"; allowed: development, production, staging',
     );
     expect(() => readStackFile(projectDir, "berth", "../production")).toThrow("there is no stack");
   });
