@@ -83,7 +83,14 @@ const berthSchema = z.strictObject({
     {
       /** Public keys of the people and machines that deploy. */
       authorizedKeys: z
-        .array(z.string().regex(/^(ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa) \S+/, "is not an OpenSSH public key"))
+        .array(
+          z
+            .string()
+            .regex(
+              /^(ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa) \S+/,
+              "is not an OpenSSH public key; allowed: the line that cat ~/.ssh/id_ed25519.pub prints",
+            ),
+        )
         .min(1, "is empty; add the public key you deploy with: cat ~/.ssh/id_ed25519.pub"),
       /** Private key file, the same path for everybody; left out, ssh's agent and default keys are used. */
       identityFile: z.string().optional(),
@@ -329,7 +336,7 @@ function describeIssue(
     case "invalid_type":
       if (issue.message.startsWith("missing;")) return [`${path}: ${issue.message}`];
       return [
-        `${path}: ${value === undefined ? "missing" : `${value} has the wrong type`}; expected ${issue.expected}`,
+        `${path}: ${value === undefined ? "missing" : `${value} has the wrong type`}; expected ${issue.expected === "int" ? "a whole number" : issue.expected}`,
       ];
     case "invalid_union":
       // A union by a discriminator has no branch to blame; its message says all.
@@ -337,6 +344,16 @@ function describeIssue(
       return [`${path}: ${value ?? "missing;"} ${issue.message}`];
     case "invalid_key":
       return [`${path}: ${issue.issues.map((inner) => inner.message).join("; ")}`];
+    case "too_small":
+    case "too_big":
+      // The schema's own words where it has some, else zod's figures in ours.
+      if (!/^(Too|Invalid)/.test(issue.message)) return [`${path}: ${value} ${issue.message}`];
+      if (issue.origin === "string") return [`${path}: ${value} is empty`];
+      return [
+        issue.code === "too_small"
+          ? `${path}: ${value} is too small; allowed: ${issue.minimum} or more`
+          : `${path}: ${value} is too large; allowed: ${issue.maximum} or less`,
+      ];
     default:
       return [`${path}: ${value} ${issue.message}`];
   }

@@ -224,7 +224,7 @@ describe("bad input", () => {
     [
       "a rate limit that lets nobody in",
       { "togather:limits": { requestsPerSecond: 0 } },
-      ["togather:limits.requestsPerSecond: 0 Too small: expected number to be >=1"],
+      ["togather:limits.requestsPerSecond: 0 is too small; allowed: 1 or more"],
     ],
     [
       "text for a number",

@@ -1,0 +1,207 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, parseConfig } from "../../config.ts";
+import { systems } from "../../stacks/index.ts";
+import { completeConfig } from "../program/support.ts";
+
+/** The catalogue of bad input, on top of test/unit/config.test.ts: production's file with one value changed, and what is said. */
+
+const { values, secretKeys } = completeConfig("production");
+
+/** Sets what a path leads to, as in `berth:hosts.main.sshPort`; a name that holds dots stands in brackets. */
+function changed(path: string, value: unknown): Record<string, string> {
+  const [key = "", ...steps] = path.split(/\.(?![^[]*\])/).map((step) => step.replace(/^\[(.*)\]$/, "$1"));
+  const last = steps.pop();
+  if (last === undefined) return { ...values, [key]: String(value) };
+  const whole = JSON.parse(values[key] ?? "{}");
+  let place = whole;
+  for (const step of steps) place = place[step] ??= {};
+  place[last] = value;
+  return { ...values, [key]: JSON.stringify(whole) };
+}
+
+function problems(input: Record<string, string>): readonly string[] {
+  try {
+    parseConfig({ stack: "production", values: input, isSecret: (key) => secretKeys.includes(key) }, systems);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const cases: [path: string, value: unknown, says: string][] = [
+  [
+    "berth:environment",
+    "prod",
+    'berth:environment: "prod" is not possible; allowed: development, staging, production',
+  ],
+  [
+    "berth:hosts.main.location",
+    "mars1",
+    'berth:hosts.main.location: "mars1" is not possible; allowed: fsn1, nbg1, hel1, ash, hil, sin',
+  ],
+  [
+    "berth:hosts.main.image",
+    "ubuntu-24.04",
+    'berth:hosts.main.image: "ubuntu-24.04" is not possible; allowed: debian-12',
+  ],
+  [
+    "berth:hosts.main.volumeGigabytes",
+    9,
+    "berth:hosts.main.volumeGigabytes: 9 is too small; allowed: 10 to 10240",
+  ],
+  [
+    "berth:hosts.main.volumeGigabytes",
+    20000,
+    "berth:hosts.main.volumeGigabytes: 20000 is too large; allowed: 10 to 10240",
+  ],
+  [
+    "berth:hosts.main.volumeGigabytes",
+    "40 GB",
+    'berth:hosts.main.volumeGigabytes: "40 GB" has the wrong type; expected number',
+  ],
+  [
+    "berth:hosts.main.sshAllowedFrom",
+    [],
+    "berth:hosts.main.sshAllowedFrom: [] is empty; name the networks that may connect, as in 203.0.113.7/32",
+  ],
+  [
+    "berth:hosts.main.sshAllowedFrom",
+    ["203.0.113.7:22"],
+    'berth:hosts.main.sshAllowedFrom.0: "203.0.113.7:22" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+  ],
+  [
+    "berth:hosts.main.sshAllowedFrom",
+    ["203.0.113.0/33"],
+    'berth:hosts.main.sshAllowedFrom.0: "203.0.113.0/33" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+  ],
+  ["berth:hosts.main.sshPort", 0, "berth:hosts.main.sshPort: 0 is not a port; allowed: 1 to 65535"],
+  ["berth:hosts.main.sshPort", 70000, "berth:hosts.main.sshPort: 70000 is not a port; allowed: 1 to 65535"],
+  [
+    "berth:hosts.main.sshPort",
+    443,
+    "berth:hosts.main.sshPort: 443 is the edge's https port; choose another, as in 22",
+  ],
+  [
+    "berth:hosts.main.edge.kind",
+    "caddy",
+    'berth:hosts.main.edge.kind: "caddy" is not possible; allowed: nginx',
+  ],
+  ["berth:hosts.main.edge.version", "", 'berth:hosts.main.edge.version: "" is empty'],
+  [
+    "berth:hosts.Main",
+    {},
+    "berth:hosts.Main: is not a name; allowed: lower-case letters and digits, at most 20, a letter first",
+  ],
+  [
+    "berth:ssh.authorizedKeys",
+    [],
+    "berth:ssh.authorizedKeys: [] is empty; add the public key you deploy with: cat ~/.ssh/id_ed25519.pub",
+  ],
+  [
+    "berth:ssh.authorizedKeys",
+    ["deploy@example"],
+    'berth:ssh.authorizedKeys.0: "deploy@example" is not an OpenSSH public key; allowed: the line that cat ~/.ssh/id_ed25519.pub prints',
+  ],
+  [
+    "berth:dns.zone",
+    "https://togather.example",
+    'berth:dns.zone: "https://togather.example" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+  ],
+  ["berth:dns.ttlSeconds", 5, "berth:dns.ttlSeconds: 5 is too small; allowed: 60 or more"],
+  [
+    "berth:systems.togather.domain",
+    "Togather.example",
+    'berth:systems.togather.domain: "Togather.example" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+  ],
+  [
+    "berth:systems.togather.domain",
+    "togather.example:8443",
+    'berth:systems.togather.domain: "togather.example:8443" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+  ],
+  [
+    "berth:systems.togather.domain",
+    "203.0.113.7",
+    'berth:systems.togather.domain: "203.0.113.7" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+  ],
+  ["berth:systems.togather.path", "/", "berth:systems.togather.path: unknown key"],
+  [
+    "berth:images.[togather/app].repository",
+    "ghcr.io/togather/togather-server:v1",
+    'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name without a tag',
+  ],
+  [
+    "berth:images.[togather/app].digests.[v1.0.0]",
+    "sha256:abc",
+    'berth:images.togather/app.digests.v1.0.0: "sha256:abc" is not a digest; allowed: sha256: and 64 hex digits',
+  ],
+  ["berth:images.[togather/app].tag", "v1", "berth:images.togather/app.tag: unknown key"],
+  ["togather:app.replicas", 0, "togather:app.replicas: 0 is too small; allowed: 1 or more"],
+  ["togather:app.replicas", 11, "togather:app.replicas: 11 is too large; allowed: 10 or less"],
+  ["togather:app.replicas", 1.5, "togather:app.replicas: 1.5 has the wrong type; expected a whole number"],
+  ["togather:app.memoryMebibytes", 16, "togather:app.memoryMebibytes: 16 is too small; allowed: 64 or more"],
+  [
+    "togather:app.memoryMebibytes",
+    100000,
+    "berth:hosts.main.serverType: cx33 has 7680 MiB for services, its systems need 101024 MiB and 100000 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+  ],
+  [
+    "togather:app.logLevel",
+    "verbose",
+    'togather:app.logLevel: "verbose" is not possible; allowed: DEBUG, INFO, WARN, ERROR',
+  ],
+  ["togather:app.version", "", 'togather:app.version: "" is empty'],
+  ["togather:app.integartionTests", true, "togather:app.integartionTests: unknown key"],
+  [
+    "togather:postgres.tunnelPort",
+    80,
+    "togather:postgres.tunnelPort: 80 is too small; allowed: 1024 or more",
+  ],
+  ["togather:snapshots.keep", 0, "togather:snapshots.keep: 0 is too small; allowed: 1 or more"],
+  [
+    "togather:snapshots.keep",
+    "a week",
+    'togather:snapshots.keep: "a week" has the wrong type; expected number',
+  ],
+  [
+    "togather:migrations.skipFor",
+    "v0.9.0",
+    'togather:migrations.skipFor: "v0.9.0" is not the version that is deployed, v1.0.0; it skips the migrations of one version only. Remove it: npx pulumi config rm --path togather:migrations.skipFor',
+  ],
+  [
+    "togather:jwtSecret",
+    "not base64 at all!",
+    "togather:jwtSecret: [secret] is not base64. Set it: openssl rand -base64 32 | npx pulumi config set --secret togather:jwtSecret --stack production",
+  ],
+  [
+    "togather:adminApiKey",
+    "xyz",
+    "togather:adminApiKey: [secret] is not hexadecimal. Set it: openssl rand -hex 32 | npx pulumi config set --secret togather:adminApiKey --stack production",
+  ],
+  [
+    "berth:secretRecords.[togather:jwtSecret]",
+    { fingerprint: "x", since: "yesterday" },
+    'berth:secretRecords.togather:jwtSecret.fingerprint: "x" is not a fingerprint; allowed: 16 hex digits, as npm run ops -- record-secrets writes them\nberth:secretRecords.togather:jwtSecret.since: "yesterday" is not a day; allowed: as in 2026-01-28',
+  ],
+];
+
+describe("bad input", () => {
+  test.each(cases)("%s = %j", (path, value, says) => {
+    expect(problems(changed(path, value))).toEqual(says.split("\n"));
+  });
+
+  test("several at once are all said", () => {
+    const input = {
+      ...changed("togather:app.replicas", 0),
+      "togather:snapshots": '{"keep":0}',
+      "berth:environment": "prod",
+      "togather:adminApiKey": "xyz",
+    };
+    expect(problems(input).map((problem) => problem.split(": ")[0])).toEqual([
+      "berth:environment",
+      "togather:adminApiKey",
+      "togather:app.replicas",
+      "togather:snapshots.keep",
+    ]);
+  });
+});
