@@ -36,6 +36,8 @@ export interface ServiceSpec {
   readonly keptMemoryMebibytes?: number;
   /** Port on the operator's loopback that leads to it during a deploy; every service needs its own. */
   readonly tunnelPort?: number;
+  /** Tests write into the system after each switch. */
+  readonly integrationTests?: boolean;
 }
 
 export interface SystemContext<Settings> {

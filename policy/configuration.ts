@@ -113,6 +113,16 @@ const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, t
       ]
     : [];
 
+/** Integration tests write what nobody has asked for; production's data is not theirs. */
+const noTestsInProduction: ConfigurationRule = ({ stack, berth, systems }) =>
+  services(systems).flatMap(({ system, service: { name, integrationTests } }) => {
+    if (berth.environment !== "production" || !integrationTests) return [];
+    return [
+      `${system}:${name}.integrationTests: true is not possible in production, the tests write into its database; allowed: false. ` +
+        `Set it: npx pulumi config set --path ${system}:${name}.integrationTests false --stack ${stack}`,
+    ];
+  });
+
 export const configurationRules: readonly ConfigurationRule[] = [
   imagesAreKnown,
   servicesFit,
@@ -121,6 +131,8 @@ export const configurationRules: readonly ConfigurationRule[] = [
   domainsLieInTheZone,
   routesHaveOneOwner,
   productionIsTrusted,
+
+  noTestsInProduction,
 ];
 
 function services(systems: Readonly<Record<string, SystemConfig>>) {

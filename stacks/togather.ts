@@ -30,6 +30,8 @@ const settings = z
         .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
         .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
         .default(0),
+      /** After the switch, the image's integration tests; they write events, so production refuses them. */
+      integrationTests: z.boolean().default(false),
     }),
     postgres: z.strictObject({
       version: z.string().min(1),
@@ -98,6 +100,7 @@ export const togather = defineSystem<Settings>({
       version: app.version,
       memoryMebibytes: app.replicas * app.memoryMebibytes,
       keptMemoryMebibytes: app.keepPreviousMinutes > 0 ? app.replicas * app.memoryMebibytes : 0,
+      integrationTests: app.integrationTests,
     },
     {
       name: "postgres",
@@ -178,6 +181,9 @@ export const togather = defineSystem<Settings>({
           skip: migrations.skipFor === app.version,
         },
         keepPreviousMinutes: app.keepPreviousMinutes,
+        ...(app.integrationTests
+          ? { integrationTests: { command: ["/app/integration-tests"], domain, deadlineSeconds: 300 } }
+          : {}),
         dependsOn: database.ready,
       },
       opts,

@@ -17,6 +17,7 @@ import type { Host } from "../host/host.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
+import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
 import { migration } from "./migration.ts";
 import { type ProbeArgs, probe } from "./probe.ts";
 import { type Release, type ReleaseStep, recorded } from "./record.ts";
@@ -57,13 +58,15 @@ export interface WebServiceArgs {
   };
   /** How long the slot that served before stays, so that going back is a switch alone; 0: it goes with the release. */
   readonly keepPreviousMinutes: number;
+  /** Run after the switch, whenever the slot changes. */
+  readonly integrationTests?: IntegrationTests;
   readonly dependsOn?: readonly Resource[];
 }
 
 /**
  * A service with routes, released without a gap:
  *
- *     Snapshot ─► Migration ─► Slot (new) ─► Probe ─► Switch     … and only then: old slot deleted
+ *     Snapshot ─► Migration ─► Slot (new) ─► Probe ─► Switch [─► Integration tests]    … and only then: old slot deleted
  *
  * Snapshot and migration follow the image; slot, probe and switch follow everything that the task is made of. A failure
  * anywhere leaves the old slot serving, and the next `up` goes on from what is there.
@@ -165,6 +168,23 @@ export class WebService extends ComponentResource {
       },
       child,
     );
+    if (args.integrationTests !== undefined) {
+      integrationTests(
+        `${name}-integration-tests`,
+        {
+          ...args.integrationTests,
+          host: args.host,
+          system: args.system,
+          service: name,
+          version: args.image.version,
+          slot: service.name,
+          container,
+          networks: [args.edge.network.name, ...args.networks.map((network) => network.name)],
+          dependsOn: [switched],
+        },
+        child,
+      );
+    }
     this.slot = all([service.name, switched.id]).apply(([slotName]) => slotName);
     this.registerOutputs();
   }

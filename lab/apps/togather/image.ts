@@ -64,14 +64,16 @@ function migrations(version: string): ImageEntry[] {
 function program(): ImageEntry[] {
   const sources = readdirSync(join(here, "src")).sort();
   return [
-    {
-      path: "app/server",
-      text: '#!/bin/sh\nexec /usr/local/bin/node --disable-warning=ExperimentalWarning /app/src/server.ts "$@"\n',
-      mode: 0o755,
-    },
+    command("app/server", "server.ts"),
+    command("app/integration-tests", "integration-tests.ts"),
     { path: "app/package.json", text: '{ "name": "togather-server", "private": true, "type": "module" }\n' },
     ...sources.map((name) => ({ path: `app/src/${name}`, from: join(here, "src", name) })),
   ];
+}
+
+function command(path: string, source: string): ImageEntry {
+  const node = "/usr/local/bin/node --disable-warning=ExperimentalWarning";
+  return { path, text: `#!/bin/sh\nexec ${node} /app/src/${source} "$@"\n`, mode: 0o755 };
 }
 
 /** The package `pg` with everything it depends on, from this project's node_modules. */

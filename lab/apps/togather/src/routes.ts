@@ -3,6 +3,7 @@ import type { Pool } from "pg";
 import { addEvent, BadRequest, listEvents, parseEvent } from "./events.ts";
 import type { Settings } from "./settings.ts";
 import { sameText, signToken, verifyToken } from "./token.ts";
+import { deliberateFailure } from "./version.ts";
 
 /** What a route answers: a status and a JSON body. */
 export interface Answer {
@@ -22,6 +23,10 @@ export function createRoutes(pool: Pool, settings: Settings): Readonly<Record<st
     async "GET /api/v1/events"(_request, query) {
       const limit = Math.min(Math.max(Math.trunc(Number(query.get("limit") ?? 20)) || 20, 1), 100);
       const events = await listEvents(pool, limit, query.get("search") ?? undefined);
+      // Healthy, and yet wrong: what only a test that reads back what it wrote can see.
+      if (deliberateFailure(settings.version) === "integration") {
+        return { status: 200, body: { events: events.map((event) => ({ ...event, description: "" })) } };
+      }
       return { status: 200, body: { events } };
     },
 

@@ -1,9 +1,9 @@
 /** The ways in which a version may be made to fail on purpose, so that a deploy of it can be rehearsed. */
-export type DeliberateFailure = "start" | "health" | "migration" | "after";
+export type DeliberateFailure = "start" | "health" | "migration" | "after" | "integration";
 
 /** `broken-health-2` fails in the way `health`; undefined for an ordinary version. */
 export function deliberateFailure(version: string): DeliberateFailure | undefined {
-  const match = /^broken-(start|health|migration|after)(?![a-z0-9])/.exec(version);
+  const match = /^broken-(start|health|migration|after|integration)(?![a-z0-9])/.exec(version);
   return match?.[1] as DeliberateFailure | undefined;
 }
 

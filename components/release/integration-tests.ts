@@ -1,0 +1,54 @@
+import type { local } from "@pulumi/command";
+import { type CustomResourceOptions, getStack, type Input, type Output, type Resource } from "@pulumi/pulumi";
+import { readScript } from "../host/command.ts";
+import type { Host } from "../host/host.ts";
+import type { ReleaseContainer } from "./container.ts";
+import { jobCommand } from "./job.ts";
+
+/**
+ * What a release runs against itself when it takes the requests, in its own image, with its own environment and secrets and
+ * two variables more: `BASE_URL` (the system's public address) and `TRUSTED_CERTIFICATES` (PEM, what the edge shows there).
+ * It ends with 0 when all is well, else it says on its output what is not.
+ */
+export interface IntegrationTests {
+  readonly command: readonly string[];
+  readonly domain: string;
+  readonly deadlineSeconds: number;
+}
+
+/** Runs them once for each new slot, after the switch. A failure fails the run; the new version goes on serving. */
+export function integrationTests(
+  name: string,
+  args: IntegrationTests & {
+    readonly host: Host;
+    readonly system: string;
+    readonly service: string;
+    readonly version: string;
+    readonly slot: Output<string>;
+    readonly container: ReleaseContainer;
+    readonly networks: readonly Input<string>[];
+    readonly dependsOn: Input<Resource>[];
+  },
+  opts: CustomResourceOptions,
+): local.Command {
+  const { container } = args;
+  const setting = `${args.system}:${args.service.slice(args.system.length + 1)}.version`;
+  const stack = getStack();
+  return jobCommand(
+    name,
+    {
+      ...args,
+      environment: container.environment,
+      secrets: container.secrets,
+      script: readScript(import.meta.url, "./scripts/integration-tests.sh"),
+      parameters: {
+        SLOT: args.slot,
+        VERSION: args.version,
+        DOMAIN: args.domain,
+        ADDRESS: args.host.connection.address,
+        GO_BACK: `npx pulumi config set --path ${setting} PREVIOUS_VERSION --stack ${stack} && npx pulumi up --stack ${stack} --continue-on-error`,
+      },
+    },
+    opts,
+  );
+}
