@@ -27,10 +27,10 @@ const graceSeconds = 2;
 const drainSeconds = 1;
 
 /**
- * Outlives a killed engine and ends what it left running: its standard input ends when the engine does, in whatever way
- * that happened. `$1` is the process group of the command.
+ * Outlives a killed engine and ends what it left running: its standard input says the process group of the command, and ends
+ * when the engine does, in whatever way that happened.
  */
-const watchdogScript = `read -r _; kill -s TERM -- "-$1"; sleep ${graceSeconds}; kill -s KILL -- "-$1"`;
+const watchdogScript = `read -r group || exit; read -r _; kill -s TERM -- "-$group"; sleep ${graceSeconds}; kill -s KILL -- "-$group"`;
 
 /** Runs commands, each in a process group of its own, and can end all of them. */
 export class CommandRunner {
@@ -50,6 +50,8 @@ export class CommandRunner {
     }
     const [program = "/bin/sh", ...first] =
       what.interpreter.length > 0 ? what.interpreter : ["/bin/sh", "-c"];
+    // First, so that there is no moment in which a killed engine leaves the command alone.
+    const watchdog = startWatchdog();
     const child = spawn(program, [...first, what.command], {
       cwd: what.directory,
       env: what.environment,
@@ -57,7 +59,7 @@ export class CommandRunner {
       stdio: [what.stdin === undefined || what.stdin === "" ? "ignore" : "pipe", "pipe", "pipe"],
     });
     this.#running.add(child);
-    const watchdog = watch(child);
+    watchdog.stdin?.write(child.pid === undefined ? "" : `${child.pid}\n`);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     const printed: Buffer[] = [];
@@ -71,7 +73,7 @@ export class CommandRunner {
       if (end !== undefined) throw fail(end, textOf(printed));
     } finally {
       this.#running.delete(child);
-      watchdog?.kill("SIGKILL");
+      watchdog.kill("SIGKILL");
     }
     return { stdout: textOf(stdout).replace(/\n$/, ""), stderr: textOf(stderr).replace(/\n$/, "") };
   }
@@ -134,13 +136,13 @@ function signalGroup(group: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-function watch(child: ChildProcess): ChildProcess | undefined {
-  if (child.pid === undefined) return undefined;
-  const watchdog = spawn("/bin/sh", ["-c", watchdogScript, "watchdog", String(child.pid)], {
+function startWatchdog(): ChildProcess {
+  const watchdog = spawn("/bin/sh", ["-c", watchdogScript], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
   watchdog.on("error", () => {});
+  watchdog.stdin?.on("error", () => {});
   return watchdog;
 }
 
