@@ -1,9 +1,11 @@
 /** `npm run bench`: how long the commands take that an operator types, in a lab of its own. */
 import { Command } from "commander";
+import { findCommand } from "../docker/index.ts";
 import { table } from "../render/table.ts";
 import { type BenchReport, runBench } from "./bench.ts";
 import { runComparison } from "./compare/compare.ts";
 import { renderComparison } from "./compare/render.ts";
+import { benchEngines, renderEngines } from "./engine/bench.ts";
 
 function render(report: BenchReport): string {
   const rows: [string, number][] = [
@@ -62,6 +64,20 @@ program
       progress,
     });
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : renderComparison(report)}\n`);
+  });
+
+program
+  .command("engine")
+  .description("Measure the engines with 1, 10, 50 and 100 simulated services, whose provider does nothing.")
+  .option("--services <numbers>", "how many, separated by commas", "1,10,50,100")
+  .option("--engine <names>", "lab, pulumi, or both; default: lab, and pulumi where one is on the PATH")
+  .action(async ({ services, engine }, command: Command) => {
+    const present = (await findCommand("pulumi")) === undefined ? "lab" : "lab,pulumi";
+    if (engine === undefined && present === "lab") progress("no pulumi on the PATH: the lab's engine alone");
+    const numbers = String(services).split(",").map(Number);
+    const report = await benchEngines((engine ?? present).split(","), numbers, progress);
+    const { json } = command.optsWithGlobals();
+    process.stdout.write(`${json ? JSON.stringify(report, null, 2) : renderEngines(report)}\n`);
   });
 
 program.parseAsync().catch((error: unknown) => {

@@ -45,7 +45,9 @@ export class PulumiCli {
     writePrivateFile(join(cli.folder, "Pulumi.yaml"), stringify({ name: key.project, runtime: "nodejs" }));
     if (!existsSync(cli.configFile)) cli.configure({}, []);
     const created = await cli.run(["stack", "init", cli.stackName]);
-    if (created.failed && !created.stderr.includes("already exists")) throw cli.#error("stack init", created);
+    // A stack that a killed run has left locked exists as well.
+    if (created.failed && !/already exists|currently locked/.test(created.stderr))
+      throw cli.#error("stack init", created);
     return cli;
   }
 

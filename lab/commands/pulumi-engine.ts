@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine, EngineEvent, EngineResult, EngineRun, StepOp } from "../contracts.ts";
+import type { Engine, EngineEvent, EngineResult, EngineRun, ProviderPackage, StepOp } from "../contracts.ts";
 import type { LabHome } from "../home.ts";
 import { providerPackages } from "../providers/index.ts";
 import { serveProvider } from "../providers/serve.ts";
@@ -28,21 +28,29 @@ const runSeconds = 1800;
  * The real `pulumi` of the PATH on the same program and configuration, the lab's providers attached to it. The deployment
  * is copied to the lab's state file after every run, so that status, ssh and load find it.
  */
-export function createPulumiEngine(home: LabHome): Engine {
+export function createPulumiEngine(
+  home: LabHome,
+  packages: readonly ProviderPackage[] = providerPackages,
+): Engine {
   return {
-    preview: (run) => operate("preview", home, run),
-    up: (run) => operate("up", home, run),
-    refresh: (run) => operate("refresh", home, run),
-    destroy: (run) => operate("destroy", home, run),
+    preview: (run) => operate("preview", home, run, packages),
+    up: (run) => operate("up", home, run, packages),
+    refresh: (run) => operate("refresh", home, run, packages),
+    destroy: (run) => operate("destroy", home, run, packages),
   };
 }
 
-async function operate(operation: Operation, home: LabHome, run: EngineRun): Promise<EngineResult> {
+async function operate(
+  operation: Operation,
+  home: LabHome,
+  run: EngineRun,
+  packages: readonly ProviderPackage[],
+): Promise<EngineResult> {
   const cli = await PulumiCli.open(home, run);
   cli.configure(run.config, run.secretKeys);
   const stack = ["--stack", cli.stackName];
   const served = await Promise.all(
-    providerPackages.map(async (pkg) => ({ name: pkg.name, ...(await serveProvider(pkg)) })),
+    packages.map(async (pkg) => ({ name: pkg.name, ...(await serveProvider(pkg)) })),
   );
   try {
     const env = {

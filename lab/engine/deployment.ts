@@ -1,8 +1,10 @@
+import type { RegisterResourceHookRequest } from "@pulumi/pulumi/proto/resource_pb.js";
 import { type Registered, Reported, type RunContext } from "./context.ts";
 import { ProviderChoice } from "./default-providers.ts";
 import { Executor } from "./executor.ts";
 import { StepGenerator } from "./generator.ts";
 import { dependencyUrns } from "./graph.ts";
+import { ResourceHooks } from "./hooks.ts";
 import { type MonitorHandlers, type ProviderHints, ShuttingDown } from "./monitor.ts";
 import type { InvokeResult } from "./provider-answers.ts";
 import { type Goal, inheritFromParent } from "./registration.ts";
@@ -16,6 +18,7 @@ export class Deployment implements MonitorHandlers {
   readonly #context: RunContext;
   readonly #generator: StepGenerator;
   readonly #executor: Executor;
+  readonly #hooks: ResourceHooks;
   readonly #providers: ProviderChoice;
   readonly #goals = new Map<string, Goal>();
   /** URNs that an error elsewhere has kept from being worked on. */
@@ -34,7 +37,8 @@ export class Deployment implements MonitorHandlers {
   constructor(context: RunContext, config: Readonly<Record<string, string>>, secretKeys: readonly string[]) {
     this.#context = context;
     this.#generator = new StepGenerator(context);
-    this.#executor = new Executor(context);
+    this.#hooks = new ResourceHooks(context.options.preview, context.reporter);
+    this.#executor = new Executor(context, this.#hooks);
     this.#providers = new ProviderChoice({ config, secretKeys, register: (goal) => this.#submit(goal) });
     this.programFinished = new Promise((resolve) => {
       this.#signalFinished = resolve;
@@ -55,7 +59,13 @@ export class Deployment implements MonitorHandlers {
 
   /** True when anything went wrong. */
   get failed(): boolean {
-    return this.#failed || this.#executor.sawError || this.#executor.isCancelled || this.#generator.sawError;
+    return (
+      this.#failed ||
+      this.#executor.sawError ||
+      this.#executor.afterHookFailed ||
+      this.#executor.isCancelled ||
+      this.#generator.sawError
+    );
   }
 
   /** The outputs of the stack, as far as the program has registered them. */
@@ -86,10 +96,14 @@ export class Deployment implements MonitorHandlers {
   async registerOutputs(urn: string, outputs: PropertyMap): Promise<void> {
     this.#context.reporter.addSecretsOf(outputs);
     if (typeOf(urn) === stackType) this.#stackOutputs = outputs;
-    else this.#setOutputs(urn, outputs);
+    else await this.#setOutputs(urn, outputs);
   }
 
-  #setOutputs(urn: string, outputs: PropertyMap): void {
+  registerHook(request: RegisterResourceHookRequest): void {
+    this.#hooks.register(request);
+  }
+
+  async #setOutputs(urn: string, outputs: PropertyMap): Promise<void> {
     const { snapshot } = this.#context;
     const step = this.#executor.registrable.get(urn);
     if (!step?.new)
@@ -98,6 +112,7 @@ export class Deployment implements MonitorHandlers {
     const changed = step.old === undefined || !equal(step.old.outputs, outputs);
     step.new.outputs = outputs;
     if (changed) snapshot.write();
+    if (!step.new.custom) await this.#executor.runAfterHooks(step);
     this.#executor.unreported.get(urn)?.();
     this.#executor.unreported.delete(urn);
   }
@@ -212,10 +227,11 @@ export class Deployment implements MonitorHandlers {
     await this.#executor.idle();
     if (this.#stackOutputs && this.#executor.registrable.has(this.#stackUrn)) {
       const before = this.failed ? (this.#context.olds.get(this.#stackUrn)?.outputs ?? {}) : {};
-      this.#setOutputs(this.#stackUrn, { ...before, ...this.#stackOutputs });
+      await this.#setOutputs(this.#stackUrn, { ...before, ...this.#stackOutputs });
     }
     // Not every component registers outputs.
     if (!this.failed) for (const report of this.#executor.unreported.values()) report();
     this.#signalOver();
+    this.#hooks.close();
   }
 }

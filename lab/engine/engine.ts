@@ -71,6 +71,7 @@ async function operate(
         const ok = await refreshAll(context);
         return reporter.result(ok, printable(stackOutputs(snapshot)));
       }
+      if (operation === "destroy" && !mayDestroy(context)) return reporter.result(false, {});
       const deployment = new Deployment(context, run.config, run.secretKeys);
       if (operation === "destroy") {
         await deployment.complete();
@@ -85,6 +86,18 @@ async function operate(
   } finally {
     unlock();
   }
+}
+
+/** Without the program there is nobody to call the hooks of what is deleted. */
+function mayDestroy({ previous, reporter }: RunContext): boolean {
+  const hooked = previous.filter(({ hooks }) => hooks.BeforeDelete || hooks.AfterDelete);
+  for (const { urn, hooks } of hooked) {
+    const names = [...(hooks.BeforeDelete ?? []), ...(hooks.AfterDelete ?? [])].join(", ");
+    reporter.say("error", `the program does not run, and the resource has delete hooks: ${names}`, urn);
+  }
+  if (hooked.length > 0)
+    reporter.say("error", "take delete hooks off in the program and run up before destroy");
+  return hooked.length === 0;
 }
 
 async function runProgram(

@@ -1,4 +1,5 @@
 import { Reported, type RunContext } from "./context.ts";
+import type { ResourceHooks } from "./hooks.ts";
 import { InitFailed } from "./provider-answers.ts";
 import { markSecretOutputs, ProtectedResource, type Step } from "./steps.ts";
 
@@ -8,6 +9,7 @@ import { markSecretOutputs, ProtectedResource, type Step } from "./steps.ts";
  */
 export class Executor {
   readonly #context: RunContext;
+  readonly #hooks: ResourceHooks;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #idle: (() => void)[] = [];
@@ -17,6 +19,8 @@ export class Executor {
   isCancelled = false;
   /** True when any step has failed. */
   sawError = false;
+  /** True when a hook has failed after its step was done: the run fails, what hangs on the step goes on. */
+  afterHookFailed = false;
   /** Steps that failed while the run went on. */
   readonly errored: Step[] = [];
   /** Last steps of resources whose outputs the program may still register. */
@@ -24,8 +28,9 @@ export class Executor {
   /** Ends of components' steps, to be reported when their outputs come. */
   readonly unreported = new Map<string, () => void>();
 
-  constructor(context: RunContext) {
+  constructor(context: RunContext, hooks: ResourceHooks) {
     this.#context = context;
+    this.#hooks = hooks;
     this.cancelled = new Promise((resolve) => {
       this.#cancel = resolve;
     });
@@ -70,10 +75,13 @@ export class Executor {
     const end = step.pending && operand ? snapshot.begin(step.pending, operand) : undefined;
     let failure: Error | undefined;
     try {
+      await this.#hooks.before(step);
       await step.apply();
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
     }
+    const component = step.new !== undefined && !step.new.custom;
+    if (!failure && !component) await this.runAfterHooks(step);
     const partial = failure instanceof InitFailed;
     if (step.new && step.op !== "replace") {
       markSecretOutputs(step.new);
@@ -92,11 +100,22 @@ export class Executor {
       return false;
     }
     // A component is done when the program has registered its outputs.
-    if (step.new && !step.new.custom && step.logical && step.op !== "replace")
+    if (component && step.logical && step.op !== "replace")
       this.unreported.set(step.urn, () => report(false));
     else report(false);
     if (step.new) step.registration?.done({ state: step.new, outcome: "success" });
+    if (this.afterHookFailed && !this.#context.options.continueOnError) this.cancel();
     return true;
+  }
+
+  /** What fails is reported, and fails the run: the step itself is done. */
+  async runAfterHooks(step: Step): Promise<void> {
+    try {
+      await this.#hooks.after(step);
+    } catch (error) {
+      this.afterHookFailed = true;
+      this.#context.reporter.say("error", error instanceof Error ? error.message : String(error), step.urn);
+    }
   }
 
   /** Counts the steps that a failed one before them kept from running as failed too, for the program and its dependents. */

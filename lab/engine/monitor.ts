@@ -1,6 +1,7 @@
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import type { LogRequest, SetRootResourceRequest } from "@pulumi/pulumi/proto/engine_pb.js";
 import type {
+  RegisterResourceHookRequest,
   RegisterResourceOutputsRequest,
   RegisterResourceRequest,
   ResourceInvokeRequest,
@@ -18,6 +19,7 @@ import { fromWire, toWire } from "./wire.ts";
 export interface MonitorHandlers {
   register(goal: Goal, hints: ProviderHints): Promise<Registered>;
   registerOutputs(urn: string, outputs: PropertyMap): Promise<void>;
+  registerHook(request: RegisterResourceHookRequest): void;
   invoke(token: string, args: PropertyMap, hints: ProviderHints): Promise<InvokeResult>;
   /** The program has said all it has to say. Resolves when the run is over. */
   finished(): Promise<void>;
@@ -46,7 +48,7 @@ export interface DeploymentFacts {
 export const organization = "organization";
 
 const features = resourceMessages.ResourceMonitorFeature;
-// Transforms, hooks, parameterization and so on are left out: the SDK then refuses them by name.
+// Transforms, error hooks, parameterization and so on are left out: the SDK then refuses them by name.
 const supported: ReadonlyMap<string, number> = new Map([
   ["secrets", features.RESOURCE_MONITOR_FEATURE_SECRETS],
   ["resourceReferences", features.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES],
@@ -54,6 +56,7 @@ const supported: ReadonlyMap<string, number> = new Map([
   ["aliasSpecs", features.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS],
   ["replacementTrigger", features.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER],
   ["deletedWith", features.RESOURCE_MONITOR_FEATURE_DELETED_WITH],
+  ["resourceHooks", features.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS],
 ]);
 
 /** The run is over for the program: what it asked for will not be answered. The SDK then ends quietly. */
@@ -122,7 +125,10 @@ export class Monitor {
       registerPackage: refuse("parameterized packages (RegisterPackage)"),
       registerStackTransform: refuse("stack transforms"),
       registerStackInvokeTransform: refuse("stack invoke transforms"),
-      registerResourceHook: refuse("resource hooks"),
+      registerResourceHook: answer(reporter, (request: RegisterResourceHookRequest) => {
+        handlers.registerHook(request);
+        return new empty.Empty();
+      }),
       registerErrorHook: refuse("error hooks"),
     });
     const severities = ["debug", "info", "warning", "error"] as const;

@@ -3,6 +3,8 @@
  * (the package carries its own copy; messages of another version do not serialize with it).
  */
 import { createRequire } from "node:module";
+import callbackServices from "@pulumi/pulumi/proto/callback_grpc_pb.js";
+import callbackMessages from "@pulumi/pulumi/proto/callback_pb.js";
 import engineServices from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import engineMessages from "@pulumi/pulumi/proto/engine_pb.js";
 import providerServices from "@pulumi/pulumi/proto/provider_grpc_pb.js";
@@ -20,6 +22,8 @@ const struct = requireFromPulumi("google-protobuf/google/protobuf/struct_pb.js")
 const empty = requireFromPulumi("google-protobuf/google/protobuf/empty_pb.js") as typeof emptyTypes;
 
 export {
+  callbackMessages,
+  callbackServices,
   empty,
   engineMessages,
   engineServices,

@@ -1,5 +1,6 @@
 import type { Alias } from "@pulumi/pulumi/proto/alias_pb.js";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.js";
+import { type HookNames, hookMoments } from "./hooks.ts";
 import type { CustomTimeouts } from "./state.ts";
 import { isProviderType, makeUrn, nameOf, typeOf } from "./urn.ts";
 import type { PropertyMap, Value } from "./values.ts";
@@ -38,6 +39,7 @@ export interface Goal {
   readonly additionalSecretOutputs: readonly string[];
   readonly aliases: readonly AliasSpec[];
   readonly customTimeouts: CustomTimeouts;
+  readonly hooks: HookNames;
 }
 
 /** A request that asks for something the lab's engine does not do. The message names it. */
@@ -62,11 +64,7 @@ function refuseUnsupported(request: RegisterResourceRequest): void {
   refuse("state migrations", request.getStateMigrationsList().length > 0);
   refuse("snippets", request.getSnippetid() !== "");
   refuse("parameterized packages", request.getPackageref() !== "");
-  const hooks = request.getHooks()?.toObject() ?? {};
-  refuse(
-    "resource hooks",
-    Object.values(hooks).some((list) => Array.isArray(list) && list.length > 0),
-  );
+  refuse("error hooks", (request.getHooks()?.getOnErrorList() ?? []).length > 0);
 }
 
 const secondsPerUnit: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
@@ -92,6 +90,13 @@ function timeoutsOf(request: RegisterResourceRequest): CustomTimeouts {
     ...(update !== "" && { update: parseDuration(update) }),
     ...(deletion !== "" && { delete: parseDuration(deletion) }),
   };
+}
+
+function hooksOf(request: RegisterResourceRequest): HookNames {
+  const given = request.getHooks();
+  if (!given) return {};
+  const names = hookMoments.map((moment) => [moment, given[`get${moment}List`]()] as const);
+  return Object.fromEntries(names.filter(([, list]) => list.length > 0));
 }
 
 function aliasOf(alias: Alias): AliasSpec {
@@ -183,6 +188,7 @@ export function goalOf(request: RegisterResourceRequest): Goal {
       ...request.getAliasesList().map(aliasOf),
     ],
     customTimeouts: timeoutsOf(request),
+    hooks: hooksOf(request),
   };
 }
 
@@ -218,6 +224,7 @@ export function defaultProviderGoal(type: string, name: string, properties: Prop
     additionalSecretOutputs: [],
     aliases: [],
     customTimeouts: {},
+    hooks: {},
   };
 }
 

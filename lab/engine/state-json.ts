@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { HookNames } from "./hooks.ts";
 import { type Crypter, newCrypter, openCrypter } from "./secrets.ts";
 import type { CustomTimeouts, Deployment, OperationType, ResourceState } from "./state.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
@@ -6,6 +7,9 @@ import { resourceSignature, secretSignature, signatureKey, valueFromWire } from 
 
 // The version that is written into the manifest. It names the format's origin, not a Pulumi release.
 const manifestVersion = "v3.270.0";
+
+// What makes a deployment one of version 4.
+const hooksFeature = "hooks";
 
 type Json = { [key: string]: unknown };
 
@@ -81,7 +85,6 @@ function resourceToJson(state: ResourceState, crypter: Crypter): Json {
     "dependencies",
     "initErrors",
     "additionalSecretOutputs",
-    "aliases",
     "ignoreChanges",
     "replaceOnChanges",
   ] as const) {
@@ -94,13 +97,14 @@ function resourceToJson(state: ResourceState, crypter: Crypter): Json {
     state.replacementTrigger !== null,
   );
   put("customTimeouts", state.customTimeouts, Object.keys(state.customTimeouts).length > 0);
+  put("resourceHooks", state.hooks, Object.keys(state.hooks).length > 0);
   return json;
 }
 
 function resourceFromJson(json: Json, crypter: Crypter): ResourceState {
   const text = (key: string) => String(json[key] ?? "");
   const texts = (key: string) => ((json[key] ?? []) as unknown[]).map(String);
-  for (const key of ["viewOf", "replaceWith", "taint", "resourceHooks", "extensionRef"]) {
+  for (const key of ["viewOf", "replaceWith", "taint", "extensionRef"]) {
     if (json[key]) throw new Error(`${text("urn")}: the lab's engine does not support "${key}" in the state`);
   }
   return {
@@ -127,12 +131,13 @@ function resourceFromJson(json: Json, crypter: Crypter): ResourceState {
     replaceOnChanges: texts("replaceOnChanges"),
     replacementTrigger: valueFromJson(json.replacementTrigger ?? null, crypter),
     customTimeouts: { ...((json.customTimeouts ?? {}) as CustomTimeouts) },
+    hooks: { ...((json.resourceHooks ?? {}) as HookNames) },
     created: json.created === undefined ? undefined : text("created"),
     modified: json.modified === undefined ? undefined : text("modified"),
   };
 }
 
-/** The deployment as JSON text in Pulumi's format version 3, which `pulumi stack import` accepts. */
+/** The deployment as JSON text in Pulumi's format (version 3; 4 where it has hooks), which `pulumi stack import` accepts. */
 export function encodeDeployment(deployment: Deployment): string {
   const { crypter } = deployment;
   const body: Json = {
@@ -150,15 +155,19 @@ export function encodeDeployment(deployment: Deployment): string {
       type: operation.type,
     }));
   }
-  return `${JSON.stringify({ version: 3, deployment: body }, null, 2)}\n`;
+  const hooked = deployment.resources.some((state) => Object.keys(state.hooks).length > 0);
+  const format = hooked ? { version: 4, features: [hooksFeature] } : { version: 3 };
+  return `${JSON.stringify({ ...format, deployment: body }, null, 2)}\n`;
 }
 
 /** Reads what {@link encodeDeployment} or `pulumi stack export` wrote. Throws when the passphrase is wrong. */
 export function decodeDeployment(text: string, passphrase: string): Deployment {
   const outer = JSON.parse(text) as Json;
-  if (outer.version !== 3) {
+  const features = (outer.features ?? []) as string[];
+  if (![3, 4].includes(Number(outer.version)) || features.some((feature) => feature !== hooksFeature)) {
     throw new Error(
-      `the state has format version ${JSON.stringify(outer.version)}; the lab's engine reads version 3`,
+      `the state has format version ${JSON.stringify(outer.version)} with the features [${features}]; ` +
+        `the lab's engine reads versions 3 and 4 with no feature but "${hooksFeature}"`,
     );
   }
   const body = (outer.deployment ?? {}) as Json;

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import type { HookNames } from "./hooks.ts";
 import { type Crypter, lazyCrypter } from "./secrets.ts";
 import { decodeDeployment, encodeDeployment } from "./state-json.ts";
 import type { PropertyMap, Value } from "./values.ts";
@@ -49,12 +50,14 @@ export interface ResourceState {
   propertyDependencies: Record<string, string[]>;
   initErrors: string[];
   additionalSecretOutputs: string[];
+  /** The URN that it had before this run. Not recorded: what refers to it is renamed with it. */
   aliases: string[];
   ignoreChanges: string[];
   replaceOnChanges: string[];
   /** Null when the program gave none. */
   replacementTrigger: Value;
   customTimeouts: CustomTimeouts;
+  hooks: HookNames;
   created: string | undefined;
   modified: string | undefined;
 }

@@ -89,6 +89,7 @@ function differs(old: ResourceState, next: ResourceState): boolean {
   return (
     plainFields.some((field) => old[field] !== next[field]) ||
     JSON.stringify(old.customTimeouts) !== JSON.stringify(next.customTimeouts) ||
+    JSON.stringify(old.hooks) !== JSON.stringify(next.hooks) ||
     !equal(old.inputs, next.inputs) ||
     !equal(old.outputs, next.outputs) ||
     !equal(old.replacementTrigger, next.replacementTrigger) ||

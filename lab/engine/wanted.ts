@@ -48,6 +48,7 @@ export function stateOf(
     replaceOnChanges: [...goal.replaceOnChanges],
     replacementTrigger: goal.replacementTrigger,
     customTimeouts: goal.customTimeouts,
+    hooks: goal.hooks,
     created: old?.created,
     modified: old?.modified,
   };

@@ -43,7 +43,10 @@ export function recordedDeployment(deployment: Deployment): RecordedDeployment {
       delete: resource.delete,
       protect: resource.protect,
       pendingReplacement: resource.pendingReplacement,
+      retainOnDelete: resource.retainOnDelete,
       deletedWith: resource.deletedWith,
+      aliases: sorted(resource.aliases),
+      resourceHooks: resource.resourceHooks,
       additionalSecretOutputs: sorted(resource.additionalSecretOutputs),
       initErrors: sorted(resource.initErrors),
     }) as unknown as RecordedResource;

@@ -68,7 +68,10 @@ export interface RecordedResource {
   readonly delete?: true;
   readonly protect?: true;
   readonly pendingReplacement?: true;
+  readonly retainOnDelete?: true;
   readonly deletedWith?: string;
+  readonly aliases?: readonly string[];
+  readonly resourceHooks?: Readonly<Record<string, readonly string[]>>;
   readonly additionalSecretOutputs?: readonly string[];
   readonly initErrors?: readonly string[];
 }
@@ -80,9 +83,9 @@ export interface RecordedDeployment {
   readonly pendingOperations: readonly string[];
 }
 
-/** What the provider was asked, inputs as it saw them; an unknown is `"[unknown]"`. */
+/** What the provider was asked, inputs as it saw them; an unknown is `"[unknown]"`. Or what a hook was called with. */
 export interface ProviderCall {
-  readonly call: "check" | "diff" | "create" | "read" | "update" | "delete" | "invoke";
+  readonly call: "check" | "diff" | "create" | "read" | "update" | "delete" | "invoke" | "hook";
   readonly thing: string;
   readonly inputs: unknown;
 }

@@ -9,7 +9,7 @@ export interface PhaseRun {
   readonly command: Command;
   /** The Pulumi project: test/conformance/program. */
   readonly projectDir: string;
-  /** `conformance:scenario` and `conformance:variant`. */
+  /** `conformance:scenario`, `conformance:variant` and, for hooks, `conformance:world`. */
   readonly config: Readonly<Record<string, string>>;
   readonly continueOnError: boolean;
   /** The world of the provider `testing`. */
@@ -58,7 +58,11 @@ export async function runScenario(
     const result = await engine.run({
       command: phase.run,
       projectDir,
-      config: { "conformance:scenario": scenario.name, "conformance:variant": variant },
+      config: {
+        "conformance:scenario": scenario.name,
+        "conformance:variant": variant,
+        "conformance:world": worldFile,
+      },
       continueOnError: phase.continueOnError ?? false,
       worldFile,
       ...(phase.kill === undefined ? {} : { killWhen: () => world.hanging() }),

@@ -40,6 +40,7 @@ const resource: ResourceState = {
   replaceOnChanges: ["value"],
   replacementTrigger: { version: 2 },
   customTimeouts: { create: 30 },
+  hooks: { BeforeDelete: ["gate"] },
   created: "2026-01-01T00:00:00.000Z",
   modified: undefined,
 };

@@ -1,6 +1,8 @@
 import type { Scenario } from "../format.ts";
 import { basics } from "./basics.ts";
 import { failures } from "./failures.ts";
+import { hooks } from "./hooks.ts";
+import { identities } from "./identity.ts";
 import { options } from "./options.ts";
 import { releases } from "./release.ts";
 import { replacements } from "./replace.ts";
@@ -14,6 +16,8 @@ export const scenarios: readonly Scenario[] = [
   ...failures,
   ...options,
   ...worlds,
+  ...identities,
+  ...hooks,
 ];
 
 /** @throws Error when there is no scenario of that name. */
