@@ -166,7 +166,7 @@ export function decodeDeployment(text: string, passphrase: string): Deployment {
   const features = (outer.features ?? []) as string[];
   if (![3, 4].includes(Number(outer.version)) || features.some((feature) => feature !== hooksFeature)) {
     throw new Error(
-      `the state has format version ${JSON.stringify(outer.version)} with the features [${features}]; ` +
+      `format version ${JSON.stringify(outer.version)} with the features [${features}]; ` +
         `the lab's engine reads versions 3 and 4 with no feature but "${hooksFeature}"`,
     );
   }

@@ -93,7 +93,7 @@ describe("the state file", () => {
     const file = join(folder, "state.json");
     expect(() => readState(file, "wrong")).toThrow(`${file}: incorrect passphrase`);
     expect(() => decodeDeployment('{"version":2}', "x")).toThrow(
-      "format version 2; the lab's engine reads version 3",
+      "format version 2 with the features []; the lab's engine reads versions 3 and 4",
     );
   });
 });

@@ -62,7 +62,7 @@ describe("secrets", () => {
 describe("what the engine does not do", () => {
   test.each([
     ["transforms", "transforms"],
-    ["hooks", "hooks"],
+    ["error-hooks", "error hooks"],
     [
       "import",
       'the lab\'s engine does not support the option import (asked for by testing:index:Thing "imported")',

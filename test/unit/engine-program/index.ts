@@ -49,8 +49,8 @@ const programs: Readonly<Record<string, () => unknown>> = {
     return kept.label;
   },
   transforms: () => new Thing("t", {}, { transforms: [() => undefined] }),
-  hooks: () =>
-    new Thing("h", {}, { hooks: { beforeCreate: [new pulumi.ResourceHook("hook", async () => {})] } }),
+  "error-hooks": () =>
+    new Thing("h", {}, { hooks: { onError: [new pulumi.ErrorHook("hook", async () => false)] } }),
   import: () => new Thing("imported", {}, { import: "some-id" }),
   get: () => new Thing("got", {}, { id: "some-id" }),
   asset: () => new Thing("asset", { file: new pulumi.asset.StringAsset("text") }),
