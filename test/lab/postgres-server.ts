@@ -43,7 +43,7 @@ export async function startPostgres(): Promise<PostgresTestServer> {
     Labels: labLabels(home, "test"),
     Env: [`POSTGRES_PASSWORD=${password}`],
     Cmd: ["postgres", "-c", "fsync=off"],
-    HostConfig: { NetworkMode: networkName(home), AutoRemove: true },
+    HostConfig: { NetworkMode: networkName(home) },
   });
   await container.start();
   const { NetworkSettings } = await container.inspect();
@@ -84,7 +84,7 @@ export async function startPostgres(): Promise<PostgresTestServer> {
     query: (statement, database = "postgres") =>
       as("postgres", password, database, async (client) => (await client.query(statement)).rows),
     async stop() {
-      await container.stop({ t: 20 });
+      await container.remove({ force: true, v: true });
       await server.close();
       await docker.client.getImage(image).remove();
       await removeNetwork(docker, home);
