@@ -1,9 +1,10 @@
 import { hostname } from "node:os";
+import { applyToState } from "./apply-to-state.ts";
 import { age, type Backend, isStale, liveLockMessage } from "./backend.ts";
 import { Cloud, type CloudAccess } from "./cloud.ts";
 import { type Deployment, pendingOperations, resourceName } from "./deployment.ts";
 import { type HostAccess, hostsOf, observeHost, removeObject, waitForCommands } from "./host.ts";
-import { type Action, applyToState, planRecovery } from "./plan.ts";
+import { type Action, planRecovery } from "./plan.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
 import type { HostWorld, World } from "./world.ts";

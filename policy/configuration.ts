@@ -131,7 +131,6 @@ export const configurationRules: readonly ConfigurationRule[] = [
   domainsLieInTheZone,
   routesHaveOneOwner,
   productionIsTrusted,
-
   noTestsInProduction,
 ];
 

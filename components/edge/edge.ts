@@ -1,7 +1,7 @@
 import type { local } from "@pulumi/command";
 import type { Network } from "@pulumi/docker";
 import type { CustomResourceOptions, Input, Output, Resource } from "@pulumi/pulumi";
-import type { HostCommandArgs } from "../host/command.ts";
+import type { Recorded } from "../host/command.ts";
 import type { Route } from "./route.ts";
 
 /**
@@ -27,7 +27,6 @@ export interface SwitchArgs {
   /** Name of the slot's Docker service, which is its name in the overlay's DNS. */
   readonly slot: Output<string>;
   readonly routes: readonly Route[];
-  /** What the release adds to the command: its record. */
-  readonly recorded: (command: HostCommandArgs) => HostCommandArgs;
+  readonly recorded: Recorded;
   readonly dependsOn: Input<Resource>[];
 }

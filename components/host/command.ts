@@ -24,6 +24,9 @@ export interface HostCommandArgs {
   readonly dependsOn?: Input<Resource>[];
 }
 
+/** What a release adds to each of its commands: that what it does is written to the deployment's record on the host. */
+export type Recorded = (command: HostCommandArgs) => HostCommandArgs;
+
 /** Reads a script that lies beside the module: `readScript(import.meta.url, "scripts/ready.sh")`. */
 export function readScript(moduleUrl: string, path: string): string {
   return readFileSync(new URL(path, moduleUrl), "utf8");

@@ -1,6 +1,6 @@
 import type { local } from "@pulumi/command";
 import { all, type CustomResourceOptions, type Input, type Resource } from "@pulumi/pulumi";
-import { type HostCommandArgs, hostCommand, readScript } from "../host/command.ts";
+import { hostCommand, type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { labels } from "../labels.ts";
 import { containerCommand, type MountedSecret, type ReleaseContainer, shimPath } from "./container.ts";
@@ -20,8 +20,7 @@ export interface JobArgs {
   readonly script: string;
   /** More parameters of the script. */
   readonly parameters?: Readonly<Record<string, Input<string | number>>>;
-  /** What a release adds to the command: its record. */
-  readonly recorded?: (command: HostCommandArgs) => HostCommandArgs;
+  readonly recorded?: Recorded;
   /** The command may take so long. */
   readonly deadlineSeconds: number;
   readonly dependsOn: Input<Resource>[];
@@ -37,7 +36,7 @@ export function jobCommand(name: string, args: JobArgs, opts: CustomResourceOpti
         .join("\n"),
     );
   const { container } = args;
-  const { recorded = (command: HostCommandArgs) => command } = args;
+  const recorded: Recorded = args.recorded ?? ((command) => command);
   return hostCommand(
     name,
     recorded({

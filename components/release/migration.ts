@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import type { Network } from "@pulumi/docker";
 import type { CustomResourceOptions, Resource } from "@pulumi/pulumi";
 import type { ResolvedImage } from "../../config.ts";
-import type { HostCommandArgs } from "../host/command.ts";
+import type { Recorded } from "../host/command.ts";
 import type { MountedSecret, ReleaseContainer } from "./container.ts";
 import { jobCommand } from "./job.ts";
 import { type DatabaseScope, databaseParameters, databaseScript } from "./snapshot.ts";
@@ -22,8 +22,7 @@ export interface MigrationArgs {
   readonly deadlineSeconds: number;
   /** This version's migrations are not run: the schema stays as it is, older or newer. */
   readonly skip: boolean;
-  /** What a release adds to the command: its record. */
-  readonly recorded: (command: HostCommandArgs) => HostCommandArgs;
+  readonly recorded: Recorded;
   readonly dependsOn: Resource[];
 }
 

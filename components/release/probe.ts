@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import type { Service } from "@pulumi/docker";
 import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { z } from "zod";
-import { type HostCommandArgs, hostCommand } from "../host/command.ts";
+import { hostCommand, type Recorded } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { type DatabaseScope, databaseParameters, databaseScript } from "./snapshot.ts";
 
@@ -28,8 +28,7 @@ export interface SlotProbeArgs extends ProbeArgs {
   readonly slot: Service;
   readonly replicas: number;
   readonly image: string;
-  /** What a release adds to the command: its record. */
-  readonly recorded: (command: HostCommandArgs) => HostCommandArgs;
+  readonly recorded: Recorded;
   /** The database that the service cannot do without, and the folder of its migrations in the image. */
   readonly schema?: { readonly scope: DatabaseScope; readonly folder: string; readonly mayBeNewer: boolean };
 }

@@ -2,7 +2,7 @@ import type { local } from "@pulumi/command";
 import { type CustomResourceOptions, getStack, type Resource } from "@pulumi/pulumi";
 import type { ResolvedImage } from "../../config.ts";
 import type { Database } from "../data/database.ts";
-import { type HostCommandArgs, hostCommand, readScript } from "../host/command.ts";
+import { hostCommand, type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { hostPaths } from "../host/paths.ts";
 
@@ -22,8 +22,7 @@ export interface SnapshotArgs {
   readonly image: ResolvedImage;
   /** No snapshot for this version, because its migrations are skipped. */
   readonly skip: boolean;
-  /** What a release adds to the command: its record. */
-  readonly recorded: (command: HostCommandArgs) => HostCommandArgs;
+  readonly recorded: Recorded;
   readonly dependsOn: Resource[];
 }
 

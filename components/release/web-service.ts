@@ -12,7 +12,7 @@ import type { ResolvedImage } from "../../config.ts";
 import type { Database } from "../data/database.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { Route } from "../edge/route.ts";
-import { type HostCommandArgs, readScript } from "../host/command.ts";
+import { type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
@@ -22,7 +22,7 @@ import { migration } from "./migration.ts";
 import { type ProbeArgs, probe } from "./probe.ts";
 import { type Release, type ReleaseStep, recorded } from "./record.ts";
 import { slot } from "./slot.ts";
-import { type DatabaseScope, snapshot } from "./snapshot.ts";
+import { snapshot } from "./snapshot.ts";
 
 export interface WebServiceArgs {
   readonly host: Host;
@@ -89,23 +89,27 @@ export class WebService extends ComponentResource {
       image: args.image,
       keepPreviousMinutes: args.keepPreviousMinutes,
     };
-    const record = (step: ReleaseStep, slotName: Input<string>) => (command: HostCommandArgs) =>
-      recorded(release, step, slotName, command);
+    const record =
+      (step: ReleaseStep, slotName: Input<string>): Recorded =>
+      (command) =>
+        recorded(release, step, slotName, command);
     const before: Resource[] = [...(args.dependsOn ?? []), args.edge.ready];
-    const { schema, image } = args;
-    const scope: DatabaseScope | undefined = schema && {
-      host: args.host,
-      system: args.system,
-      environmentName: args.environmentName,
-      database: schema.database,
-      keep: schema.keepSnapshots,
+    const schema = args.schema && {
+      ...args.schema,
+      scope: {
+        host: args.host,
+        system: args.system,
+        environmentName: args.environmentName,
+        database: args.schema.database,
+        keep: args.schema.keepSnapshots,
+      },
     };
-    if (schema !== undefined && scope !== undefined) {
-      const { skip, migrations: folder, deadlineSeconds } = schema;
+    if (schema !== undefined) {
+      const { scope, skip } = schema;
       before.push(
         snapshot(
           `${name}-snapshot`,
-          { scope, image, skip, recorded: record("snapshot", ""), dependsOn: [...before] },
+          { scope, image: args.image, skip, recorded: record("snapshot", ""), dependsOn: [...before] },
           child,
         ),
       );
@@ -113,13 +117,18 @@ export class WebService extends ComponentResource {
         migration(
           `${name}-migration`,
           {
-            ...{ scope, image, container, folder, deadlineSeconds, skip },
+            scope,
             service: name,
+            image: args.image,
+            container,
+            folder: schema.migrations,
             secrets: this.mount(`${name}-migration`, args, {
               PGPASSWORD: schema.database.password,
               ...schema.database.authority,
             }),
             networks: args.networks,
+            deadlineSeconds: schema.deadlineSeconds,
+            skip,
             recorded: record("migration", ""),
             dependsOn: [...before],
           },
@@ -151,9 +160,9 @@ export class WebService extends ComponentResource {
         replicas: args.replicas,
         image: container.image,
         recorded: record("probe", service.name),
-        ...(schema === undefined || scope === undefined
-          ? {}
-          : { schema: { scope, folder: schema.migrations, mayBeNewer: schema.skip } }),
+        ...(schema && {
+          schema: { scope: schema.scope, folder: schema.migrations, mayBeNewer: schema.skip },
+        }),
       },
       child,
     );

@@ -98,3 +98,14 @@ export function decodeDiff(response: InstanceType<typeof providerMessages.DiffRe
     detailed: response.getHasdetaileddiff() || detailed.size > 0 ? detailed : undefined,
   };
 }
+
+interface WithFailures {
+  getFailuresList(): { getProperty(): string; getReason(): string }[];
+}
+
+/** What a provider finds wrong with inputs or arguments. */
+export function failuresOf(response: WithFailures): Failure[] {
+  return response
+    .getFailuresList()
+    .map((failure) => ({ property: failure.getProperty(), reason: failure.getReason() }));
+}

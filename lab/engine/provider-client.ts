@@ -4,6 +4,7 @@ import {
   type CheckResult,
   type Diff,
   decodeDiff,
+  failuresOf,
   InitFailed,
   type InvokeResult,
   type Target,
@@ -19,6 +20,22 @@ export type Launch = (packageName: string) => Promise<{ address: string; close()
 const unimplemented = 12;
 
 const isUnimplemented = (error: unknown) => (error as { code?: number }).code === unimplemented;
+
+/** Configuration, which has no dialect to agree on yet. */
+const plain: ToWire = { keepUnknowns: true, keepSecrets: false, keepResources: false };
+
+interface AboutResource {
+  setUrn(urn: string): unknown;
+  setName(name: string): unknown;
+  setType(type: string): unknown;
+}
+
+function about<Request extends AboutResource>(request: Request, target: Target): Request {
+  request.setUrn(target.urn);
+  request.setName(target.name);
+  request.setType(target.type);
+  return request;
+}
 
 /**
  * One provider instance over gRPC, in the engine's values. It speaks the provider's dialect: secrets, resource references
@@ -65,11 +82,7 @@ export class ProviderClient {
 
   /** Lets the provider complete and check its configuration. */
   async checkConfig(target: Target, olds: PropertyMap, news: PropertyMap): Promise<CheckResult> {
-    const plain: ToWire = { keepUnknowns: true, keepSecrets: false, keepResources: false };
-    const request = new providerMessages.CheckRequest();
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
+    const request = about(new providerMessages.CheckRequest(), target);
     request.setOlds(toWire(olds, plain));
     request.setNews(toWire(news, plain));
     try {
@@ -80,9 +93,7 @@ export class ProviderClient {
       const inputs = response.getInputs();
       return {
         inputs: inputs ? markEchoedSecrets(fromWire(inputs, { label: target.urn }), news) : {},
-        failures: response
-          .getFailuresList()
-          .map((f) => ({ property: f.getProperty(), reason: f.getReason() })),
+        failures: failuresOf(response),
       };
     } catch (error) {
       if (isUnimplemented(error)) return { inputs: news, failures: [] };
@@ -97,11 +108,7 @@ export class ProviderClient {
     oldOutputs: PropertyMap,
     news: PropertyMap,
   ): Promise<Diff | undefined> {
-    const plain: ToWire = { keepUnknowns: true, keepSecrets: false, keepResources: false };
-    const request = new providerMessages.DiffRequest();
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
+    const request = about(new providerMessages.DiffRequest(), target);
     request.setOldInputs(toWire(oldInputs, plain));
     request.setOlds(toWire(oldOutputs, plain));
     request.setNews(toWire(news, plain));
@@ -123,22 +130,14 @@ export class ProviderClient {
   }
 
   async #configure(target: Target, packageName: string, id: string, inputs: PropertyMap): Promise<"known"> {
-    const request = new providerMessages.ConfigureRequest();
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
+    const request = about(new providerMessages.ConfigureRequest(), target);
     request.setId(id);
     request.setAcceptsecrets(true);
     request.setAcceptresources(true);
     request.setSendsOldInputs(true);
     request.setSendsOldInputsToDelete(true);
     request.setArgs(toWire(inputs, { keepUnknowns: true, keepSecrets: true, keepResources: true }));
-    const plain = toWire(inputs, {
-      keepUnknowns: true,
-      keepSecrets: false,
-      keepResources: false,
-    }).toJavaScript();
-    for (const [key, value] of Object.entries(plain)) {
+    for (const [key, value] of Object.entries(toWire(inputs, plain).toJavaScript())) {
       if (key === "version") continue;
       const text = typeof value === "string" ? value : JSON.stringify(value);
       request.getVariablesMap().set(`${packageName}:config:${key}`, text);
@@ -168,10 +167,7 @@ export class ProviderClient {
     randomSeed: Buffer,
   ): Promise<CheckResult> {
     if (!(await this.isConfigured())) return { inputs: news, failures: [] };
-    const request = new providerMessages.CheckRequest();
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
+    const request = about(new providerMessages.CheckRequest(), target);
     request.setOlds(toWire(olds, this.#wire(preview)));
     request.setNews(toWire(news, this.#wire(preview)));
     request.setRandomseed(randomSeed);
@@ -181,7 +177,7 @@ export class ProviderClient {
     );
     return {
       inputs: this.#marked(fromWire(response.getInputs(), { label: target.urn }), news),
-      failures: response.getFailuresList().map((f) => ({ property: f.getProperty(), reason: f.getReason() })),
+      failures: failuresOf(response),
     };
   }
 
@@ -196,11 +192,8 @@ export class ProviderClient {
     keepUnknowns: boolean,
   ): Promise<Diff | undefined> {
     if (!(await this.isConfigured())) return undefined;
-    const request = new providerMessages.DiffRequest();
+    const request = about(new providerMessages.DiffRequest(), target);
     request.setId(id);
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
     request.setOldInputs(toWire(oldInputs, this.#wire(keepUnknowns)));
     request.setOlds(toWire(oldOutputs, this.#wire(keepUnknowns)));
     request.setNews(toWire(news, this.#wire(keepUnknowns)));
@@ -218,10 +211,7 @@ export class ProviderClient {
     if (preview && !(await this.isConfigured())) return { id: "", outputs: {} };
     await this.isConfigured();
     if (preview && !this.#supportsPreview) return { id: "", outputs: inputs };
-    const request = new providerMessages.CreateRequest();
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
+    const request = about(new providerMessages.CreateRequest(), target);
     request.setProperties(toWire(inputs, this.#wire(preview)));
     request.setTimeout(timeoutSeconds);
     request.setPreview(preview);
@@ -249,11 +239,8 @@ export class ProviderClient {
     if (preview && !(await this.isConfigured())) return {};
     await this.isConfigured();
     if (preview && !this.#supportsPreview) return news;
-    const request = new providerMessages.UpdateRequest();
+    const request = about(new providerMessages.UpdateRequest(), target);
     request.setId(id);
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
     request.setOldInputs(toWire(oldInputs, this.#wire(false)));
     request.setOlds(toWire(oldOutputs, this.#wire(false)));
     request.setNews(toWire(news, this.#wire(preview)));
@@ -286,11 +273,8 @@ export class ProviderClient {
     outputs: PropertyMap,
   ): Promise<{ id: string; inputs: PropertyMap | undefined; outputs: PropertyMap }> {
     await this.isConfigured();
-    const request = new providerMessages.ReadRequest();
+    const request = about(new providerMessages.ReadRequest(), target);
     request.setId(id);
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
     request.setInputs(toWire(inputs, this.#wire(false)));
     request.setProperties(toWire(outputs, this.#wire(false)));
     const response = await this.#call<InstanceType<typeof providerMessages.ReadResponse>>(
@@ -313,11 +297,8 @@ export class ProviderClient {
     timeoutSeconds: number,
   ): Promise<void> {
     await this.isConfigured();
-    const request = new providerMessages.DeleteRequest();
+    const request = about(new providerMessages.DeleteRequest(), target);
     request.setId(id);
-    request.setUrn(target.urn);
-    request.setName(target.name);
-    request.setType(target.type);
     request.setOldInputs(toWire(inputs, this.#wire(false)));
     request.setProperties(toWire(outputs, this.#wire(false)));
     request.setTimeout(timeoutSeconds);
@@ -342,7 +323,7 @@ export class ProviderClient {
       : answer;
     return {
       result,
-      failures: response.getFailuresList().map((f) => ({ property: f.getProperty(), reason: f.getReason() })),
+      failures: failuresOf(response),
     };
   }
 }

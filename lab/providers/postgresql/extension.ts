@@ -1,7 +1,6 @@
-import type { Properties } from "../../contracts.ts";
 import { type InputRules, text } from "../inputs.ts";
-import { identifier, type PostgresServer } from "./connection.ts";
-import { databaseExists, type PostgresKind } from "./kind.ts";
+import { identifier } from "./connection.ts";
+import { databaseExists, databaseOf, dropFromDatabase, idInDatabase, type PostgresKind } from "./kind.ts";
 
 const rules: InputRules = {
   name: { kind: "string", replaces: true },
@@ -18,7 +17,7 @@ export const extension: PostgresKind = {
   named: true,
   deleteBeforeReplace: false,
   failures: () => [],
-  id: (server, inputs) => `${databaseOf(server, inputs)}.${text(inputs, "name") ?? ""}`,
+  id: idInDatabase,
 
   create: (server, inputs) =>
     server.transaction(
@@ -68,17 +67,5 @@ export const extension: PostgresKind = {
       databaseOf(server, olds),
     ),
 
-  remove: (server, known) =>
-    server.transaction(
-      async (sql) => {
-        const name = text(known, "name") ?? "";
-        const mode = known.dropCascade === true ? "CASCADE" : "RESTRICT";
-        await sql.run(`drop extension "${name}"`, `DROP EXTENSION ${identifier(name)} ${mode}`);
-      },
-      databaseOf(server, known),
-    ),
+  remove: dropFromDatabase("extension"),
 };
-
-function databaseOf(server: PostgresServer, properties: Properties): string {
-  return text(properties, "database") ?? server.settings.database;
-}

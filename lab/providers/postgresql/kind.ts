@@ -1,6 +1,6 @@
 import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
-import type { InputRules } from "../inputs.ts";
-import type { PostgresServer, Sql } from "./connection.ts";
+import { type InputRules, text } from "../inputs.ts";
+import { identifier, type PostgresServer, type Sql } from "./connection.ts";
 
 /** One resource type of the provider. Properties given to it have their defaults. */
 export interface PostgresKind {
@@ -17,6 +17,29 @@ export interface PostgresKind {
   update(server: PostgresServer, olds: Properties, news: Properties): Promise<void>;
   /** Only called for what `read` still finds. */
   remove(server: PostgresServer, known: Properties): Promise<void>;
+}
+
+/** The database that a resource lies in: the one it names, or else the provider's own. */
+export function databaseOf(server: PostgresServer, properties: Properties): string {
+  return text(properties, "database") ?? server.settings.database;
+}
+
+/** The id of what lies in a database under a name. */
+export function idInDatabase(server: PostgresServer, inputs: Properties): string {
+  return `${databaseOf(server, inputs)}.${text(inputs, "name") ?? ""}`;
+}
+
+/** How to drop what lies in a database: with what depends on it only if its `dropCascade` says so. */
+export function dropFromDatabase(what: "extension" | "schema"): PostgresKind["remove"] {
+  return (server, known) =>
+    server.transaction(
+      async (sql) => {
+        const name = text(known, "name") ?? "";
+        const mode = known.dropCascade === true ? "CASCADE" : "RESTRICT";
+        await sql.run(`drop ${what} "${name}"`, `DROP ${what} ${identifier(name)} ${mode}`);
+      },
+      databaseOf(server, known),
+    );
 }
 
 /** Whether any row came back. */

@@ -1,7 +1,13 @@
-import type { Properties } from "../../contracts.ts";
 import { type InputRules, text } from "../inputs.ts";
-import { identifier, type PostgresServer } from "./connection.ts";
-import { databaseExists, type PostgresKind, schemaExists } from "./kind.ts";
+import { identifier } from "./connection.ts";
+import {
+  databaseExists,
+  databaseOf,
+  dropFromDatabase,
+  idInDatabase,
+  type PostgresKind,
+  schemaExists,
+} from "./kind.ts";
 
 const rules: InputRules = {
   name: { kind: "string" },
@@ -18,7 +24,7 @@ export const schema: PostgresKind = {
   named: true,
   deleteBeforeReplace: false,
   failures: () => [],
-  id: (server, inputs) => `${databaseOf(server, inputs)}.${text(inputs, "name") ?? ""}`,
+  id: idInDatabase,
 
   create: (server, inputs) =>
     server.transaction(
@@ -63,17 +69,5 @@ export const schema: PostgresKind = {
       databaseOf(server, olds),
     ),
 
-  remove: (server, known) =>
-    server.transaction(
-      async (sql) => {
-        const name = text(known, "name") ?? "";
-        const mode = known.dropCascade === true ? "CASCADE" : "RESTRICT";
-        await sql.run(`drop schema "${name}"`, `DROP SCHEMA ${identifier(name)} ${mode}`);
-      },
-      databaseOf(server, known),
-    ),
+  remove: dropFromDatabase("schema"),
 };
-
-function databaseOf(server: PostgresServer, properties: Properties): string {
-  return text(properties, "database") ?? server.settings.database;
-}

@@ -1,8 +1,9 @@
 /** The lab's `tls` provider: PrivateKey and SelfSignedCert of pulumi-tls 5.6. */
 import { createHash, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
-import type { CheckFailure, LabProvider, Properties, ProviderPackage, ResourceRef } from "../../contracts.ts";
-import { checkInputs, diffInputs, type InputRules, notPartOfTheLab, withDefaults } from "../inputs.ts";
+import type { Properties } from "../../contracts.ts";
+import { type GeneratedKind, generatedPackage } from "../generated.ts";
+import { type InputRules, withDefaults } from "../inputs.ts";
 import { opensshKey } from "./openssh.ts";
 import { makeSelfSigned, readyForRenewal, selfSignedFailures, selfSignedRules } from "./self-signed-cert.ts";
 
@@ -19,83 +20,21 @@ const keyRules: InputRules = {
 
 const newKeyPair = promisify(generateKeyPair);
 
-interface TlsKind {
-  readonly rules: InputRules;
-  readonly failures: (inputs: Properties) => readonly CheckFailure[];
-  readonly make: (inputs: Properties) => Promise<{ id: string; generated: Properties }>;
-  /** Whether time alone replaces it. */
-  readonly isDue: (outputs: Properties, inputs: Properties) => boolean;
-}
-
-const kinds: Readonly<Record<string, TlsKind>> = {
+const kinds: Readonly<Record<string, GeneratedKind>> = {
   "tls:index/privateKey:PrivateKey": {
     rules: keyRules,
+    complete: (inputs) => withDefaults(keyRules, inputs),
     failures: () => [],
-    make: makeKey,
-    isDue: () => false,
+    generate: makeKey,
   },
   "tls:index/selfSignedCert:SelfSignedCert": {
     rules: selfSignedRules,
+    complete: (inputs) => withDefaults(selfSignedRules, inputs),
     failures: selfSignedFailures,
-    make: makeSelfSigned,
-    isDue: readyForRenewal,
+    generate: makeSelfSigned,
+    due: (outputs, inputs) => (readyForRenewal(outputs, inputs) ? "readyForRenewal" : undefined),
   },
 };
-
-/** Keys and certificates exist in the state alone, so reading and deleting touch nothing but it. */
-class TlsProvider implements LabProvider {
-  async configure(): Promise<void> {}
-
-  async check(ref: ResourceRef, news: Properties) {
-    const kind = kindOf(ref.type);
-    const { inputs, failures } = checkInputs(ref.type, kind.rules, news);
-    return { inputs, failures: failures.length > 0 ? failures : kind.failures(inputs) };
-  }
-
-  async diff(ref: ResourceRef, _id: string, oldInputs: Properties, outputs: Properties, news: Properties) {
-    const { rules, isDue } = kindOf(ref.type);
-    const diff = diffInputs(rules, oldInputs, {}, news);
-    if (!isDue(outputs, news)) return diff;
-    const due = "readyForRenewal";
-    return { ...diff, changes: [...diff.changes, due], replaces: [...(diff.replaces ?? []), due] };
-  }
-
-  async create(ref: ResourceRef, inputs: Properties) {
-    const { rules, make } = kindOf(ref.type);
-    const complete = withDefaults(rules, inputs);
-    const { id, generated } = await make(complete);
-    return { id, outputs: { ...complete, ...generated } };
-  }
-
-  async read(ref: ResourceRef, id: string, inputs: Properties, outputs: Properties) {
-    kindOf(ref.type);
-    return { id, inputs, outputs };
-  }
-
-  async update(
-    ref: ResourceRef,
-    _id: string,
-    _oldInputs: Properties,
-    oldOutputs: Properties,
-    news: Properties,
-  ): Promise<Properties> {
-    return { ...oldOutputs, ...withDefaults(kindOf(ref.type).rules, news) };
-  }
-
-  async delete(ref: ResourceRef): Promise<void> {
-    kindOf(ref.type);
-  }
-
-  async invoke(token: string): Promise<Properties> {
-    throw notPartOfTheLab(token, Object.keys(kinds));
-  }
-}
-
-function kindOf(type: string): TlsKind {
-  const kind = kinds[type];
-  if (kind === undefined) throw notPartOfTheLab(type, Object.keys(kinds));
-  return kind;
-}
 
 async function makeKey(inputs: Properties) {
   const { privateKey, publicKey } = await keyPair(inputs);
@@ -130,8 +69,4 @@ function traditionalPem(privateKey: KeyObject): string {
 }
 
 /** `tls`, as pulumi-tls 5.6.1 behaves. */
-export const tlsPackage: ProviderPackage = {
-  name: "tls",
-  version: "5.6.1",
-  create: () => new TlsProvider(),
-};
+export const tlsPackage = generatedPackage("tls", "5.6.1", kinds);

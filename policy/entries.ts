@@ -1,0 +1,76 @@
+import type { z } from "zod";
+
+/**
+ * Parses the keys of one namespace of Pulumi.<stack>.yaml. Undefined when something is wrong: each problem, with its path, the
+ * value and what is allowed, is added to `problems`.
+ */
+export function parseEntries<T>(
+  namespace: string,
+  entries: Map<string, string>,
+  schema: z.ZodObject & z.ZodType<T>,
+  problems: string[],
+  otherKeys: readonly string[] = [],
+): T | undefined {
+  const input = Object.fromEntries([...entries].map(([key, text]) => [key, fromText(text)]));
+  const result = schema.safeParse(input, { reportInput: true });
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) {
+    problems.push(...describeIssue(namespace, issue, [...Object.keys(schema.shape), ...otherKeys]));
+  }
+  return undefined;
+}
+
+/** Pulumi hands objects, numbers and booleans over as JSON text, strings as they are. */
+export function fromText(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "string" ? text : value;
+  } catch {
+    return text;
+  }
+}
+
+function describeIssue(
+  namespace: string,
+  issue: z.core.$ZodIssue,
+  topLevelKeys: readonly string[],
+): string[] {
+  const [first, ...rest] = issue.path;
+  const path = first === undefined ? namespace : `${namespace}:${[first, ...rest].map(String).join(".")}`;
+  const value = JSON.stringify(issue.input);
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => {
+        const full = first === undefined ? `${namespace}:${key}` : `${path}.${key}`;
+        const allowed = first === undefined ? `; allowed: ${topLevelKeys.join(", ")}` : "";
+        return `${full}: unknown key${allowed}`;
+      });
+    case "invalid_value":
+      return [
+        `${path}: ${value ?? "missing"}${value ? " is not possible" : ""}; allowed: ${issue.values.join(", ")}`,
+      ];
+    case "invalid_type":
+      if (issue.message.startsWith("missing;")) return [`${path}: ${issue.message}`];
+      return [
+        `${path}: ${value === undefined ? "missing" : `${value} has the wrong type`}; expected ${issue.expected === "int" ? "a whole number" : issue.expected}`,
+      ];
+    case "invalid_union":
+      // A union by a discriminator has no branch to blame; its message says all.
+      if (issue.errors.length === 0) return [`${path}: ${issue.message}`];
+      return [`${path}: ${value ?? "missing;"} ${issue.message}`];
+    case "invalid_key":
+      return [`${path}: ${issue.issues.map((inner) => inner.message).join("; ")}`];
+    case "too_small":
+    case "too_big":
+      // The schema's own words where it has some, else zod's figures in ours.
+      if (!/^(Too|Invalid)/.test(issue.message)) return [`${path}: ${value} ${issue.message}`];
+      if (issue.origin === "string") return [`${path}: ${value} is empty`];
+      return [
+        issue.code === "too_small"
+          ? `${path}: ${value} is too small; allowed: ${issue.minimum} or more`
+          : `${path}: ${value} is too large; allowed: ${issue.maximum} or less`,
+      ];
+    default:
+      return [`${path}: ${value} ${issue.message}`];
+  }
+}
