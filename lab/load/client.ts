@@ -3,6 +3,7 @@ import * as https from "node:https";
 import type { Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createSecureContext, type SecureContext } from "node:tls";
 import type { LoadMode, Sample } from "./statistics.ts";
 
 /** One kind of request in the mix. */
@@ -53,7 +54,9 @@ export async function driveLoad(
   const total = Math.floor(options.requestsPerSecond * options.seconds);
   const intervalMs = 1000 / options.requestsPerSecond;
   const mix = options.requests.flatMap((request) => Array<LoadRequest>(request.weight ?? 1).fill(request));
-  const agents = Array.from({ length: options.connections }, () => agent(options, true));
+  // Made once: reading the authority for each connection anew would cost the client more than its handshakes.
+  const trust = options.scheme === "https" ? createSecureContext({ ca: options.caPem }) : undefined;
+  const agents = Array.from({ length: options.connections }, () => agent(trust, true));
   const underWay = new Set<Promise<void>>();
   for (let index = 0; index < total && !signal.aborted; ) {
     const dueMs = options.startMs + index * intervalMs;
@@ -72,7 +75,7 @@ export async function driveLoad(
       options,
       request,
       mode,
-      mode === "keep-alive" ? keepAlive : agent(options, false),
+      mode === "keep-alive" ? keepAlive : agent(trust, false),
       dueMs,
     )
       .then(onSample)
@@ -87,15 +90,16 @@ export async function driveLoad(
 /** How long a client keeps an idle connection when the server does not say. */
 const idleSeconds = 60;
 
-function agent(options: ClientOptions, keepAlive: boolean): http.Agent {
+/** An agent for https that trusts as given, or one for http. */
+function agent(trust: SecureContext | undefined, keepAlive: boolean): http.Agent {
   // Node leaves an idle connection when the server's `Keep-Alive: timeout=` says so, as browsers do, but only if the agent
   // has a time-out of its own. It ends idle connections alone: each request has its own deadline.
   const timeout = idleSeconds * 1000;
   const settings = { keepAlive, timeout, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: 4 };
-  return options.scheme === "https"
-    ? // No session cache for fresh connections: a first visit pays for a whole handshake.
-      new https.Agent({ ...settings, maxCachedSessions: keepAlive ? 100 : 0 })
-    : new http.Agent(settings);
+  return trust === undefined
+    ? new http.Agent(settings)
+    : // No session cache for fresh connections: a first visit pays for a whole handshake.
+      new https.Agent({ ...settings, secureContext: trust, maxCachedSessions: keepAlive ? 100 : 0 });
 }
 
 function send(
@@ -138,7 +142,6 @@ function send(
           : { "content-type": "application/json", "content-length": Buffer.byteLength(request.body) }),
       },
       ...(using ? { agent: using } : {}),
-      ...(options.caPem === undefined ? {} : { ca: options.caPem }),
     };
     const outgoing = (options.scheme === "https" ? https : http).request(settings);
     const deadline = setTimeout(() => {

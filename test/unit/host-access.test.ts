@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { listenForTunnel } from "../../components/data/tunnel.ts";
 
@@ -25,6 +27,30 @@ test("a dead server: the gate ends at its deadline with ssh's own error and what
     /^host main: no SSH after [12] seconds \(deadline 1\)\. ssh said: ssh: connect to host 127\.0\.0\.1 port 1: Connection refused\r?\n/,
   );
   expect(stderr).toContain("is the server running, and is your address in sshAllowedFrom?");
+});
+
+test("a host whose sshd restarts under the connection: tried again; what the script itself says ends it", () => {
+  const folder = mkdtempSync(join(tmpdir(), "berth-gate-"));
+  try {
+    const run = (first: string, script: string) => {
+      const asked = join(folder, "asked");
+      rmSync(asked, { force: true });
+      // What ssh does with the command that it is given, from its second try on.
+      const ssh = join(folder, "ssh");
+      writeFileSync(
+        ssh,
+        `#!/bin/sh\nif [ ! -e ${asked} ]; then : > ${asked}; ${first}; fi\nexec sh -c "$*"\n`,
+        { mode: 0o755 },
+      );
+      const env = { PATH: process.env.PATH, HOST: "main", SSH_COMMAND: ssh, DEADLINE_SECONDS: "10" };
+      return spawnSync("sh", ["-c", waitForSsh], { env, input: script, encoding: "utf8" });
+    };
+    const broken = "cat >/dev/null; echo 'Connection reset by peer' >&2; exit 255";
+    expect(run(broken, "echo ready")).toMatchObject({ status: 0, stdout: "ready\n", stderr: "" });
+    expect(run(broken, "echo no Docker >&2; exit 3")).toMatchObject({ status: 3, stderr: "no Docker\n" });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("a taken tunnel port: the run fails and says which port, for what, and how to see who has it", async () => {

@@ -1,9 +1,21 @@
 # shellcheck shell=sh
-# Runs on the operator's side: waits until the host's sshd lets us in with the pinned key, then runs the command once.
-# SSH_COMMAND, DEADLINE_SECONDS and HOST are given by the environment.
+# Runs on the operator's side: sends the script on standard input to the host as soon as its sshd lets us in with the pinned
+# key. A new host restarts its sshd when it has read its own settings, so a connection that breaks is tried again: the script
+# only waits and looks. SSH_COMMAND, DEADLINE_SECONDS and HOST are given by the environment.
+script=$(cat)
 started=$(date +%s)
 while :; do
-  if message=$(sh -c "$SSH_COMMAND true" 2>&1 </dev/null); then break; fi
+  message=$(printf '%s\n' "$script" | sh -c "$SSH_COMMAND 'timeout --kill-after=5 $DEADLINE_SECONDS bash -s'" 2>&1)
+  status=$?
+  if [ "$status" -eq 0 ]; then
+    printf '%s\n' "$message"
+    exit 0
+  fi
+  # ssh's own failure; everything else is what the script has to say.
+  if [ "$status" -ne 255 ]; then
+    printf '%s\n' "$message" >&2
+    exit "$status"
+  fi
   case $message in
     *"Host key verification failed"* | *"REMOTE HOST IDENTIFICATION HAS CHANGED"*)
       printf 'host %s: it answers with another host key than the one that was handed over to it.\n' "$HOST" >&2
@@ -21,4 +33,3 @@ while :; do
   fi
   sleep 1
 done
-exec sh -c "$SSH_COMMAND 'timeout --kill-after=5 $DEADLINE_SECONDS bash -s'"
