@@ -2,7 +2,7 @@ import { hostname, userInfo } from "node:os";
 import { hostPaths } from "../components/host/paths.ts";
 import { type Backend, isStale, liveLockMessage, PulumiBackend } from "./backend.ts";
 import { hostsOf } from "./host.ts";
-import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
+import { readRecords, type ServiceRecords, schemaOf, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 
 export interface BackReport {
@@ -17,21 +17,28 @@ export interface BackReport {
   readonly next: readonly string[];
 }
 
+export interface BackOptions {
+  /** The version before works with the newer schema. */
+  readonly newerSchema?: boolean;
+  /** When the command was given, as `performance.now()` counts. */
+  readonly startedMs?: number;
+  readonly run?: RunCommand;
+}
+
 /** How long the switch may take on the host; components/edge/nginx/nginx.ts has the same. */
 const switchSeconds = 180;
 
 /**
  * Sends a service's requests to the slot that served before, by that slot's own switch: no image, no container and no run of
  * Pulumi is waited for. Works while that slot stays.
- * @param startedMs when the command was given, as `performance.now()` counts.
- * @throws when somebody deploys, or when there is nothing to go back to; the message says what to do instead.
+ * @throws when somebody deploys, when there is nothing to go back to, or when that slot expects an older schema than the one
+ *   that serves and nobody has acknowledged it; the message says what to do instead.
  */
 export async function goBack(
   backend: Backend,
   system: string,
   service: string | undefined,
-  startedMs = 0,
-  run: RunCommand = runCommand,
+  { newerSchema = false, startedMs = 0, run = runCommand }: BackOptions = {},
 ): Promise<BackReport> {
   const lock = await backend.lock();
   if (lock !== undefined && !isStale(lock)) throw new Error(liveLockMessage(backend, lock));
@@ -46,6 +53,11 @@ export async function goBack(
     throw new Error(
       `${records.service}: no slot served before the one that does. ${byUp(backend, system, records)}`,
     );
+  }
+  const schema = { current: schemaOf(records, state.active_slot) ?? 0, expected: schemaOf(records, previous) ?? 0 };
+  if (schema.current > schema.expected && !newerSchema) {
+    const version = versionOf(records, previous) ?? previous;
+    throw new Error(newerSchemaMessage(backend, system, records.service, version, schema));
   }
   const output = await host.run(backScript(records.service, previous), switchSeconds + 30);
   const endedMs = performance.now();
@@ -142,6 +154,23 @@ function byUp(backend: Backend, system: string, records: ServiceRecords): string
     ...commands(backend, key, version).map((command) => `  ${command}`),
     `So that the slot before stays for a while after the next releases: ${key.replace(/version$/, "keepPreviousMinutes")}`,
   ].join("\n");
+}
+
+function newerSchemaMessage(
+  { stack }: Backend,
+  system: string,
+  service: string,
+  version: string,
+  schema: { readonly current: number; readonly expected: number },
+): string {
+  return `${service}: ${version} expects schema version ${schema.expected}, and what serves has brought the database to ${schema.current}. Nothing was changed. Ways:
+  1. keep the newer schema. Right when its migrations only added: the old code does not notice.
+      npm run ops -- back ${system} --newer-schema --stack ${stack}
+  2. the same, then reverse the migrations (what they added is lost):
+      npm run ops -- reverse-migration ${system} --to ${schema.expected} --stack ${stack}
+  3. the same as 1, then restore a snapshot from before them (what was written since is lost):
+      npm run ops -- snapshots ${system} --stack ${stack}
+      npm run ops -- restore ${system} <snapshot> --as-it-was --stack ${stack}`;
 }
 
 /** Runs what the switch to that slot left on the host: the switch itself; see components/release/scripts/record.sh. */

@@ -102,13 +102,15 @@ aboutStack(program.command("back"))
   )
   .argument("<system>")
   .argument("[service]")
+  .option("--newer-schema", "that slot works with the schema that the newer version has brought")
   .action(
     async (
       system: string,
       service: string | undefined,
-      options: TargetOptions & { readonly json?: boolean },
+      options: TargetOptions & { readonly json?: boolean; readonly newerSchema?: boolean },
     ) => {
-      const report = await goBack((await target(options)).backend, system, service);
+      const { newerSchema = false } = options;
+      const report = await goBack((await target(options)).backend, system, service, { newerSchema });
       process.stdout.write(`${options.json ? JSON.stringify(report) : renderBack(report)}\n`);
     },
   );

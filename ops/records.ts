@@ -13,6 +13,8 @@ export interface DeploymentRecord {
   readonly deployed_by: string;
   readonly image: string;
   readonly slot: string;
+  /** Version of the database's schema that the image expects; null when it ships no migrations, or was not probed. */
+  readonly schema_version: number | null;
   readonly duration_seconds: number;
   /** Seconds of each command. */
   readonly steps: Readonly<Record<string, number>>;
@@ -83,4 +85,10 @@ export function keptSlots(records: readonly ServiceRecords[], nowMs = Date.now()
 /** The version that a slot runs, as far as the history knows. */
 export function versionOf({ history }: ServiceRecords, slot: string | null): string | undefined {
   return history.findLast((record) => record.slot === slot)?.version;
+}
+
+/** The version of the schema that a slot expects, as far as the history knows: what was gone back to was not probed again. */
+export function schemaOf({ history }: ServiceRecords, slot: string): number | undefined {
+  const probed = history.findLast((record) => record.slot === slot && record.schema_version !== null);
+  return probed?.schema_version ?? undefined;
 }

@@ -71,13 +71,7 @@ export async function driveLoad(
     if (mode === undefined || request === undefined) throw new Error("a load needs a mode and a request");
     // One agent a connection, used in turn: an agent that is free to choose would use two sockets and let the rest idle.
     const keepAlive = agents[turn % agents.length];
-    const sent = send(
-      options,
-      request,
-      mode,
-      mode === "keep-alive" ? keepAlive : agent(trust, false),
-      dueMs,
-    )
+    const sent = send(options, request, mode, mode === "keep-alive" ? keepAlive : agent(trust, false), dueMs)
       .then(onSample)
       .finally(() => underWay.delete(sent));
     underWay.add(sent);

@@ -1,6 +1,5 @@
-import { execa } from "execa";
 import { expect } from "vitest";
-import { captured, labOk, onMachine, stack } from "./support.ts";
+import { labOk, onMachine, ops } from "./support.ts";
 
 /** Looking into a system's database from outside of Berth, and the commands that a person types about it. */
 
@@ -39,35 +38,8 @@ export async function decorate(): Promise<void> {
   await sql(`COMMENT ON DATABASE togather IS 'it''s :"database"'`);
 }
 
-export interface OpsRun {
-  readonly exitCode: number | undefined;
-  readonly output: string;
-  readonly stdout: string;
-  readonly seconds: number;
-}
-
-/** Runs `npm run ops -- …` to its end. */
-export async function ops(...args: readonly string[]): Promise<OpsRun> {
-  const began = performance.now();
-  const run = await execa(
-    "npm",
-    ["run", "--silent", "ops", "--", ...args, "--stack", stack, "--engine", "lab"],
-    {
-      reject: false,
-      stdin: "ignore",
-      all: true,
-    },
-  );
-  const seconds = (performance.now() - began) / 1000;
-  captured.push(`$ npm run ops -- ${args.join(" ")}\n${run.all}`);
-  process.stdout.write(
-    `$ npm run ops -- ${args.join(" ")}   (exit ${run.exitCode}, ${seconds.toFixed(1)} s)\n`,
-  );
-  return { exitCode: run.exitCode, output: run.all, stdout: run.stdout, seconds };
-}
-
-/** The same, and fails the test with the command's output when it fails. */
-export async function opsOk(...args: readonly string[]): Promise<OpsRun> {
+/** Runs `npm run ops -- …` and fails the test with the command's output when it fails. */
+export async function opsOk(...args: readonly string[]) {
   const run = await ops(...args);
   expect(run.exitCode, `ops ${args.join(" ")}\n${run.output}`).toBe(0);
   return run;

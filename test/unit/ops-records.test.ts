@@ -20,6 +20,7 @@ const record = {
   deployed_by: "deploy-bot",
   image: "registry.example/app@sha256:00",
   slot: "togather_app-1",
+  schema_version: 3,
   duration_seconds: 17.8,
   steps: { probe: 1.4, switch: 2 },
   outcome: "success" as const,
@@ -131,9 +132,16 @@ describe("deployments", () => {
 });
 
 describe("going back", () => {
-  const back = (answer: string, change: Partial<ServiceState> = {}) => {
-    const { backend, run } = answering((script) => (script.includes("release_run") ? answer : files(change)));
-    return goBack(backend, "togather", undefined, performance.now(), run);
+  const back = (answer: string, change: Partial<ServiceState> = {}, newerSchema = false, schema = 3) => {
+    const { backend, run } = answering((script) =>
+      script.includes("release_run")
+        ? answer
+        : files(change).replace(
+            JSON.stringify(second),
+            JSON.stringify({ ...second, schema_version: schema }),
+          ),
+    );
+    return goBack(backend, "togather", undefined, { newerSchema, startedMs: performance.now(), run });
   };
 
   test("reports both slots, and what makes the configuration agree", async () => {
@@ -153,11 +161,24 @@ describe("going back", () => {
     await expect(back("", { previous_slot: null })).rejects.toThrow("no slot served before");
   });
 
+  test("to a slot that expects an older schema is refused with the choice, until somebody has chosen", async () => {
+    await expect(back("drained after 0.500\n", {}, false, 4)).rejects.toThrow(
+      `togather_app: v1.0.0 expects schema version 3, and what serves has brought the database to 4. Nothing was changed. Ways:
+  1. keep the newer schema. Right when its migrations only added: the old code does not notice.
+      npm run ops -- back togather --newer-schema --stack production
+  2. the same, then reverse the migrations (what they added is lost):
+      npm run ops -- reverse-migration togather --to 3 --stack production`,
+    );
+    await expect(back("drained after 0.500\n", {}, true, 4)).resolves.toMatchObject({
+      to: { version: "v1.0.0" },
+    });
+  });
+
   test("waits for nobody's deploy: it names who holds the lock, and since when", async () => {
     const { backend, run } = answering(() => files());
     const since = new Date(Date.now() - 90_000).toISOString();
     const lock = { owner: "ann@laptop", host: "laptop", pid: 4711, since, operation: "up" };
-    const locked = goBack({ ...backend, lock: async () => lock }, "togather", undefined, 0, run);
+    const locked = goBack({ ...backend, lock: async () => lock }, "togather", undefined, { run });
     await expect(locked).rejects.toThrow(/is locked by ann@laptop \(process 4711, up\) for 9\d s/);
   });
 });

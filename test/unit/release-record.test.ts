@@ -133,7 +133,9 @@ const slots = () => readdirSync(join(folder, "slots")).toSorted();
 describe("a deployment", () => {
   test("is one record from its first command to the switch, with the fields of the seed", () => {
     for (const step of ["snapshot", "migration"] as const) expect(command({ step }).status).toBe(0);
-    for (const step of ["probe", "switch"] as const) expect(command({ step, slot: "app-1" }).status).toBe(0);
+    const probed = command({ step: "probe", slot: "app-1", body: 'printf 4 >"$release_schema"' });
+    expect(probed.status).toBe(0);
+    expect(command({ step: "switch", slot: "app-1" }).status).toBe(0);
     expect(state()).toEqual({
       deployment_id: expect.stringMatching(/^\d{8}_\d{6}_abc1234$/),
       environment: "production",
@@ -148,6 +150,7 @@ describe("a deployment", () => {
       previous_slot_until: null,
       duration_seconds: expect.any(Number),
       image: "registry.example/app:v1.0.0",
+      schema_version: 4,
       steps: {
         snapshot: expect.any(Number),
         migration: expect.any(Number),

@@ -8,7 +8,11 @@ edge=$(docker ps --quiet --filter label=berth.role=edge --filter status=running 
 [ -n "$edge" ] || fail "the edge is not running, so nothing can be probed on its way"
 edge_networks=$(docker inspect --format '{{range $id, $network := .NetworkSettings.Networks}}{{$network.NetworkID}} {{end}}' "$edge")
 expected_schema=
-[ -z "$FOLDER" ] || expected_schema=$(newest_version "$IMAGE")
+if [ -n "$FOLDER" ]; then
+  expected_schema=$(newest_version "$IMAGE")
+  # For the record: going back to this slot depends on it.
+  printf '%s' "$expected_schema" >"$release_schema"
+fi
 
 # Every field is a line: "ok" or "FAILED", the field's name, what was found and what is needed.
 field() {

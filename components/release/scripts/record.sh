@@ -50,7 +50,7 @@ release_locked() {
 # A line of the history, as a jq function: what is open, as it ended.
 # shellcheck disable=SC2016 # jq's variables.
 release_line='def line($outcome): $open | {deployment_id, environment, service, version, git_commit, timestamp, deployed_by, image, slot,
-  duration_seconds: (($now - .began) * 10 | round / 10), steps, outcome: $outcome};'
+  schema_version, duration_seconds: (($now - .began) * 10 | round / 10), steps, outcome: $outcome};'
 
 release_begin() {
   local decision
@@ -105,7 +105,7 @@ release_new() {
   # shellcheck disable=SC2016 # jq's variables.
   open=$(release_jq --arg id "$release_id" --arg commit "$commit" --arg by "${DEPLOYED_BY:-unknown}" --argjson tentative "$release_tentative" \
     '{deployment_id: $id, $environment, $service, $version, git_commit: $commit, timestamp: ($now | floor | todate), deployed_by: $by,
-      $image, $slot, began: $now, $tentative, $token, steps: {}}')
+      $image, $slot, schema_version: null, began: $now, $tentative, $token, steps: {}}')
   note INFO "$RELEASE_SERVICE $RELEASE_VERSION ($RELEASE_IMAGE, commit $commit), deployed by ${DEPLOYED_BY:-unknown}"
   find "$RELEASE_LOGS" -maxdepth 1 -name '*.log' -printf '%f\n' | sort | head -n -"$release_kept_logs" |
     while IFS= read -r log; do rm -f "$RELEASE_LOGS/$log"; done
@@ -129,7 +129,8 @@ release_end() {
   fi
   # Another run may have taken the deployment over while this command still worked.
   # shellcheck disable=SC2016 # jq's variables.
-  open=$(release_jq --argjson seconds "$seconds" '$open | if .token == $token then .steps[$step] = $seconds else empty end')
+  open=$(release_jq --argjson seconds "$seconds" --arg schema "$(cat "$release_schema")" \
+    '$open | if .token == $token then .steps[$step] = $seconds | .schema_version = (($schema | tonumber?) // .schema_version) else empty end')
   [ -n "$open" ] && release_write "$release_open" "$open" || return 0
   if [ "$status" -ne 0 ]; then
     # The first line says what is wrong; everything is in the log.
@@ -157,7 +158,7 @@ release_succeeded() {
   # shellcheck disable=SC2016 # jq's variables.
   decision=$(release_jq --arg outcome "$outcome" --arg previous "$previous" --argjson until "$until" "$release_line"'
     line($outcome), (line($outcome) | {deployment_id, environment, $system, service, active_slot: $slot, version, git_commit, timestamp,
-      deployed_by, previous_slot: (if $previous == "" then null else $previous end), previous_slot_until: $until, duration_seconds, image,
+      deployed_by, schema_version, previous_slot: (if $previous == "" then null else $previous end), previous_slot_until: $until, duration_seconds, image,
       steps, outcome})')
   { read -r line; read -r state; } <<<"$decision"
   release_write "$release_state" "$state"
@@ -195,6 +196,8 @@ release_run() {
   release_locked release_begin || true
   began=$EPOCHREALTIME
   said=$(mktemp)
+  # Where a command leaves the version of the schema that the release expects.
+  release_schema=$(mktemp)
   # The host's deadline ends this whole group; what is on its way to the log still gets there.
   trap 'status=143' TERM
   set +e
@@ -214,6 +217,6 @@ release_run() {
   cat "$said" >&2
   seconds=$(awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
   [ -z "$release_id" ] || release_locked release_end "$status" "$(redact <"$said")" "$seconds" || true
-  rm -f "$said"
+  rm -f "$said" "$release_schema"
   return "$status"
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
@@ -8,7 +9,9 @@ import {
   labOk,
   leftovers,
   onMachine,
+  ops,
   printTable,
+  startLab,
   togather,
   underLoad,
 } from "../support.ts";
@@ -228,6 +231,52 @@ describe("going back to a version whose schema is older than the database's", ()
     await opsOk("reverse-migration", "togather", "--to", "3", "--yes");
     await labOk("up", ...version("v1.0.0"));
     expect(await togather()).toMatchObject({ version: "v1.0.0" });
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test("by a switch alone: refused with the same choice, until somebody has chosen", async () => {
+    const keepSlot = ["--set", "togather:app.keepPreviousMinutes=60"];
+    await labOk("up", ...version("v1.0.0"), ...keepSlot);
+    await labOk("up", ...version("v2.0.0"), ...keepSlot);
+    const refused = await ops("back", "togather");
+    process.stdout.write(`${refused.output}\n`);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.output).toContain(
+      "togather_app: v1.0.0 expects schema version 3, and what serves has brought the database to 4. Nothing was changed.",
+    );
+    expect(await togather()).toMatchObject({ version: "v2.0.0" });
+    const { load } = await underLoad("back by a switch alone, on the newer schema", () =>
+      opsOk("back", "togather", "--newer-schema"),
+    );
+    expectNoFailure(load);
+    const last = load.versions.toSorted((one, another) => one.lastSecond - another.lastSecond).at(-1);
+    expect(last?.version).toBe("v1.0.0");
+    await opsOk("reverse-migration", "togather", "--to", "3", "--yes");
+    await labOk("up", ...version("v1.0.0"));
+    expect(await leftovers()).toEqual([]);
+  });
+});
+
+describe("kill -9 in a rehearsal", () => {
+  test("the next up goes on from there: the schema once, nothing left over, no request fails", async () => {
+    await labOk("up", ...version("v1.0.0"));
+    const { result, load } = await underLoad("killed in the rehearsal, then again", async () => {
+      const running = startLab(["up", ...version("v2.0.0")]);
+      let ended = false;
+      void running.done.then(() => {
+        ended = true;
+      });
+      while (!ended && (await copies()) === "") await sleep(200);
+      running.kill();
+      return { killed: await running.done, next: await labOk("up", ...version("v2.0.0")) };
+    });
+    expect(result.killed.exitCode, result.killed.output.slice(-3000)).toBeNull();
+    expect(result.next.output).toContain("An earlier run was interrupted");
+    expectNoFailure(load);
+    expect(await schema()).toBe("4|f");
+    expect(await togather()).toMatchObject({ version: "v2.0.0" });
+    expect(await copies()).toBe("");
+    expect(await jobs()).toBe("");
     expect(await leftovers()).toEqual([]);
   });
 });

@@ -1,7 +1,16 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dumpAll, ops, opsOk, sql } from "../database.ts";
+import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
-import { expectNoFailure, labOk, leftovers, onMachine, printTable, togather, underLoad } from "../support.ts";
+import {
+  expectNoFailure,
+  labOk,
+  leftovers,
+  onMachine,
+  ops,
+  printTable,
+  togather,
+  underLoad,
+} from "../support.ts";
 
 /** Snapshots and their way back: rows deleted, one command, rows there again, while everything runs. */
 
