@@ -54,7 +54,10 @@ export async function goBack(
       `${records.service}: no slot served before the one that does. ${byUp(backend, system, records)}`,
     );
   }
-  const schema = { current: schemaOf(records, state.active_slot) ?? 0, expected: schemaOf(records, previous) ?? 0 };
+  const schema = {
+    current: schemaOf(records, state.active_slot) ?? 0,
+    expected: schemaOf(records, previous) ?? 0,
+  };
   if (schema.current > schema.expected && !newerSchema) {
     const version = versionOf(records, previous) ?? previous;
     throw new Error(newerSchemaMessage(backend, system, records.service, version, schema));
