@@ -49,7 +49,7 @@ describe("a migration that fails", () => {
     // golang-migrate's own words: what went through before, and what did not.
     expect(failed.output).toMatch(/4\/u source/);
     expect(failed.output).toContain('column "nobody_made_this_column" does not exist');
-    expect(before).toContain("GRANT CONNECT ON DATABASE togather TO reader WITH GRANT OPTION");
+    expect(before).toContain("GRANT CONNECT,TEMPORARY ON DATABASE togather TO reader WITH GRANT OPTION");
     expect(after.length).toBeGreaterThan(10_000);
     expect(after === before, "pg_dumpall before and after").toBe(true);
     expect(await copies()).toBe("");
