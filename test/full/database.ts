@@ -23,6 +23,20 @@ export function dumpAll(options = ""): Promise<string> {
   );
 }
 
+/** Fails with the lines that only one of two dumps has: a whole dump in a message helps nobody. */
+export function expectSameDump(after: string, before: string): void {
+  const only = (text: string, other: string) => {
+    const others = new Set(other.split("\n"));
+    return text
+      .split("\n")
+      .filter((line) => !others.has(line))
+      .slice(0, 10)
+      .map((line) => line.slice(0, 200));
+  };
+  expect({ gone: only(before, after), come: only(after, before) }).toEqual({ gone: [], come: [] });
+  expect(after === before, "the same lines in the same order").toBe(true);
+}
+
 /** Things that a dump must bring back and that are easily forgotten: permissions, settings and a comment of the database itself. */
 export async function decorate(): Promise<void> {
   await sql(

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
+import { backToTheBeginning, copies, decorate, dumpAll, expectSameDump, opsOk, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
 import {
   expectNoFailure,
@@ -42,7 +42,7 @@ describe("a restore", () => {
     expect(await dumpAll()).not.toBe(before);
     const { seconds } = await opsOk("restore", "togather", snapshot, "--yes");
     process.stdout.write(`restored 20000 rows in ${seconds.toFixed(1)} s\n`);
-    expect((await dumpAll()) === before, "pg_dumpall before and after").toBe(true);
+    expectSameDump(await dumpAll(), before);
     expect(await copies()).toBe("");
   });
 
