@@ -26,8 +26,8 @@ export function renderReport(load: LoadReport): string {
   for (const { version, requests, firstSecond, lastSecond } of load.versions) {
     lines.push(`version ${version}: ${requests} health answers, from second ${firstSecond} to ${lastSecond}`);
   }
-  for (const { kind, count, examples } of load.failureKinds) {
-    lines.push(`${count} failed with ${kind}, the first:`);
+  for (const { kind, count, requests, examples } of load.failureKinds) {
+    lines.push(`${count} failed with ${kind} (${requests.join(", ")}), the first:`);
     for (const { at, second, mode, request, client, detail } of examples) {
       lines.push(`  ${at} (second ${second}) ${mode} ${request} from ${client ?? "?"}: ${detail ?? kind}`);
     }

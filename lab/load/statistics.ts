@@ -39,6 +39,8 @@ export interface Figures {
 export interface FailureKind {
   readonly kind: string;
   readonly count: number;
+  /** The requests that failed so, each once: `GET /health`. */
+  readonly requests: readonly string[];
   /** The first few, in order of time. */
   readonly examples: readonly {
     readonly at: string;
@@ -163,6 +165,7 @@ function failureKinds(samples: readonly Sample[], startMs: number): FailureKind[
     .map(([kind, failed]) => ({
       kind,
       count: failed.length,
+      requests: [...new Set(failed.map(({ request }) => request))].sort(),
       examples: failed
         .sort((left, right) => left.doneMs - right.doneMs)
         .slice(0, exampleCount)
