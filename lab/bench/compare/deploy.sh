@@ -11,6 +11,7 @@ export VERSION REGISTRY
 image=$REGISTRY/togather/app:$VERSION
 
 update() { docker service inspect --format '{{with .UpdateStatus}}{{.State}} {{.StartedAt}} {{.Message}}{{end}}' togather_app 2>/dev/null || true; }
+edge() { docker ps --quiet --filter label=com.docker.swarm.service.name=togather_nginx --filter status=running | head -n 1; }
 tasks() { docker service ps --no-trunc --filter desired-state=running --format '{{.Image}} {{.CurrentState}}' togather_app; }
 
 PGPASSWORD=$DATABASE_PASSWORD docker run --rm --network togather_default --env PGPASSWORD --entrypoint migrate "$image" \
@@ -30,9 +31,11 @@ while [ "$SECONDS" -lt "$WAIT_SECONDS" ]; do
     esac
   fi
   # Running means healthy. The name has a new address now, which nginx asks for when it reads its configuration.
+  # An nginx that has never known the name starts again and again until it does.
   if [ -z "$serving" ] && grep -q "^$image Running" <<<"$(tasks)"; then
-    if [ "$RELOAD" = yes ]; then
-      docker exec "$(docker ps --quiet --filter label=com.docker.swarm.service.name=togather_nginx)" nginx -s reload
+    if [ "$RELOAD" = yes ] && ! docker exec "$(edge)" nginx -s reload; then
+      sleep 0.5
+      continue
     fi
     serving=yes
     # Where nothing is done about a failure, nobody waits for one either.

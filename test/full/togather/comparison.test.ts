@@ -15,9 +15,12 @@ test("Berth and docker stack deploy, side by side under the same load", async ()
   process.stdout.write(`\n${renderComparison(report)}\n`);
   const berth = report.comparisons.filter(({ setup }) => setup === "Berth");
   expect(report.comparisons).toHaveLength(3 * berth.length);
-  for (const { version, load, exitCode, servesAfterwards } of berth) {
+  for (const { what, version, load, exitCode, servesAfterwards } of berth) {
     const broken = version.startsWith("broken");
-    expect(load.failureKinds, version).toEqual([]);
+    // What a version has in hand when it dies is lost where it must not be sent twice; nothing else is, whatever the version.
+    const lost = load.failureKinds.flatMap(({ requests }) => requests);
+    if (what === "dies under load") expect(["", "POST /api/v1/events"]).toContain(lost.join(", "));
+    else expect(lost, version).toEqual([]);
     expect(exitCode === 0, version).toBe(!broken);
     expect(servesAfterwards, version).toBe("v1.1.0");
   }
