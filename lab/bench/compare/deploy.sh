@@ -44,7 +44,8 @@ while [ "$SECONDS" -lt "$WAIT_SECONDS" ]; do
       exit 0
     fi
   fi
-  if [ "$now" = "$before" ] && [ -n "$serving" ] && [ $((SECONDS - began)) -ge 10 ]; then
+  # Swarm forgets the last update's outcome when a file that changes nothing is deployed again.
+  if { [ "$now" = "$before" ] || [ -z "$now" ]; } && [ -n "$serving" ] && [ $((SECONDS - began)) -ge 10 ]; then
     echo "deployed $VERSION: there was nothing to update"
     exit 0
   fi
