@@ -109,7 +109,7 @@ describe("startLoad", () => {
     });
     expect(load.failures).toBe(100);
     const text = renderReport(load);
-    expect(text).toContain("20 failed with status 502, the first:");
+    expect(text).toContain("20 failed with status 502 (GET /health), the first:");
     expect(text).toMatch(/fresh GET \/health from 127\.0\.0\.1: bad gateway/);
   });
 
