@@ -275,17 +275,18 @@ describe("a stack on a Swarm over SSH", () => {
   });
 
   test("convergeConfig waits, and deletes what does not come up", async () => {
-    const args = (command: string, timeout: string): Properties => ({
+    const args = (commands: string[], timeout: string): Properties => ({
       mode: { replicated: { replicas: 1 } },
       convergeConfig: { delay: "1s", timeout },
       taskSpec: {
-        containerSpec: { image: "shell:1", commands: ["/bin/sh", "-c", command] },
+        containerSpec: { image: "shell:1", commands },
         restartPolicy: { condition: "none" },
       },
     });
-    const good = await make(provider, service, "good", args("sleep 600", "60s"));
+    const good = await make(provider, service, "good", args(["/bin/sleep", "600"], "60s"));
     await remove(good);
-    await expect(make(provider, service, "bad", args("exit 1", "6s"))).rejects.toThrow(
+    // A program that is not there never runs; one that ends at once does, and a look at that moment finds it.
+    await expect(make(provider, service, "bad", args(["/no/such/program"], "6s"))).rejects.toThrow(
       /^Service with ID \(\w+\) did not converge after 6s$/,
     );
     expect(await ssh("docker service ls --quiet")).toBe("");
