@@ -47,15 +47,13 @@ edge_old_workers_serve() {
 
 # Waits until the workers of every earlier configuration are gone, so that nothing sends requests by it any more.
 edge_drain() {
-  local pid waited=0
-  for pid in $edge_old_workers; do
-    while [ -d "/proc/$pid" ]; do
-      sleep 0.1
-      waited=$((waited + 1))
-      if [ "$waited" -ge $((WORKER_DEADLINE_SECONDS * 10)) ]; then
-        printf 'an old nginx worker (process %s) still serves after %s seconds\n' "$pid" "$WORKER_DEADLINE_SECONDS" >&2
-        return 1
-      fi
-    done
+  local waited=0
+  while edge_old_workers_serve; do
+    sleep 0.1
+    waited=$((waited + 1))
+    if [ "$waited" -ge $((WORKER_DEADLINE_SECONDS * 10)) ]; then
+      printf 'an old nginx worker still serves after %s seconds (processes %s)\n' "$WORKER_DEADLINE_SECONDS" "${edge_old_workers//$'\n'/ }" >&2
+      return 1
+    fi
   done
 }

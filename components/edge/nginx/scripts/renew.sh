@@ -64,19 +64,19 @@ unanswered() {
   sudo rm -f "$challenges/$token"
 }
 
+# Prints what certbot says when it fails.
 ask() {
-  local options=()
+  local options=() said
   for domain in "${names[@]}"; do options+=(--domain "$domain"); done
-  sudo ${AUTHORITY:+env "REQUESTS_CA_BUNDLE=$STORE/authority.pem"} timeout --kill-after=5 240 certbot certonly --non-interactive \
+  said=$(sudo ${AUTHORITY:+env "REQUESTS_CA_BUNDLE=$STORE/authority.pem"} timeout --kill-after=5 240 certbot certonly --non-interactive \
     --config-dir "$STORE" --server "$DIRECTORY_URL" --agree-tos --no-eff-email --email "$EMAIL" \
     --webroot --webroot-path "$CHALLENGES_DIRECTORY" --cert-name edge --key-type ecdsa \
-    --keep-until-expiring --renew-with-new-domains "${options[@]}" 2>&1 || { lost_words || true; return 1; }
-}
-
-# Debian's certbot 2.1 on Python 3.11 says "AttributeError: can't set attribute" instead of many an error of the authority's;
-# the log of its run has the answer itself.
-lost_words() {
-  sudo grep -h -A 1 'urn:ietf:params:acme:error:' /var/log/letsencrypt/letsencrypt.log | tail -n 2 | sed 's/^ */  /'
+    --keep-until-expiring --renew-with-new-domains "${options[@]}" 2>&1) && return
+  printf '%s\n' "$said"
+  # Debian's certbot 2.1 on Python 3.11 says this instead of many an error of the authority's; the log of its run has that itself.
+  ! grep -q AttributeError <<<"$said" ||
+    sudo grep -h -A 1 'urn:ietf:params:acme:error:' /var/log/letsencrypt/letsencrypt.log | tail -n 2 | sed 's/^ */  /'
+  return 1
 }
 
 mountpoint -q "$DATA_VOLUME" || keeps "the data volume is not mounted at $DATA_VOLUME: nothing may write below it"
