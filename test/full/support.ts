@@ -152,15 +152,17 @@ export interface RunningSystem {
   readonly domain: string;
   readonly version: string;
   readonly slot: string;
+  readonly healthy: boolean;
 }
 
-/** Togather as `lab status --json` shows it. */
-export async function togather(): Promise<RunningSystem> {
-  const { stdout } = await labOk("status", "--json");
+/** Togather as `lab status --json` shows it in a stack. */
+export async function togather(of = stack): Promise<RunningSystem> {
+  const { stdout } = await labOk("status", "--stack", of, "--json");
   const status = JSON.parse(stdout) as {
     systems: {
       name: string;
       address: string;
+      healthy: boolean;
       urls: string[];
       services: { version: string; slot: string }[];
     }[];
@@ -168,7 +170,8 @@ export async function togather(): Promise<RunningSystem> {
   const system = status.systems.find(({ name }) => name === "togather");
   const [service] = system?.services ?? [];
   if (system === undefined || service === undefined) throw new Error(`togather does not run: ${stdout}`);
-  return { address: system.address, domain: new URL(system.urls[0] ?? "").hostname, ...service };
+  const { address, healthy, urls } = system;
+  return { address, healthy, domain: new URL(urls[0] ?? "").hostname, ...service };
 }
 
 /** Requests a second. Fewer only where the machine has other work: its figures then prove less, and say so. */

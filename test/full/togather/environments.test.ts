@@ -6,42 +6,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { type ClientNamespace, clientNamespace } from "../../../lab/docker/index.ts";
 import { authorityFile } from "../../../lab/stack/certificate.ts";
-import { home, type LabRun, lab, labOk, tunnelSetting } from "../support.ts";
+import { type Client, openClient } from "../clients.ts";
+import { home, type LabRun, lab, labOk, type RunningSystem, togather, tunnelSetting } from "../support.ts";
 
 /**
  * The environments beside production, from the same definition: staging with its tests after the switch, development, one stack
  * a lab, and the deploy that a tag starts, with the SSH access that it opens and closes.
  */
 
-interface Shown {
-  readonly address: string;
-  readonly domain: string;
-  readonly version: string;
-  readonly slot: string;
-  readonly healthy: boolean;
-}
-
-async function shown(stack: string): Promise<Shown> {
-  const { stdout } = await lab("status", "--stack", stack, "--json");
-  const { systems } = JSON.parse(stdout) as {
-    systems: {
-      address: string;
-      healthy: boolean;
-      urls: string[];
-      services: { version: string; slot: string }[];
-    }[];
-  };
-  const [system] = systems;
-  const [service] = system?.services ?? [];
-  if (system === undefined || service === undefined) throw new Error(`nothing runs: ${stdout}`);
-  const { address, healthy, urls } = system;
-  return { address, healthy, domain: new URL(urls[0] ?? "").hostname, ...service };
-}
-
 /** Asks a system by its domain, at its machine, trusting the lab's authority alone. */
-async function ask(at: Shown, path: string): Promise<string> {
+async function ask(at: RunningSystem, path: string): Promise<string> {
   const outgoing = request({
     host: at.address,
     servername: at.domain,
@@ -82,7 +57,7 @@ describe("staging", () => {
   });
 
   test("serves, was tested after its switch by its own image, and a second up has nothing to do", async () => {
-    const at = await shown("staging");
+    const at = await togather("staging");
     expect(at).toMatchObject({ version: "v1.0.0", healthy: true, domain: "staging.togather.example" });
     expect(await ask(at, `/api/v1/events?search=${encodeURIComponent(tested)}`)).toContain(tested);
     await labOk(
@@ -95,7 +70,7 @@ describe("staging", () => {
   });
 
   test("a version whose tests fail: up fails with what they said and how to go back; going back works", async () => {
-    const before = await shown("staging");
+    const before = await togather("staging");
     const failed = await up("staging", "broken-integration-1");
     expect(failed.exitCode).not.toBe(0);
     const report = failed.output.slice(failed.output.indexOf("the integration tests of"));
@@ -111,10 +86,10 @@ describe("staging", () => {
       /FAILED +an event is stored and read back as it was: the event: .*"description":""/,
     );
     // It serves, and the slot before is still there.
-    const between = await shown("staging");
+    const between = await togather("staging");
     expect(JSON.parse(await ask(between, "/health"))).toMatchObject({ version: "broken-integration-1" });
     expectOk(await up("staging", before.version));
-    const after = await shown("staging");
+    const after = await togather("staging");
     expect(JSON.parse(await ask(after, "/health"))).toMatchObject({
       version: before.version,
       status: "healthy",
@@ -125,14 +100,14 @@ describe("staging", () => {
   });
 
   test("another stack is refused in this lab, and staging notices nothing", async () => {
-    const before = await shown("staging");
+    const before = await togather("staging");
     const { exitCode, output } = await lab("up", "--stack", "production");
     expect(exitCode).not.toBe(0);
     expect(output).toContain(
       `--stack: this lab (${home.name}) runs staging, and a lab is one Hetzner project`,
     );
     expect(output).toContain("npm run lab -- destroy --stack staging");
-    expect(await shown("staging")).toEqual(before);
+    expect(await togather("staging")).toEqual(before);
   });
 
   test("a secret past its age is warned about, and that is no change", async () => {
@@ -155,11 +130,11 @@ describe("staging", () => {
 
   describe("the deploy that a tag starts", () => {
     const tools = mkdtempSync(join(tmpdir(), "berth-workflow-"));
-    let outside: ClientNamespace;
+    let outside: Client;
 
     /** The runner is a client of the lab; `pulumi up` is the lab's. Everything else is what the workflow says. */
     beforeAll(async () => {
-      outside = await clientNamespace(home, 40);
+      outside = await openClient(await togather("staging"), 40);
       shim("curl", `echo ${outside.address}`);
     });
     afterAll(async () => {
@@ -173,14 +148,7 @@ describe("staging", () => {
       chmodSync(path, 0o755);
     }
 
-    const opensSsh = async () => {
-      const { address } = await shown("staging");
-      const probe = outside.exec("bash", ["-c", `timeout 2 bash -c '</dev/tcp/${address}/22'`], {
-        stdio: "ignore",
-      });
-      const [code] = await once(probe, "exit");
-      return code === 0;
-    };
+    const opensSsh = () => outside.connects(22);
 
     /** Runs the steps from the opening to the closing as GitHub does: after a failure those alone that run always. */
     async function deploy(): Promise<{ failed: string[]; openMeanwhile: boolean; output: string }> {
@@ -248,7 +216,7 @@ describe("development", () => {
   });
 
   test("serves, says everything it does, is not tested after its switch, and a second up has nothing to do", async () => {
-    const at = await shown("development");
+    const at = await togather("development");
     expect(at).toMatchObject({ healthy: true, domain: "development.togather.example" });
     await labOk("preview", "--stack", "development", "--expect-no-changes");
     expect(await ask(at, "/api/v1/events?search=Integration")).toBe('{"events":[]}');
