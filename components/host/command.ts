@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { local } from "@pulumi/command";
-import type { CustomResourceOptions, Input, Resource } from "@pulumi/pulumi";
-import { all, interpolate, mergeOptions, output, secret } from "@pulumi/pulumi";
+import type { CustomResourceOptions, Input, Output, Resource } from "@pulumi/pulumi";
+import { all, interpolate, mergeOptions, secret } from "@pulumi/pulumi";
 import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
 
 /**
@@ -41,19 +41,24 @@ export const deployedBy = `$(printf %s "\${GITHUB_ACTOR:-$(id -un)}@$(uname -n)"
 const common = readScript(import.meta.url, "./scripts/common.sh");
 
 export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
-  const { host, address, port } = args.connection;
-  const ssh = interpolate`${sshCommand(args.connection)} "DEPLOYED_BY=${deployedBy} timeout --kill-after=5 ${args.deadlineSeconds} bash -s"`;
-  const run = all([ssh, address]).apply(([command, ip]) =>
-    withReasons(command, `${host} (${ip}, port ${port})`, args.deadlineSeconds),
-  );
+  const { connection, deadlineSeconds } = args;
+  const ssh = interpolate`${sshCommand(connection)} "DEPLOYED_BY=${deployedBy} timeout --kill-after=5 ${deadlineSeconds} bash -s"`;
+  const where = hostText(connection);
   const parameters = shellAssignments(args.parameters ?? {});
+  const removal = args.removeScript;
+  const program = all([ssh, where, parameters]).apply(([command, at, assignments]) => {
+    const run = withReasons(command, at, deadlineSeconds);
+    return removal === undefined ? run : `${withRemoval(`${assignments}${wholeScript(removal)}`)}${run}`;
+  });
   const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(args.script)}`;
   return new local.Command(
     name,
     {
-      create: run,
+      // The interpreter does the work. The command is what a diagnostic of Pulumi's begins with, so it says what runs where.
+      interpreter: ["/bin/sh", "-c", program],
+      create: interpolate`${name} on ${where}`,
+      ...(removal === undefined ? {} : { delete: interpolate`${removalOf}${name} on ${where}` }),
       stdin: args.secrets === undefined ? stdin : secret(stdin),
-      ...(args.removeScript === undefined ? {} : { delete: removal(args, run, parameters) }),
       // A failed command prints its output in the error anyway; a successful one has nothing to say to the log.
       logging: "none",
       addPreviousOutputInEnv: false,
@@ -62,9 +67,14 @@ export function hostCommand(name: string, args: HostCommandArgs, opts: CustomRes
       dependsOn: args.dependsOn ?? [],
       additionalSecretOutputs: ["stdout", "stderr"],
       // The local side waits a little longer than the host's own deadline, so that the host's message arrives.
-      customTimeouts: { create: `${args.deadlineSeconds + 60}s`, update: `${args.deadlineSeconds + 60}s` },
+      customTimeouts: { create: `${deadlineSeconds + 60}s`, update: `${deadlineSeconds + 60}s` },
     }),
   );
+}
+
+/** A host as diagnostics name it. */
+export function hostText({ host, address, port }: Connection): Output<string> {
+  return interpolate`${host} (${address}, port ${port})`;
 }
 
 /** Says what ssh and the host's deadline say by their exit code alone. */
@@ -74,12 +84,12 @@ export function withReasons(command: string, host: string, deadlineSeconds: numb
   return `{ ${command} || { code=$?; case $code in 255) echo '${broken}' >&2 ;; 124 | 137) echo '${late}' >&2 ;; esac; exit $code; }; }`;
 }
 
-/** Standard input is one property for all operations, so the removal brings its own script in a here-document. */
-function removal(args: HostCommandArgs, run: Input<string>, parameters: Input<string>) {
-  return output([run, parameters]).apply(
-    ([command, assignments]) =>
-      `${command} <<'BERTH_END'\n${assignments}${wholeScript(args.removeScript ?? "")}BERTH_END\n`,
-  );
+/** What the command of a removal begins with. */
+const removalOf = "removal of ";
+
+/** Standard input is one property for all operations; the removal, which the shell knows by its command ($0), has a script of its own. */
+export function withRemoval(script: string): string {
+  return `case $0 in '${removalOf}'*)\nexec <<'BERTH_END'\n${script}BERTH_END\n;; esac\n`;
 }
 
 /** A script as it is sent: after what all share, in a function that reads nothing, so that no command of the script can eat the rest of it from standard input. */

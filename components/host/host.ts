@@ -15,7 +15,7 @@ import type { HostConfig } from "../../config.ts";
 import { edgePorts } from "../edge/route.ts";
 import { labels } from "../labels.ts";
 import { cloudInit, deployUser } from "./cloud-init.ts";
-import { readScript, wholeScript } from "./command.ts";
+import { hostText, readScript, wholeScript } from "./command.ts";
 import { type Connection, dockerHost, shellAssignments, sshCommand, sshOptions } from "./connection.ts";
 import { hostPaths } from "./paths.ts";
 
@@ -184,7 +184,8 @@ function gate(
   return new local.Command(
     `${name}-ready`,
     {
-      create: readScript(import.meta.url, "./scripts/wait-for-ssh.sh"),
+      interpreter: ["/bin/sh", "-c", readScript(import.meta.url, "./scripts/wait-for-ssh.sh")],
+      create: interpolate`${name}-ready on ${hostText(connection)}`,
       environment: {
         HOST: name,
         // Not the shared connection: cloud-init restarts sshd with Berth's settings, and one that was opened before keeps

@@ -20,7 +20,7 @@ export const secretRecordsSchema = z.record(
         "is not a fingerprint; allowed: 16 hex digits, as npm run ops -- record-secrets writes them",
       ),
     /** The day on which the value was set. */
-    since: z.iso.date("is not a day; allowed: as in 2026-01-28"),
+    since: z.iso.date('is not a day; allowed: as in "2026-01-28", with the quotes'),
   }),
 );
 

@@ -96,10 +96,9 @@ export class PulumiCli {
       return /^[[{]/.test(text) ? JSON.parse(text) : text;
     };
     const values = Object.fromEntries(Object.entries(config).map(([key, text]) => [key, value(key, text)]));
-    writePrivateFile(
-      this.configFile,
-      `encryptionsalt: ${crypter.salt}\n${stringify({ config: values }, { lineWidth: 0 })}`,
-    );
+    // Quoted: a day in plain letters is a time for Pulumi's reader of YAML.
+    const text = stringify({ config: values }, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE" });
+    writePrivateFile(this.configFile, `encryptionsalt: ${crypter.salt}\n${text}`);
   }
 
   /** The state and the lock, as recovery wants to see them. */

@@ -181,7 +181,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:secretRecords.[togather:jwtSecret]",
     { fingerprint: "x", since: "yesterday" },
-    'berth:secretRecords.togather:jwtSecret.fingerprint: "x" is not a fingerprint; allowed: 16 hex digits, as npm run ops -- record-secrets writes them\nberth:secretRecords.togather:jwtSecret.since: "yesterday" is not a day; allowed: as in 2026-01-28',
+    'berth:secretRecords.togather:jwtSecret.fingerprint: "x" is not a fingerprint; allowed: 16 hex digits, as npm run ops -- record-secrets writes them\nberth:secretRecords.togather:jwtSecret.since: "yesterday" is not a day; allowed: as in "2026-01-28", with the quotes',
   ],
 ];
 

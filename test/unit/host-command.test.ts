@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { withReasons } from "../../components/host/command.ts";
+import { withReasons, withRemoval } from "../../components/host/command.ts";
 
 /** Runs it as `@pulumi/command` does. */
 function run(command: string, input = "") {
@@ -22,4 +22,15 @@ test("what a script says and its exit code come through, and a success says noth
   expect([failed.status, failed.stderr]).toEqual([3, "why\n"]);
   const done = run("sh -s", "echo done\n");
   expect([done.status, done.stdout, done.stderr]).toEqual([0, "done\n", ""]);
+});
+
+test("a removal reads its own script and no other, however long it is", () => {
+  const own = `${"# own\n".repeat(15_000)}echo removed\n`;
+  const shell = (command: string) =>
+    spawnSync("/bin/sh", ["-c", `${withRemoval(own)}cat`, command], {
+      input: "echo made\n",
+      encoding: "utf8",
+    });
+  expect(shell("removal of app-probe on main").stdout).toBe(own);
+  expect(shell("app-probe on main").stdout).toBe("echo made\n");
 });

@@ -50,7 +50,7 @@ describe.each(failures)("a version that $what", ({ version, what, reasons, heal 
     });
     const { failed, between, next } = result;
     printSteps(`the deploy of ${version}, which fails`, failed);
-    const report = failed.output.slice(failed.output.search(/did not become healthy/) - 200);
+    const report = failed.output.slice(failed.output.indexOf("up failed"));
     printTable(
       "what it said",
       [],

@@ -25,13 +25,12 @@ const version = (name: string) => ["--set", `togather:app.version=${name}`];
 const schema = () => sql("SELECT version, dirty FROM schema_migrations");
 const jobs = () => onMachine("docker service ls --quiet --filter mode=replicated-job");
 
-/** What a failed run said, without the command that it ran. */
 function print(title: string, run: LabRun): void {
   const said = run.output.slice(run.output.indexOf("up failed")).split("\n");
   printTable(
     title,
     [],
-    said.filter((line) => !line.includes('running "ssh')).map((line) => [line]),
+    said.map((line) => [line]),
   );
 }
 
