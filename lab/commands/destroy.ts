@@ -43,7 +43,7 @@ export async function operateCommand(
         await handOver(context, run, options.engine);
         recordKeeper(context.home, stack, options.engine);
         // Neither runs the program, so nobody else opens the way to the databases.
-        result = await withTunnels(context, planned, () => engine[operation](run));
+        result = await withTunnels(context, stack, () => engine[operation](run));
         requireOk(result, operation);
         if (operation === "destroy") {
           writeSelection(context.home, stack, []);

@@ -40,6 +40,8 @@ export type SystemOutput = z.infer<typeof systemSchema>;
 export interface StackOutputs {
   readonly hosts: Readonly<Record<string, HostOutput>>;
   readonly systems: Readonly<Record<string, SystemOutput>>;
+  /** The port on loopback at which the state looks for each Postgres, by its name. */
+  readonly databases: Readonly<Record<string, number>>;
 }
 
 /**
@@ -47,16 +49,26 @@ export interface StackOutputs {
  * recorded none: the hosts are then found by the docker providers that lead to them, so that one can look inside.
  */
 export function readOutputs(stateFile: string): StackOutputs {
-  if (!existsSync(stateFile)) return { hosts: {}, systems: {} };
+  if (!existsSync(stateFile)) return { hosts: {}, systems: {}, databases: {} };
   const file = deploymentSchema.parse(JSON.parse(readFileSync(stateFile, "utf8")));
   const stack = file.deployment.resources.find(({ type }) => type === "pulumi:pulumi:Stack");
   const outputs = outputsSchema.safeParse(stack?.outputs ?? {}).data ?? { hosts: {}, systems: {} };
   const connections = file.deployment.resources
     .filter(({ type }) => type === "pulumi:providers:docker")
     .flatMap(({ urn, inputs }) => hostOf(urn, inputs ?? {}));
+  const databases = file.deployment.resources
+    .filter(({ type }) => type === "pulumi:providers:postgresql")
+    .map(({ urn, inputs }) => [
+      urn
+        .split("::")
+        .at(-1)
+        ?.replace(/-provider$/, ""),
+      Number(inputs?.port),
+    ]);
   return {
     hosts: { ...Object.fromEntries(connections), ...complete(outputs.hosts, hostSchema) },
     systems: complete(outputs.systems, systemSchema),
+    databases: Object.fromEntries(databases),
   };
 }
 

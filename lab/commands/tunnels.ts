@@ -1,34 +1,28 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer, type Server, type Socket } from "node:net";
 import { hostPaths } from "../../components/host/paths.ts";
-import type { PlannedStack } from "../stack/configuration.ts";
 import { type LabContext, stateFile } from "./context.ts";
 import { readOutputs } from "./outputs.ts";
 import { sshArguments } from "./ssh.ts";
 
 /**
- * Runs `work` with the ways to the databases open, as the program opens them when it runs: a port on loopback whose
- * connections are ssh sessions joined to the database's socket. A host that cannot be reached closes them at once, and
- * whoever needs one fails with its own error.
+ * Runs `work` with the ways to the databases open, as the program opens them when it runs: a port on loopback, the one that the
+ * state knows, whose connections are ssh sessions joined to the database's socket. A host that cannot be reached closes them at
+ * once, and whoever needs one fails with its own error.
  * @throws when a port is taken.
  */
-export async function withTunnels<T>(
-  context: LabContext,
-  planned: PlannedStack,
-  work: () => Promise<T>,
-): Promise<T> {
-  const { hosts, systems } = readOutputs(stateFile(context, planned.request.stack));
+export async function withTunnels<T>(context: LabContext, stack: string, work: () => Promise<T>): Promise<T> {
+  const { hosts, systems, databases } = readOutputs(stateFile(context, stack));
   const sessions = new Set<ChildProcess>();
   const servers: Server[] = [];
   try {
-    for (const { service, tunnelPort } of planned.images) {
-      const [system = "", name = ""] = service?.split("/") ?? [];
-      const hostName = systems[system]?.host;
+    for (const [database, port] of Object.entries(databases)) {
+      const hostName = systems[database.split("_")[0] ?? ""]?.host;
       const host = hostName === undefined ? undefined : hosts[hostName];
-      if (tunnelPort === undefined || hostName === undefined || host === undefined) continue;
-      const socket = `${hostPaths.socket(`${system}_${name}`)}/.s.PGSQL.5432`;
+      if (hostName === undefined || host === undefined) continue;
+      const socket = `${hostPaths.socket(database)}/.s.PGSQL.5432`;
       const args = [...sshArguments(context, hostName, host), `nc -U ${socket}`];
-      servers.push(await listen(tunnelPort, service ?? "", (client) => join(client, args, sessions)));
+      servers.push(await listen(port, database, (client) => join(client, args, sessions)));
     }
     return await work();
   } finally {

@@ -33,8 +33,6 @@ export interface ImageUse {
   readonly version: string;
   /** `togather/app`; the edge has none. */
   readonly service?: string;
-  /** Local port of the way to it, for a database. */
-  readonly tunnelPort?: number;
 }
 
 /** A stack file as the operator asked for it, checked. Nothing exists yet. */
@@ -267,7 +265,6 @@ function imagesInUse(
         name: service.image,
         version: service.version,
         service: `${definition.name}/${service.name}`,
-        ...(service.tunnelPort === undefined ? {} : { tunnelPort: service.tunnelPort }),
       });
     }
   }

@@ -74,7 +74,7 @@ describe("what a deployment says about its hosts", () => {
   };
 
   test("nothing when there is no file", () => {
-    expect(readOutputs(join(folder, "none.json"))).toEqual({ hosts: {}, systems: {} });
+    expect(readOutputs(join(folder, "none.json"))).toEqual({ hosts: {}, systems: {}, databases: {} });
   });
 
   test("without outputs, where the docker provider leads", () => {
@@ -87,7 +87,15 @@ describe("what a deployment says about its hosts", () => {
     const host = { address: "198.18.0.11", sshPort: 22, user: "deploy", hostKey: "k" };
     const outputs = { hosts: { main: host }, systems: { togather: { domain: "t.example" } } };
     const stack = { urn: "u", type: "pulumi:pulumi:Stack", outputs };
-    expect(read([stack, provider])).toEqual({ hosts: { main: host }, systems: {} });
+    expect(read([stack, provider])).toEqual({ hosts: { main: host }, systems: {}, databases: {} });
+  });
+
+  test("a database is where the state looks for it, whatever the configuration says now", () => {
+    const urn = "urn:pulumi:production::berth::pulumi:providers:postgresql::togather_postgres-provider";
+    const inputs = { host: "127.0.0.1", port: "15440" };
+    expect(read([{ urn, type: "pulumi:providers:postgresql", inputs }]).databases).toEqual({
+      togather_postgres: 15440,
+    });
   });
 });
 
