@@ -95,9 +95,17 @@ $wrong"
 
 sudo install -d -m 0700 "$STORE"
 [ -z "$AUTHORITY" ] || sudo install -m 0644 /dev/stdin "$STORE/authority.pem" <<<"$AUTHORITY"
-output=$(ask) || {
-  # An authority may forget accounts (Let's Encrypt's staging does): a new one is made once.
-  grep -q 'accountDoesNotExist' <<<"$output" && sudo rm -rf "$STORE/accounts" && output=$(ask)
-} || keeps "$DIRECTORY_URL issued no certificate for ${names[*]}. certbot says:
+issued=
+for _ in 1 2 3; do
+  output=$(ask) && issued=yes && break
+  case $output in
+    # An authority may forget accounts (Let's Encrypt's staging does): a new one is made.
+    *accountDoesNotExist*) sudo rm -rf "$STORE/accounts" ;;
+    # A nonce was out of date: clients ask again (RFC 8555, 6.5), certbot too unless it has lost the answer.
+    *badNonce*) ;;
+    *) break ;;
+  esac
+done
+[ -n "$issued" ] || keeps "$DIRECTORY_URL issued no certificate for ${names[*]}. certbot says:
 $(grep -v -E '^(Saving debug log|Ask for help|See the logfile|Plugins selected|$)' <<<"$output" | tail -n 15)"
 take || keeps "the edge does not take the new certificate in $live"
