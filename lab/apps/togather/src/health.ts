@@ -25,8 +25,8 @@ export interface Health {
 /**
  * The decision, apart from how its facts are found. 503 goes with `unhealthy` alone.
  *
- * A schema newer than this version expects is fine: during a deploy the old slot serves on the new schema. A failed
- * migration leaves the schema marked dirty at the version that failed, everything before it in place.
+ * A schema newer than this version expects is fine: during a deploy the old slot serves on the new schema. A schema marked dirty
+ * is between two versions, on the way up or down or where a migration failed: nobody can say which, so it is unknown.
  */
 export function judge(
   findings: Findings,
@@ -39,10 +39,9 @@ export function judge(
   },
 ): Health {
   const { schema } = findings;
-  const applied = schema === undefined ? 0 : schema.dirty ? schema.version - 1 : schema.version;
   let migrations: Health["migrations"];
   if (findings.database === "disconnected") migrations = "unknown";
-  else if (applied < about.expectedSchema) migrations = "pending";
+  else if ((schema?.version ?? 0) < about.expectedSchema) migrations = "pending";
   else migrations = schema?.dirty ? "unknown" : "up-to-date";
 
   let status: Health["status"] = "healthy";
