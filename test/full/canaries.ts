@@ -84,16 +84,21 @@ function forms(secret: string): Record<string, string> {
   return { "as it is": value, "in base64": base64, "percent-encoded": encodeURIComponent(value) };
 }
 
+/** What is listed may be gone before it is looked at: then all of it once more. */
+const whole = (script: string) =>
+  `tries=0; until found=$(${script}); do tries=$((tries + 1)); [ $tries -lt 5 ] || exit 1; sleep 1; done; printf '%s' "$found"`;
+
 /** What a machine can tell anybody: specifications, containers, images, logs, journal, argument lists, route files. */
 export const machineSources: Readonly<Record<string, string>> = {
-  "service specifications": "docker service ls --quiet | xargs -r docker service inspect",
-  "service specifications before the last":
+  "service specifications": whole("docker service ls --quiet | xargs -r docker service inspect"),
+  "service specifications before the last": whole(
     "docker service ls --quiet | xargs -r docker service inspect --format '{{json .PreviousSpec}}'",
-  tasks: "docker node ps --quiet self | xargs -r docker inspect",
-  configs: "docker config ls --quiet | xargs -r docker config inspect",
-  "secrets as Docker shows them": "docker secret ls --quiet | xargs -r docker secret inspect",
-  containers: "docker ps --all --quiet | xargs -r docker inspect",
-  images: "docker image ls --quiet | sort -u | xargs -r docker image inspect",
+  ),
+  tasks: whole("docker node ps --quiet self | xargs -r docker inspect"),
+  configs: whole("docker config ls --quiet | xargs -r docker config inspect"),
+  "secrets as Docker shows them": whole("docker secret ls --quiet | xargs -r docker secret inspect"),
+  containers: whole("docker ps --all --quiet | xargs -r docker inspect"),
+  images: whole("docker image ls --quiet | sort -u | xargs -r docker image inspect"),
   "image histories":
     'for image in $(docker image ls --quiet | sort -u); do docker history --no-trunc "$image"; done',
   "service logs":
@@ -103,8 +108,9 @@ export const machineSources: Readonly<Record<string, string>> = {
   "deployment logs": "sudo sh -c 'cat /var/log/*/deployments/* 2>/dev/null' || true",
   "records of deployments":
     "sudo sh -c 'cat /var/lib/berth/deployments/* /var/lib/berth/deployments/*/*' 2>/dev/null || true",
-  "log files": "sudo find /var/log -type f -not -path '/var/log/journal/*' -size -20M -exec cat {} +",
-  "temporary files": "sudo find /tmp /var/tmp -type f -size -20M -exec cat {} +",
+  "log files":
+    "sudo find /var/log -ignore_readdir_race -type f -not -path '/var/log/journal/*' -size -20M -exec cat {} ';'",
+  "temporary files": "sudo find /tmp /var/tmp -ignore_readdir_race -type f -size -20M -exec cat {} ';'",
   "the edge's configuration":
     "sudo sh -c 'cat /var/lib/berth/edge/*.conf /var/lib/berth/edge/*/*.conf /var/lib/berth/edge/*/*/*.conf' 2>/dev/null || true",
 };

@@ -131,16 +131,6 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
     }
   });
 
-  test("a diagnostic of a host command begins with what runs where, not with how", () => {
-    for (const { name, inputs } of program.registrations.filter(
-      ({ type }) => type === "command:local:Command",
-    )) {
-      const text = new RegExp(`^${name} on main \\(\\S+, port 22\\)$`);
-      expect(inputs.create).toMatch(text);
-      if (inputs.delete !== undefined) expect(inputs.delete).toBe(`removal of ${inputs.create}`);
-    }
-  });
-
   test("Postgres takes encrypted connections alone, by a key that only it reads, and clients check whom they talk to", () => {
     const { args, secrets, configs } = containerOf(program, "togather_postgres");
     expect(args).toEqual(expect.arrayContaining(["ssl=on", "hba_file=/berth/pg_hba.conf"]));

@@ -61,8 +61,9 @@ describe.each(failures)("a version that $what", ({ version, what, reasons, heal 
     expect(failed.exitCode).not.toBe(0);
     expect(failed.seconds).toBeGreaterThan(probeSeconds - 10);
     expect(failed.seconds).toBeLessThan(probeSeconds + 60);
+    // What runs where, and then the reason at once.
     expect(failed.output).toMatch(
-      /togather_app-\w+ did not become healthy within 10 s of grace and 30 attempts of 2 s/,
+      /running "togather_app-probe on main \(\S+, port 22\)":\ntogather_app-\w+ did not become healthy within 10 s of grace and 30 attempts of 2 s/,
     );
     for (const reason of reasons) expect(failed.output).toMatch(reason);
     // The old slot has served all the time.
