@@ -9,9 +9,10 @@ refuse_dirty
 image=$(cat "$schema_image_file" 2>/dev/null || echo "$IMAGE")
 pull "$image"
 files=$(migration_files "$image" down)
-if [ "$TO" -gt 0 ] && ! versions <<<"$files" | grep --quiet --line-regexp "$TO"; then
-  fail "$image knows no schema version $TO; it has: 0 $(versions <<<"$files" | tr '\n' ' ')"
-fi
+for version in "$TO" "$schema_version"; do
+  [ "$version" -eq 0 ] || versions <<<"$files" | grep --quiet --line-regexp "$version" ||
+    fail "$image knows no schema version $version; it has: 0 $(versions <<<"$files" | tr '\n' ' ')"
+done
 sort -rn <<<"$files" | while read -r file; do
   version=$(versions <<<"$file")
   if [ "$version" -le "$schema_version" ] && [ "$version" -gt "$TO" ]; then
