@@ -74,8 +74,8 @@ describe("startLoad", () => {
     expect(load.versions).toMatchObject([{ version: "v1.0.0", requests: 200 }]);
     // A hundred fresh ones, and a few that are kept: 4 for each of 2 clients, more only where answers were slow.
     expect(server.connections()).toBeGreaterThanOrEqual(108);
-    expect(server.connections()).toBeLessThan(200);
-    expect(load.longestGapMs).toBeLessThan(1000);
+    expect(server.connections()).toBeLessThan(160);
+    expect(load.longestGapMs).toBeLessThan(500);
   });
 
   test("counts every kind of failure and names it", async () => {
@@ -117,7 +117,7 @@ describe("startLoad", () => {
     const server = await serve((_request, response, count) => {
       if (count !== 10) healthy(response);
     });
-    const load = await (await startLoad(options(server.port, { timeoutSeconds: 1 }))).done;
+    const load = await (await startLoad(options(server.port, { timeoutSeconds: 0.5 }))).done;
     expect(load.failureKinds).toMatchObject([{ kind: "timeout", count: 1 }]);
   });
 
@@ -130,7 +130,7 @@ describe("startLoad", () => {
     const load = await (await startLoad(options(server.port, { seconds: 2 }))).done;
     expect(load).toMatchObject({ requests: 400, failures: 0 });
     expect(load.longestGapMs).toBeGreaterThan(500);
-    expect(load.longestGapMs).toBeLessThan(1800);
+    expect(load.longestGapMs).toBeLessThan(1200);
     // 600 ms of arrivals waited, the first of them longest: a closed loop would have shown one slow request.
     expect(load.p99Ms).toBeGreaterThan(400);
     expect(load.timeline.every(({ requests }) => requests > 190 && requests < 210)).toBe(true);
