@@ -245,6 +245,16 @@ export function printTable(
   process.stdout.write(`\n## ${title}\n${lines.join("\n")}\n`);
 }
 
+/** Prints what a failed `up` said. */
+export function printFailure(title: string, run: LabRun): void {
+  const said = run.output.slice(run.output.indexOf("up failed")).split("\n");
+  printTable(
+    title,
+    [],
+    said.map((line) => [line]),
+  );
+}
+
 /** Runs a script on the machine and answers its output. */
 export async function onMachine(script: string, timeoutSeconds = 60): Promise<string> {
   const [host] = hostsOf(await backend.read(), runCommand);

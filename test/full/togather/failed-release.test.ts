@@ -5,8 +5,8 @@ import {
   lab,
   labOk,
   leftovers,
+  printFailure,
   printSteps,
-  printTable,
   togather,
   underLoad,
 } from "../support.ts";
@@ -50,12 +50,7 @@ describe.each(failures)("a version that $what", ({ version, what, reasons, heal 
     });
     const { failed, between, next } = result;
     printSteps(`the deploy of ${version}, which fails`, failed);
-    const report = failed.output.slice(failed.output.indexOf("up failed"));
-    printTable(
-      "what it said",
-      [],
-      report.split("\n").map((line) => [line]),
-    );
+    printFailure("what it said", failed);
     printSteps(`healing to ${healed}`, next);
 
     expect(failed.exitCode).not.toBe(0);

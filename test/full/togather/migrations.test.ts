@@ -4,13 +4,12 @@ import { backToTheBeginning, copies, decorate, dumpAll, expectSameDump, opsOk, s
 import { scenarios } from "../search.ts";
 import {
   expectNoFailure,
-  type LabRun,
   lab,
   labOk,
   leftovers,
   onMachine,
   ops,
-  printTable,
+  printFailure,
   startLab,
   togather,
   underLoad,
@@ -25,15 +24,6 @@ const version = (name: string) => ["--set", `togather:app.version=${name}`];
 const schema = () => sql("SELECT version, dirty FROM schema_migrations");
 const jobs = () => onMachine("docker service ls --quiet --filter mode=replicated-job");
 
-function print(title: string, run: LabRun): void {
-  const said = run.output.slice(run.output.indexOf("up failed")).split("\n");
-  printTable(
-    title,
-    [],
-    said.map((line) => [line]),
-  );
-}
-
 describe("a migration that fails", () => {
   test("leaves the whole cluster as it was, dump for dump", async () => {
     await labOk("up", ...version("v1.0.0"));
@@ -41,7 +31,7 @@ describe("a migration that fails", () => {
     const before = await dumpAll();
     const failed = await lab("up", ...version("broken-migration"));
     const after = await dumpAll();
-    print("the failed run", failed);
+    printFailure("the failed run", failed);
     expect(failed.exitCode).not.toBe(0);
     expect(failed.output).toContain("were rehearsed on a copy of the database and failed there");
     expect(failed.output).toContain("at schema version 3; the old version serves");
@@ -83,7 +73,7 @@ describe("a migration that fails", () => {
     const { result: failed, load } = await underLoad("a migration that fails on the database alone", () =>
       lab("up", ...version("broken-migration-live")),
     );
-    print("the failed run", failed);
+    printFailure("the failed run", failed);
     expect(failed.exitCode).not.toBe(0);
     expect(failed.output).toContain("fails on the database itself, on purpose");
     expect(failed.output).toContain("Failed: 000005_broken_live.up.sql. It was rolled back");
@@ -135,7 +125,7 @@ describe("the probe", () => {
     const { result: failed, load } = await underLoad(`a probe that fails: ${name}`, () =>
       lab("up", ...version(name), ...quick, ...acknowledged),
     );
-    print(name, failed);
+    printFailure(name, failed);
     expect(failed.exitCode).not.toBe(0);
     expect(failed.output).toMatch(/within 10 s of grace and 3 attempts of 2 s/);
     expect(failed.output).toMatch(field);
@@ -172,7 +162,7 @@ describe("going back to a version whose schema is older than the database's", ()
     expect(before.version).toBe("v2.0.0");
     const slots = await onMachine("docker service ls --format '{{.Name}}' | sort");
     const refused = await lab("up", ...version("v1.0.0"));
-    print("the refusal", refused);
+    printFailure("the refusal", refused);
     expect(refused.exitCode).not.toBe(0);
     expect(refused.output).toContain("at version 4, and v1.0.0 ships version 3");
     for (const choice of [
