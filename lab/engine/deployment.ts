@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { RegisterResourceHookRequest } from "@pulumi/pulumi/proto/resource_pb.js";
 import { type Registered, Reported, type RunContext } from "./context.ts";
 import { ProviderChoice } from "./default-providers.ts";
@@ -12,6 +13,10 @@ import type { ResourceState } from "./state.ts";
 import { type Step, subject } from "./steps.ts";
 import { isProviderType, stackType, typeOf } from "./urn.ts";
 import { equal, type PropertyMap } from "./values.ts";
+
+// The SDK closes its connection when it hears of a run's early end, and what it was about to say is lost. Its stack's
+// outputs may be on their way then: it hears when they have come, or after this long, because they may need what failed.
+const outputsGraceSeconds = 2;
 
 /** One preview, up or destroy: registrations in, steps out, deletions at the end. */
 export class Deployment implements MonitorHandlers {
@@ -32,6 +37,9 @@ export class Deployment implements MonitorHandlers {
   readonly programFinished: Promise<void>;
   #signalOver: () => void = () => {};
   readonly #over: Promise<void>;
+  #signalOutputs: () => void = () => {};
+  /** Resolves when an error has ended the run early and the program may know. */
+  readonly #cutOff: Promise<unknown>;
   #failed = false;
 
   constructor(context: RunContext, config: Readonly<Record<string, string>>, secretKeys: readonly string[]) {
@@ -46,6 +54,12 @@ export class Deployment implements MonitorHandlers {
     this.#over = new Promise((resolve) => {
       this.#signalOver = resolve;
     });
+    const outputsSaid = new Promise<void>((resolve) => {
+      this.#signalOutputs = resolve;
+    });
+    this.#cutOff = this.cancelled.then(() =>
+      Promise.race([outputsSaid, sleep(outputsGraceSeconds * 1000, undefined, { ref: false })]),
+    );
   }
 
   /** Resolves when an error has ended the run early. */
@@ -95,8 +109,9 @@ export class Deployment implements MonitorHandlers {
 
   async registerOutputs(urn: string, outputs: PropertyMap): Promise<void> {
     this.#context.reporter.addSecretsOf(outputs);
-    if (typeOf(urn) === stackType) this.#stackOutputs = outputs;
-    else await this.#setOutputs(urn, outputs);
+    if (typeOf(urn) !== stackType) return this.#setOutputs(urn, outputs);
+    this.#stackOutputs = outputs;
+    this.#signalOutputs();
   }
 
   registerHook(request: RegisterResourceHookRequest): void {
@@ -144,7 +159,7 @@ export class Deployment implements MonitorHandlers {
   /** The work, unless the run ends first. */
   #whileRunning<Result>(work: Promise<Result>): Promise<Result> {
     work.catch(() => {});
-    const end = this.cancelled.then((): never => {
+    const end = this.#cutOff.then((): never => {
       throw new ShuttingDown();
     });
     end.catch(() => {});

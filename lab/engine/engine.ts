@@ -130,14 +130,12 @@ async function runProgram(
       if (message === undefined || deployment.isCancelled) return;
       deployment.fail(message === "" ? new Reported(message) : new Error(message));
     });
-    let finished = false;
-    const saidAll = deployment.programFinished.then(() => {
-      finished = true;
-    });
-    await Promise.race([saidAll, ended, deployment.cancelled]);
+    await Promise.race([deployment.programFinished, ended, deployment.cancelled]);
     await deployment.complete();
-    // A program that an error cuts off may still be saying what the outputs are; once it has ended, it has said it.
-    if (deployment.isCancelled && !finished) await program.stop(programGraceSeconds);
+    // A program that an error cuts off may still be saying what the outputs are.
+    if (deployment.isCancelled) {
+      await Promise.race([deployment.programFinished, program.stop(programGraceSeconds)]);
+    }
     await deployment.end();
     await program.stop(programGraceSeconds);
     await ended;

@@ -87,6 +87,15 @@ describe("the program", () => {
     expect(readState(stateFile(), "passphrase").pendingOperations).toEqual([]);
   });
 
+  test("says its outputs, and ends by itself, when a resource fails before them", {
+    timeout: timeoutMilliseconds,
+  }, async () => {
+    const result = await engine().up(run("late-outputs"));
+    expect(result.ok).toBe(false);
+    expect(result.outputs).toEqual({ outputs: "said" });
+    expect(result.diagnostics).toContainEqual({ severity: "info", message: "ended by itself" });
+  });
+
   test("dies with the engine, however that ends", { timeout: timeoutMilliseconds }, async () => {
     const pidFile = join(folder, "pid");
     const script = fileURLToPath(new URL("../conformance/lab-engine-process.ts", import.meta.url));

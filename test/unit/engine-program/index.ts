@@ -55,6 +55,11 @@ const programs: Readonly<Record<string, () => unknown>> = {
   get: () => new Thing("got", {}, { id: "some-id" }),
   asset: () => new Thing("asset", { file: new pulumi.asset.StringAsset("text") }),
   "replace-with": () => new Thing("r", {}, { replaceWith: [new Thing("q")] }),
+  "late-outputs": () => {
+    new Thing("a", { failCheck: "value: not allowed" });
+    process.on("exit", () => console.log("ended by itself"));
+    return new Promise((resolve) => setTimeout(() => resolve("said"), 500));
+  },
   throws: () => {
     new Thing("a");
     throw new Error("no such thing");
