@@ -2,7 +2,8 @@ import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import type Dockerode from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ask, exitOf, type ImageLab, openImages, secrets, until } from "./image-containers.ts";
+import { ask, exitOf, type ImageLab, openImages, secrets } from "./image-containers.ts";
+import { until } from "./until.ts";
 
 let lab: ImageLab;
 let postgres: Dockerode.Container;

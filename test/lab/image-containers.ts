@@ -14,6 +14,7 @@ import {
 } from "../../lab/docker/index.ts";
 import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
+import { until } from "./until.ts";
 
 /** The images of the lab as containers: a registry, a network and a Postgres of their own, and what tests ask them. */
 
@@ -142,24 +143,6 @@ export async function exitOf(container: Dockerode.Container, seconds = 20): Prom
   });
   const ended = container.wait() as Promise<{ StatusCode: number }>;
   return (await Promise.race([ended, late])).StatusCode;
-}
-
-export async function until<T>(
-  what: string,
-  seconds: number,
-  look: () => Promise<T | undefined>,
-): Promise<T> {
-  const end = Date.now() + seconds * 1000;
-  let last: unknown;
-  while (Date.now() < end) {
-    const found = await look().catch((error: unknown) => {
-      last = error;
-      return undefined;
-    });
-    if (found !== undefined) return found;
-    await sleep(50);
-  }
-  throw new Error(`${what}: not within ${seconds} s`, { cause: last });
 }
 
 export interface Reply {

@@ -2,7 +2,8 @@ import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Dockerode from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ask, type ImageLab, openImages, postgresName, secrets, until } from "./image-containers.ts";
+import { ask, type ImageLab, openImages, postgresName, secrets } from "./image-containers.ts";
+import { until } from "./until.ts";
 
 let lab: ImageLab;
 let postgres: Dockerode.Container;

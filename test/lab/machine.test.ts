@@ -4,7 +4,6 @@ import { createServer } from "node:https";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Machines, OuterDocker } from "../../lab/contracts.ts";
@@ -19,6 +18,7 @@ import {
 } from "../../lab/docker/index.ts";
 import { labHome } from "../../lab/home.ts";
 import { createMachines, ensureMachineImage } from "../../lab/machine/index.ts";
+import { until } from "./until.ts";
 
 const home = labHome({ ...process.env, BERTH_LAB: "test-machine", BERTH_LAB_SUBNET: "198.18.240.0/24" });
 const address = "198.18.240.10";
@@ -71,7 +71,7 @@ async function ssh(command: string, user = "root"): Promise<string> {
 /** Whether a TCP connection from this machine opens. */
 async function opens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: address, port, timeout: 700 });
+    const socket = connect({ host: address, port, timeout: 2000 });
     const end = (answer: boolean) => {
       socket.destroy();
       resolve(answer);
@@ -83,18 +83,10 @@ async function opens(port: number): Promise<boolean> {
 }
 
 async function clientOpens(client: ClientNamespace, port: number): Promise<boolean> {
-  const probe = client.exec("bash", ["-c", `timeout 0.7 bash -c '</dev/tcp/${address}/${port}'`], {
+  const probe = client.exec("bash", ["-c", `timeout 2 bash -c '</dev/tcp/${address}/${port}'`], {
     stdio: "ignore",
   });
   return new Promise((resolve) => probe.once("close", (code) => resolve(code === 0)));
-}
-
-async function until(what: string, seconds: number, check: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + seconds * 1000;
-  while (!(await check())) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${seconds} s`);
-    await sleep(50);
-  }
 }
 
 function userData(hostKey: string, hostKeyPublic: string, userKey: string): string {

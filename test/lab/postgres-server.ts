@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import {
   ensureDocker,
@@ -9,6 +8,7 @@ import {
 } from "../../lab/docker/index.ts";
 import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
+import { until } from "./until.ts";
 
 /** A PostgreSQL server for the length of a test file: the lab's own image, in a container on a network of its own. */
 export interface PostgresTestServer {
@@ -66,16 +66,10 @@ export async function startPostgres(): Promise<PostgresTestServer> {
   };
   const login = (user: string, secret: string, database: string) =>
     as(user, secret, database, async () => undefined);
-  const deadline = Date.now() + startSeconds * 1000;
-  for (;;) {
-    try {
-      await login("postgres", password, "postgres");
-      break;
-    } catch (error) {
-      if (Date.now() > deadline) throw error;
-      await sleep(100);
-    }
-  }
+  await until("Postgres answers", startSeconds, async () => {
+    await login("postgres", password, "postgres");
+    return true;
+  });
   return {
     host,
     port,

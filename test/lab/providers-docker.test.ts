@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCloud, type RunningCloud } from "../../lab/cloud/index.ts";
 import type { LabProvider, Machines, OuterDocker, Properties } from "../../lab/contracts.ts";
@@ -10,6 +9,7 @@ import { labHome } from "../../lab/home.ts";
 import { createMachines } from "../../lab/machine/index.ts";
 import { dockerPackage } from "../../lab/providers/docker/index.ts";
 import { hcloudPackage } from "../../lab/providers/hcloud/index.ts";
+import { until } from "./until.ts";
 
 const home = labHome({ ...process.env, BERTH_LAB: "test-swarm", BERTH_LAB_SUBNET: "198.18.241.0/24" });
 const token = "c".repeat(64);
@@ -64,17 +64,6 @@ async function ssh(command: string): Promise<string> {
   return run("ssh", [...sshOptions, `root@${address()}`, command]);
 }
 
-async function eventually<T>(work: () => Promise<T>, good: (value: T) => boolean): Promise<T> {
-  const deadline = Date.now() + 60_000;
-  for (;;) {
-    const value = await work().catch((error: unknown) => error as T);
-    if (good(value) || Date.now() > deadline) {
-      return value;
-    }
-    await sleep(200);
-  }
-}
-
 const service = "docker:index/service:Service";
 const network = "docker:index/network:Network";
 const secret = "docker:index/secret:Secret";
@@ -125,9 +114,10 @@ beforeAll(async () => {
     `ControlPath=${join(folder, "%C")}`,
     "ControlPersist=20s",
   ].flatMap((option) => ["-o", option]);
-  await eventually(
-    () => ssh("systemctl start docker && docker info --format up"),
-    (text) => text === "up",
+  await until(
+    "Docker is up",
+    60,
+    async () => (await ssh("systemctl start docker && docker info --format up")) === "up",
   );
   await ssh(`docker swarm init --advertise-addr ${address()}`);
   // An image of the machine's own shell: nothing has to be pulled.
@@ -183,12 +173,13 @@ async function makeStack() {
 }
 
 const replicas = (id: string, count: number) =>
-  eventually(
-    () => ssh(`docker service ps ${id} --filter desired-state=running --format '{{.CurrentState}}'`),
-    (text) =>
-      text.split("\n").filter((line) => line.startsWith("Running")).length === count &&
-      text.split("\n").length === count,
-  );
+  until(`${count} tasks run, and no other`, 60, async () => {
+    const tasks = await ssh(
+      `docker service ps ${id} --filter desired-state=running --format '{{.CurrentState}}'`,
+    );
+    const states = tasks.split("\n");
+    return states.length === count && states.every((state) => state.startsWith("Running"));
+  });
 
 describe("a stack on a Swarm over SSH", () => {
   test("is made, stable, scaled in place, replaced by its task, and removed", async () => {
@@ -251,7 +242,7 @@ describe("a stack on a Swarm over SSH", () => {
     [undefined, "killed"],
     ["8s", "drained"],
   ])("with the grace period %s a slow process is %s", async (stopGracePeriod, end) => {
-    const trap = `trap "sleep 3; echo drained > /out/${end}; exit 0" TERM; while :; do sleep 0.1; done`;
+    const trap = `trap "sleep 3; echo drained > /out/${end}; exit 0" TERM; : > /out/${end}-ready; while :; do sleep 0.1; done`;
     const args: Properties = {
       mode: { replicated: { replicas: 1 } },
       taskSpec: {
@@ -265,10 +256,12 @@ describe("a stack on a Swarm over SSH", () => {
     };
     const slot = await make(provider, service, end, args);
     await replicas(slot.id, 1);
+    await until("the trap is set", 20, () => ssh(`test -e /tmp/${end}-ready && echo set`));
     await remove(slot);
-    await eventually(
-      () => ssh(`docker ps --quiet --filter name=${end}`),
-      (text) => text === "",
+    await until(
+      "its container is gone",
+      60,
+      async () => (await ssh(`docker ps --quiet --filter name=${end}`)) === "",
     );
     // Left out it is sent as 0, as the real provider does: SIGKILL follows SIGTERM at once.
     expect(await ssh(`cat /tmp/${end} 2>/dev/null || echo killed`)).toBe(end);

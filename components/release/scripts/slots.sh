@@ -17,7 +17,7 @@ slot_remove() {
   done <<<"$used"
 }
 
-# Removes the previous slots whose time is over: slots_expire <folder of the records> [<service> all]
+# Removes the previous slots whose time is over: slots_expire <folder of the records>
 slots_expire() {
   local records=$1 state service slot
   for state in "$records"/*.json; do
