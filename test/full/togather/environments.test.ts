@@ -208,21 +208,33 @@ describe("staging", () => {
 });
 
 describe("development", () => {
+  const keeping = ["--stack", "development", "--set", "togather:app.keepPreviousMinutes=60"];
+
   beforeAll(async () => {
-    await labOk("up", "--stack", "development");
+    await labOk("up", ...keeping);
   });
   afterAll(async () => {
-    await labOk("destroy", "--stack", "development");
+    await lab("destroy", "--stack", "development");
   });
 
   test("serves, says everything it does, is not tested after its switch, and a second up has nothing to do", async () => {
     const at = await togather("development");
     expect(at).toMatchObject({ healthy: true, domain: "development.togather.example" });
-    await labOk("preview", "--stack", "development", "--expect-no-changes");
+    await labOk("preview", ...keeping, "--expect-no-changes");
     expect(await ask(at, "/api/v1/events?search=Integration")).toBe('{"events":[]}');
     const { stdout } = await labOk(
       ...["ssh", "--stack", "development", "main", "--", `docker service logs --raw ${at.slot} 2>&1`],
     );
     expect(stdout).toMatch(/"level":"debug"/i);
+  });
+
+  test("is destroyed with the slot that stays to be gone back to", async () => {
+    await labOk("up", ...keeping, "--set", "togather:app.version=v1.1.0");
+    const command = "docker service ls --quiet --filter label=berth.resource=togather_app";
+    const slots = await labOk("ssh", "--stack", "development", "main", "--", command);
+    expect(slots.stdout.trim().split("\n")).toHaveLength(2);
+    await labOk("destroy", "--stack", "development");
+    const { stdout } = await labOk("status", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ machines: [], systems: [] });
   });
 });
