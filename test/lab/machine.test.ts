@@ -71,7 +71,7 @@ async function ssh(command: string, user = "root"): Promise<string> {
 /** Whether a TCP connection from this machine opens. */
 async function opens(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: address, port, timeout: 2000 });
+    const socket = connect({ host: address, port, timeout: 700 });
     const end = (answer: boolean) => {
       socket.destroy();
       resolve(answer);
@@ -83,7 +83,7 @@ async function opens(port: number): Promise<boolean> {
 }
 
 async function clientOpens(client: ClientNamespace, port: number): Promise<boolean> {
-  const probe = client.exec("bash", ["-c", `timeout 2 bash -c '</dev/tcp/${address}/${port}'`], {
+  const probe = client.exec("bash", ["-c", `timeout 0.7 bash -c '</dev/tcp/${address}/${port}'`], {
     stdio: "ignore",
   });
   return new Promise((resolve) => probe.once("close", (code) => resolve(code === 0)));

@@ -214,7 +214,7 @@ describe("development", () => {
     await labOk("up", ...keeping);
   });
   afterAll(async () => {
-    await lab("destroy", "--stack", "development");
+    await labOk("destroy", "--stack", "development");
   });
 
   test("serves, says everything it does, is not tested after its switch, and a second up has nothing to do", async () => {
