@@ -6,6 +6,7 @@ import { operateCommand } from "./commands/destroy.ts";
 import { downCommand } from "./commands/down.ts";
 import { engineNames } from "./commands/engine.ts";
 import { loadCommand } from "./commands/load.ts";
+import { opsCommand } from "./commands/ops.ts";
 import { previewCommand } from "./commands/preview.ts";
 import { sshCommand } from "./commands/ssh.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -91,6 +92,14 @@ export function labProgram(context: () => LabContext): Command {
   )
     .option("--force", "even when its process still runs")
     .action((options) => unlockCommand(context(), options));
+
+  program
+    .command("ops")
+    .description("operate what the lab runs, as `npm run ops` operates production: ops status, ops back, …")
+    .argument("[command...]")
+    .helpOption(false)
+    .allowUnknownOption()
+    .action((args: string[]) => opsCommand(context(), args));
 
   program
     .command("down")

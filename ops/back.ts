@@ -1,6 +1,6 @@
 import { hostname, userInfo } from "node:os";
 import { hostPaths } from "../components/host/paths.ts";
-import { type Backend, isStale, liveLockMessage, PulumiBackend } from "./backend.ts";
+import { type Backend, isStale, liveLockMessage } from "./backend.ts";
 import { hostsOf } from "./host.ts";
 import { readRecords, type ServiceRecords, schemaOf, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
@@ -121,7 +121,7 @@ function oneOf<T extends { readonly records: ServiceRecords }>(
 
 function next(backend: Backend, system: string, service: string, from: string, to: string): string[] {
   const key = `${system}:${service.slice(system.length + 1)}.version`;
-  const again = `To return to ${from}: npm run ops -- back ${system}`;
+  const again = `To return to ${from}: ${backend.opsCommand} back ${system}`;
   if (from === to) {
     return [
       `Both slots run ${to}; they differ in a secret or a setting. Set the earlier one in the configuration, then up. Until then up leaves this as it is, and status shows it.`,
@@ -130,19 +130,9 @@ function next(backend: Backend, system: string, service: string, from: string, t
   }
   return [
     `The configuration still says ${from}: until it says otherwise, up leaves this as it is, and status shows it. To make it last:`,
-    ...commands(backend, key, to).map((command) => `  ${command}`),
+    ...backend.deployCommands(key, to).map((command) => `  ${command}`),
     again,
   ];
-}
-
-/** Deploys a version by the engine that the stack has. */
-function commands(backend: Backend, key: string, version: string): string[] {
-  return backend instanceof PulumiBackend
-    ? [
-        `npx pulumi config set --path ${key} ${version} --stack ${backend.stack}`,
-        `npx pulumi up --stack ${backend.stack} --continue-on-error`,
-      ]
-    : [`npm run lab -- up --stack ${backend.stack} --set ${key}=${version}`];
 }
 
 function byUp(backend: Backend, system: string, records: ServiceRecords): string {
@@ -154,13 +144,13 @@ function byUp(backend: Backend, system: string, records: ServiceRecords): string
     )?.version ?? "<version>";
   return [
     "Go back by a release of the version before:",
-    ...commands(backend, key, version).map((command) => `  ${command}`),
+    ...backend.deployCommands(key, version).map((command) => `  ${command}`),
     `So that the slot before stays for a while after the next releases: ${key.replace(/version$/, "keepPreviousMinutes")}`,
   ].join("\n");
 }
 
 function newerSchemaMessage(
-  { stack }: Backend,
+  { stack, opsCommand }: Backend,
   system: string,
   service: string,
   version: string,
@@ -168,12 +158,12 @@ function newerSchemaMessage(
 ): string {
   return `${service}: ${version} expects schema version ${schema.expected}, and what serves has brought the database to ${schema.current}. Nothing was changed. Ways:
   1. keep the newer schema. Right when its migrations only added: the old code does not notice.
-      npm run ops -- back ${system} --newer-schema --stack ${stack}
+      ${opsCommand} back ${system} --newer-schema --stack ${stack}
   2. the same, then reverse the migrations (what they added is lost):
-      npm run ops -- reverse-migration ${system} --to ${schema.expected} --stack ${stack}
+      ${opsCommand} reverse-migration ${system} --to ${schema.expected} --stack ${stack}
   3. the same as 1, then restore a snapshot from before them (what was written since is lost):
-      npm run ops -- snapshots ${system} --stack ${stack}
-      npm run ops -- restore ${system} <snapshot> --as-it-was --stack ${stack}`;
+      ${opsCommand} snapshots ${system} --stack ${stack}
+      ${opsCommand} restore ${system} <snapshot> --as-it-was --stack ${stack}`;
 }
 
 /** Runs what the switch to that slot left on the host: the switch itself; see components/release/scripts/record.sh. */

@@ -1,16 +1,15 @@
 import { hostname } from "node:os";
-import { type Deployment, parseDeployment } from "./deployment.ts";
+import type { Deployment } from "./deployment.ts";
 import { processRuns } from "./process.ts";
-import type { RunCommand } from "./run.ts";
 
 /** Who holds the deploy lock of a stack. */
 export interface StackLock {
-  /** `user@host`. */
+  /** `user@host`; `pulumi-cloud` where the backend says no more than that a run is under way. */
   readonly owner: string;
-  readonly host: string;
-  readonly pid: number;
+  readonly host?: string;
+  readonly pid?: number;
   /** ISO time. */
-  readonly since: string;
+  readonly since?: string;
   /** `up`, where the backend knows. */
   readonly operation?: string;
 }
@@ -20,30 +19,48 @@ export interface Backend {
   readonly stack: string;
   /** For messages: `the stack production (pulumi)`. */
   readonly description: string;
-  /** The lock that somebody holds, if any. */
+  /** The lock that somebody holds, if any. Writes nothing and takes no lock. */
   lock(): Promise<StackLock | undefined>;
   /** Takes away a lock that {@link isStale} has found stale. */
   removeLock(): Promise<void>;
   read(): Promise<Deployment>;
-  /** Replaces the deployment; called at most once, while the stack is not locked by anybody else. */
-  write(deployment: Deployment): Promise<void>;
+  /**
+   * Replaces the deployment, where it still is the one that the change was made from.
+   * @throws StateMovedError when somebody else has changed it meanwhile, or is about to
+   */
+  write(deployment: Deployment, basedOn: Deployment): Promise<void>;
+  /** How the operator's commands for it begin: `npm run ops --`. */
+  readonly opsCommand: string;
+  /** The command that deploys this version of a service: `key` is `togather:app.version`. */
+  deployCommands(key: string, version: string): readonly string[];
+}
+
+/** The state is no longer the one that a change was made from. */
+export class StateMovedError extends Error {
+  constructor(backend: Pick<Backend, "description">, how: string) {
+    super(
+      `the state of ${backend.description} was changed by somebody else meanwhile (${how}). Run the command again`,
+    );
+  }
 }
 
 /** True when the lock was taken on this machine by a process that no longer runs. Of other machines nobody can tell. */
 export function isStale(lock: StackLock, isRunning: (pid: number) => boolean = processRuns): boolean {
-  return lock.host === hostname() && !isRunning(lock.pid);
+  return lock.pid !== undefined && lock.host === hostname() && !isRunning(lock.pid);
 }
 
 /** What to tell somebody who finds a lock whose holder may still run. */
 export function liveLockMessage(backend: Backend, lock: StackLock): string {
+  const process = lock.pid === undefined ? [] : [`process ${lock.pid}`];
+  const what = [...process, ...(lock.operation ? [lock.operation] : [])].join(", ");
   const held =
-    `${backend.description} is locked by ${lock.owner} (process ${lock.pid}${lock.operation ? `, ${lock.operation}` : ""}) for ${age(lock.since)}, ` +
-    `since ${lock.since}`;
+    `${backend.description} is locked by ${lock.owner}${what === "" ? "" : ` (${what})`}` +
+    (lock.since === undefined ? "" : ` for ${age(lock.since)}, since ${lock.since}`);
   if (lock.host === hostname())
     return `${held}, and that process runs. Wait for it, or end it: kill ${lock.pid}`;
   return (
     `${held}, and from here nobody can tell whether it still runs. Wait for it, or ask its owner; ` +
-    `when it is sure that it has ended: npm run ops -- recover --take-over-from ${lock.owner}`
+    `when it is sure that it has ended: ${backend.opsCommand} recover --take-over-from ${lock.owner}`
   );
 }
 
@@ -55,51 +72,4 @@ export function age(since: string, nowMs = Date.now()): string {
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
   return `${Math.floor(seconds / 86400)} days`;
-}
-
-/** How the backends that keep their state in files or buckets name a lock's holder. */
-const lockLine = /created by ([^\s@]+)@(\S+) \(pid (\d+)\) at (\S+)/;
-
-/** A stack of the Pulumi command line, in whatever backend it is logged in to. */
-export class PulumiBackend implements Backend {
-  readonly stack: string;
-  readonly description: string;
-  readonly #run: RunCommand;
-
-  constructor(stack: string, run: RunCommand) {
-    this.stack = stack;
-    this.description = `the stack ${stack} (pulumi)`;
-    this.#run = run;
-  }
-
-  async lock(): Promise<StackLock | undefined> {
-    // Pulumi has no command that shows a lock. Importing what was just exported changes nothing, and names its holder.
-    const exported = await this.#pulumi(["stack", "export"]);
-    try {
-      await this.#pulumi(["stack", "import"], exported);
-      return undefined;
-    } catch (error) {
-      const found = lockLine.exec(error instanceof Error ? error.message : "");
-      if (found === null) throw error;
-      const [, user = "", host = "", pid = "", since = ""] = found;
-      return { owner: `${user}@${host}`, host, pid: Number(pid), since };
-    }
-  }
-
-  async removeLock(): Promise<void> {
-    await this.#pulumi(["cancel", "--yes"]);
-  }
-
-  async read(): Promise<Deployment> {
-    return parseDeployment(await this.#pulumi(["stack", "export"]));
-  }
-
-  async write(deployment: Deployment): Promise<void> {
-    await this.#pulumi(["stack", "import"], JSON.stringify(deployment));
-  }
-
-  #pulumi(args: readonly string[], input?: string): Promise<string> {
-    const all = [...args, "--stack", this.stack, "--non-interactive"];
-    return this.#run("pulumi", all, { timeoutSeconds: 120, ...(input === undefined ? {} : { input }) });
-  }
 }

@@ -5,7 +5,6 @@ import type { Target } from "./target.ts";
 
 interface Common {
   readonly stack: string;
-  readonly engine?: "lab" | "pulumi";
   readonly json?: boolean;
 }
 

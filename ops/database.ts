@@ -60,7 +60,7 @@ export async function systemDatabase(
   const lock = await backend.lock();
   if (lock !== undefined) {
     throw new Error(
-      `${backend.description} is locked by ${lock.owner} for ${age(lock.since)}: a deploy may be running. Wait for it; after a crash: npm run ops -- recover --stack ${backend.stack}`,
+      `${backend.description} is locked by ${lock.owner}${lock.since === undefined ? "" : ` for ${age(lock.since)}`}: a deploy may be running. Wait for it; after a crash: ${backend.opsCommand} recover --stack ${backend.stack}`,
     );
   }
   const deployment = await backend.read();

@@ -54,10 +54,12 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
     const given = lock.host !== hostname() && options.takeOverFrom === lock.owner;
     if (!stale && !given) throw new LockedError(liveLockMessage(backend, lock));
     await backend.removeLock();
+    const process = lock.pid === undefined ? "its run" : `its process ${lock.pid}`;
     const end = stale
-      ? `its process ${lock.pid} has ended`
-      : `its process ${lock.pid} was said to have ended on ${lock.host}`;
-    findings.push({ found: `deploy lock of ${lock.owner}, ${age(lock.since)} old; ${end}`, done: "removed" });
+      ? `${process} has ended`
+      : `${process} was said to have ended on ${lock.host ?? "its machine"}`;
+    const old = lock.since === undefined ? "" : `, ${age(lock.since)} old`;
+    findings.push({ found: `deploy lock of ${lock.owner}${old}; ${end}`, done: "removed" });
   }
   const deployment = await backend.read();
   const hosts = hostsOf(deployment, run);
@@ -84,7 +86,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
     );
   }
   const changes = actions.filter(({ kind }) => kind === "clear" || kind === "adopt" || kind === "forget");
-  if (changes.length > 0) await backend.write(applyToState(deployment, changes));
+  if (changes.length > 0) await backend.write(applyToState(deployment, changes), deployment);
   return { findings, ok: findings.every(({ failed }) => !failed) };
 }
 

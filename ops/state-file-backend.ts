@@ -7,9 +7,12 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
-import type { Backend, StackLock } from "./backend.ts";
+import { hostname, userInfo } from "node:os";
+import { isDeepStrictEqual } from "node:util";
+import { type Backend, type StackLock, StateMovedError } from "./backend.ts";
 import { type Deployment, parseDeployment } from "./deployment.ts";
 
 /** The lock beside a state file, `<file>.lock`, as the lab's engine writes it. */
@@ -25,6 +28,7 @@ interface LockFile {
 export class StateFileBackend implements Backend {
   readonly stack: string;
   readonly description: string;
+  readonly opsCommand = "npm run lab -- ops";
   readonly #file: string;
 
   constructor(stack: string, file: string) {
@@ -54,8 +58,39 @@ export class StateFileBackend implements Backend {
     return parseDeployment(readFileSync(this.#file, "utf8"));
   }
 
-  /** Whoever reads the file, at any moment and after any crash, sees the old deployment or the new one. */
-  async write(deployment: Deployment): Promise<void> {
+  /**
+   * Under the deploy lock, so that no run begins or ends meanwhile. Whoever reads the file, at any moment and after any crash,
+   * sees the old deployment or the new one.
+   */
+  async write(deployment: Deployment, basedOn: Deployment): Promise<void> {
+    const lockFile = `${this.#file}.lock`;
+    const lock: LockFile = {
+      owner: `${userInfo().username}@${hostname()}`,
+      pid: process.pid,
+      host: hostname(),
+      startedAt: new Date().toISOString(),
+      operation: "recover",
+    };
+    try {
+      writeFileSync(lockFile, `${JSON.stringify(lock, null, 2)}\n`, { flag: "wx", mode: 0o600 });
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      throw new StateMovedError(this, `${(await this.lock())?.owner ?? "somebody"} has begun a run`);
+    }
+    try {
+      if (!isDeepStrictEqual(await this.read(), basedOn))
+        throw new StateMovedError(this, "it is another one by now");
+      this.#replace(deployment);
+    } finally {
+      rmSync(lockFile, { force: true });
+    }
+  }
+
+  deployCommands(key: string, version: string): readonly string[] {
+    return [`npm run lab -- up --stack ${this.stack} --set ${key}=${version}`];
+  }
+
+  #replace(deployment: Deployment): void {
     const temporary = `${this.#file}.tmp`;
     const descriptor = openSync(temporary, "w", 0o600);
     try {

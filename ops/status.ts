@@ -1,5 +1,5 @@
 import type { System } from "../components/system.ts";
-import { age } from "./backend.ts";
+import { age, type Backend } from "./backend.ts";
 import { Cloud } from "./cloud.ts";
 import {
   type Deployment,
@@ -63,7 +63,7 @@ export async function readStatus(
   definitions: readonly System[],
   run: RunCommand = runCommand,
 ): Promise<StackStatus> {
-  const lock = await backend.lock();
+  const lock = await lockText(backend);
   const deployment = await backend.read();
   const hosts = hostsOf(deployment, run);
   const worlds = await Promise.all(hosts.map((host) => observeHost(host, deployment, backend.stack)));
@@ -72,7 +72,7 @@ export async function readStatus(
   );
   const records = (await Promise.all(hosts.map(readRecords))).flat();
   return {
-    ...(lock === undefined ? {} : { lock: `${lock.owner}, process ${lock.pid}, for ${age(lock.since)}` }),
+    ...(lock === undefined ? {} : { lock }),
     pendingOperations: pendingOperations(deployment).length,
     services: worlds.flatMap((world) => services(world, deployment, versions)),
     deployments: records.flatMap(lastDeployment),
@@ -92,6 +92,18 @@ export async function readStatus(
     health: await health(deployment, hosts),
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
+}
+
+/** Who deploys. A lock that cannot be read does not keep the rest from being shown. */
+async function lockText(backend: Backend): Promise<string | undefined> {
+  try {
+    const lock = await backend.lock();
+    if (lock === undefined) return undefined;
+    const { owner, pid, since } = lock;
+    return `${owner}${pid === undefined ? "" : `, process ${pid}`}${since === undefined ? "" : `, for ${age(since)}`}`;
+  } catch (error) {
+    return `unknown: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 export function renderStatus(status: StackStatus): string {

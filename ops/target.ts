@@ -1,8 +1,11 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Backend, PulumiBackend } from "./backend.ts";
+import { parse } from "yaml";
+import { z } from "zod";
+import type { Backend } from "./backend.ts";
 import type { CloudAccess } from "./cloud.ts";
+import { PulumiBackend } from "./pulumi-backend.ts";
 import type { RunCommand } from "./run.ts";
-import { StateFileBackend } from "./state-file-backend.ts";
 
 /** What an operator's command is about. */
 export interface Target {
@@ -10,8 +13,29 @@ export interface Target {
   readonly cloud?: CloudAccess;
 }
 
-/** A stack of the Pulumi command line; the cloud's token is the stack's own, or HCLOUD_TOKEN. */
-export async function pulumiTarget(stack: string, run: RunCommand): Promise<Target> {
+/**
+ * A stack of the Pulumi command line; the cloud's token is the stack's own, or HCLOUD_TOKEN.
+ * @param announce gets one sentence that says what will be acted on
+ * @throws when there is no pulumi that runs, or nobody is logged in to a backend
+ */
+export async function pulumiTarget(
+  projectDir: string,
+  stack: string,
+  run: RunCommand,
+  announce: (sentence: string) => void = () => undefined,
+): Promise<Target> {
+  let version: string;
+  try {
+    version = (await run("pulumi", ["version"], { timeoutSeconds: 60 })).trim();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `npm run ops asks Pulumi for the state, and there is no pulumi that runs here. Nothing was done.\n${reason}\n` +
+        "Install it: https://www.pulumi.com/docs/install/. What the lab runs is operated by: npm run lab -- ops …",
+    );
+  }
+  const backend = new PulumiBackend(projectName(projectDir), stack, run);
+  announce(`Acting on the stack ${stack} in ${await backend.address()} (pulumi ${version}).`);
   const setting = async (key: string) => {
     try {
       return (await run("pulumi", ["config", "get", key, "--stack", stack], { timeoutSeconds: 60 })).trim();
@@ -22,28 +46,12 @@ export async function pulumiTarget(stack: string, run: RunCommand): Promise<Targ
   const token = (await setting("hcloud:token")) ?? process.env.HCLOUD_TOKEN;
   const endpoint = await setting("hcloud:endpoint");
   return {
-    backend: new PulumiBackend(stack, run),
+    backend,
     ...(token === undefined ? {} : { cloud: { token, ...(endpoint === undefined ? {} : { endpoint }) } }),
   };
 }
 
-/** A stack that the lab rehearses. The lab is loaded here and nowhere else in this folder. */
-export async function labTarget(stack: string): Promise<Target> {
-  const { labHome } = await import("../lab/home.ts");
-  const { cloudEndpoint, cloudToken } = await import("../lab/stack/cloud-access.ts");
-  const home = labHome();
-  return {
-    backend: new StateFileBackend(stack, join(home.stateDir, `${stack}.json`)),
-    cloud: { endpoint: cloudEndpoint(home), token: cloudToken(home) },
-  };
-}
-
-/** The lab where it has deployed this stack and there is no `pulumi` to ask; else Pulumi. */
-export async function defaultTarget(stack: string, run: RunCommand): Promise<Target> {
-  try {
-    await run("pulumi", ["version"], { timeoutSeconds: 60 });
-  } catch {
-    return labTarget(stack);
-  }
-  return pulumiTarget(stack, run);
+function projectName(projectDir: string): string {
+  const text = readFileSync(join(projectDir, "Pulumi.yaml"), "utf8");
+  return z.object({ name: z.string() }).parse(parse(text)).name;
 }

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { stringify } from "yaml";
-import { type Backend, PulumiBackend } from "../../ops/backend.ts";
+import type { Backend } from "../../ops/backend.ts";
+import { PulumiBackend } from "../../ops/pulumi-backend.ts";
 import type { EngineRun } from "../contracts.ts";
 import { findCommand } from "../docker/index.ts";
 import { newCrypter, openCrypter } from "../engine/index.ts";
@@ -103,14 +104,18 @@ export class PulumiCli {
 
   /** The state and the lock, as recovery wants to see them. */
   backend(): Backend {
-    return new PulumiBackend(this.#key.stack, async (_, args, { timeoutSeconds, input }) => {
-      const ended = await this.run(
-        args.filter((argument) => argument !== "--non-interactive"),
-        { seconds: timeoutSeconds, ...(input === undefined ? {} : { input }) },
-      );
-      if (ended.failed) throw this.#error(args[0] ?? "", ended);
-      return ended.stdout;
-    });
+    return new PulumiBackend(
+      this.#key.project,
+      this.#key.stack,
+      async (_, args, { timeoutSeconds, input }) => {
+        const ended = await this.run(
+          args.filter((argument) => argument !== "--non-interactive"),
+          { seconds: timeoutSeconds, ...(input === undefined ? {} : { input }) },
+        );
+        if (ended.failed) throw this.#error(args[0] ?? "", ended);
+        return ended.stdout;
+      },
+    );
   }
 
   /** The deployment, in Pulumi's own format. */

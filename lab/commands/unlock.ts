@@ -25,6 +25,6 @@ export function unlockCommand(
   const { owner, pid, host, startedAt, operation } = lock;
   console.log(
     `Took over the deploy lock of ${owner}: "${operation}", begun ${startedAt} by process ${pid} on ${host}.\n` +
-      "What that deploy left unfinished: npm run ops -- recover",
+      "What that deploy left unfinished: npm run lab -- ops recover",
   );
 }

@@ -152,7 +152,7 @@ function warnOfPending(base: RecordedDeployment, reporter: Reporter): void {
   reporter.say(
     "warning",
     `an earlier run was interrupted; what became of these is unknown:${list.join("")}\n` +
-      "To find out and clear them: npm run ops -- recover",
+      "To find out and clear them: npm run lab -- ops recover",
   );
 }
 

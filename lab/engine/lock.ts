@@ -15,7 +15,7 @@ export interface DeployLock {
 }
 
 const lockFile = (stateFile: string) => `${stateFile}.lock`;
-const takeOver = "npm run lab -- unlock (or npm run ops -- recover)";
+const takeOver = "npm run lab -- unlock (or npm run lab -- ops recover)";
 
 /** The lock on a state file, or undefined. Throws when the lock file is not one of ours. */
 export function readLock(stateFile: string): DeployLock | undefined {

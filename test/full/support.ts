@@ -115,10 +115,10 @@ async function groupEnded(group: number): Promise<void> {
   }
 }
 
-/** Runs `npm run ops -- …` on the lab's state, to its end. */
+/** Runs `npm run lab -- ops …` on the lab's state, to its end. */
 export async function ops(...args: readonly string[]): Promise<Omit<LabRun, "steps">> {
   const began = performance.now();
-  const all = ["run", "--silent", "ops", "--", ...args, "--engine", "lab"];
+  const all = ["run", "--silent", "lab", "--", "ops", ...args];
   const child = spawn("npm", all, { cwd: projectDir, stdio: ["ignore", "pipe", "pipe"] });
   const chunks: { readonly from: "out" | "err"; readonly text: string }[] = [];
   child.stdout.on("data", (chunk: Buffer) => chunks.push({ from: "out", text: chunk.toString() }));
@@ -129,8 +129,10 @@ export async function ops(...args: readonly string[]): Promise<Omit<LabRun, "ste
   });
   const seconds = (performance.now() - began) / 1000;
   const output = chunks.map(({ text }) => text).join("");
-  captured.push(`$ npm run ops -- ${args.join(" ")}\n${output}`);
-  process.stdout.write(`$ npm run ops -- ${args.join(" ")}   (exit ${exitCode}, ${seconds.toFixed(1)} s)\n`);
+  captured.push(`$ npm run lab -- ops ${args.join(" ")}\n${output}`);
+  process.stdout.write(
+    `$ npm run lab -- ops ${args.join(" ")}   (exit ${exitCode}, ${seconds.toFixed(1)} s)\n`,
+  );
   const stdout = chunks.flatMap(({ from, text }) => (from === "out" ? [text] : [])).join("");
   return { exitCode, output, stdout, seconds };
 }

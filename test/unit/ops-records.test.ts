@@ -101,6 +101,8 @@ function answering(answer: (script: string) => string): { backend: Backend; run:
   const backend: Backend = {
     stack: "production",
     description: "the stack production",
+    opsCommand: "npm run ops --",
+    deployCommands: (key, version) => [`deploy ${key}=${version}`],
     lock: async () => undefined,
     removeLock: async () => undefined,
     read: async () => deployment([]),
@@ -151,7 +153,7 @@ describe("going back", () => {
       to: { slot: "togather_app-1", version: "v1.0.0" },
     });
     expect(report.secondsToDrained - report.secondsToServing).toBeCloseTo(0.5);
-    expect(report.next.join("\n")).toContain("--set togather:app.version=v1.0.0");
+    expect(report.next.join("\n")).toContain("deploy togather:app.version=v1.0.0");
   });
 
   test("is no more possible when the slot is gone: says how to go back by a release", async () => {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { age, isStale, PulumiBackend } from "../../ops/backend.ts";
+import { age, isStale, StateMovedError } from "../../ops/backend.ts";
 import { hostsOf, parseObservation } from "../../ops/host.ts";
 import { LockedError, recover, renderRecovery } from "../../ops/recover.ts";
 import { CommandError, type RunCommand, runCommand } from "../../ops/run.ts";
@@ -111,7 +111,7 @@ describe("the lock", () => {
     const { run } = fakeSsh(() => observation([]));
     const remote = backend(deployment([]), lock(deadPid, "elsewhere"));
     await expect(recover({ backend: remote, run, takeOverFrom: "bob@desk" })).rejects.toThrow(
-      "npm run ops -- recover --take-over-from anna@desk",
+      "npm run lab -- ops recover --take-over-from anna@desk",
     );
     const report = await recover({ backend: remote, run, takeOverFrom: "anna@desk" });
     expect(report.findings).toEqual([
@@ -340,47 +340,6 @@ describe("the observation of a host", () => {
   });
 });
 
-describe("a stack of the Pulumi command line", () => {
-  const exported = JSON.stringify(deployment([]));
-
-  test("its lock is read from what pulumi says, and cancelled when stale", async () => {
-    const calls: string[] = [];
-    const run: RunCommand = async (command, args) => {
-      calls.push([command, ...args].join(" "));
-      if (args[1] === "export") return exported;
-      if (args[1] === "import" && !calls.some((call) => call.includes(" cancel "))) {
-        throw new CommandError(
-          "pulumi",
-          "error: could not import deployment: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end " +
-            `or delete the lock file with \`pulumi cancel\`.\n  file:///s/.pulumi/locks/x.json: created by anna@${hostname()} (pid ${deadPid}) at 2026-01-28T12:00:00Z`,
-        );
-      }
-      return "";
-    };
-    const pulumi = new PulumiBackend("production", run);
-    const held = await pulumi.lock();
-    expect(held).toEqual({
-      owner: `anna@${hostname()}`,
-      host: hostname(),
-      pid: deadPid,
-      since: "2026-01-28T12:00:00Z",
-    });
-    expect(held && isStale(held)).toBe(true);
-    await pulumi.removeLock();
-    expect(calls).toContain("pulumi cancel --yes --stack production --non-interactive");
-    expect(await pulumi.lock()).toBeUndefined();
-  });
-
-  test("any other refusal of pulumi is an error in its own words", async () => {
-    const run: RunCommand = async () => {
-      throw new CommandError("pulumi", "error: no stack named 'production' found");
-    };
-    await expect(new PulumiBackend("production", run).lock()).rejects.toThrow(
-      "no stack named 'production' found",
-    );
-  });
-});
-
 describe("runCommand", () => {
   test("says what the command said, not its arguments", async () => {
     const failure = runCommand("bash", ["-c", "echo broken >&2; exit 3 # argument"], { timeoutSeconds: 10 });
@@ -396,8 +355,23 @@ describe("runCommand", () => {
 
   test("the state file is replaced whole, and the one before stays beside it", async () => {
     const file = backend(deployment([]));
-    await file.write(deployment([service("a", { id: "1" })]));
+    await file.write(deployment([service("a", { id: "1" })]), deployment([]));
     expect(await file.read()).toEqual(deployment([service("a", { id: "1" })]));
     expect(JSON.parse(readFileSync(join(folder, "production.json.bak"), "utf8"))).toEqual(deployment([]));
+  });
+
+  test("a state that somebody else has changed meanwhile, or is about to, is not replaced", async () => {
+    const before = deployment([]);
+    const theirs = deployment([service("theirs", { id: "2" })]);
+    const ours = deployment([service("ours", { id: "1" })]);
+    const changed = backend(theirs);
+    await expect(changed.write(ours, before)).rejects.toThrow(StateMovedError);
+    expect(await changed.read()).toEqual(theirs);
+    expect(await changed.lock()).toBeUndefined();
+
+    const busy = backend(before, lock(process.pid));
+    await expect(busy.write(ours, before)).rejects.toThrow("anna@desk has begun a run");
+    expect(await busy.read()).toEqual(before);
+    expect(await busy.lock()).toMatchObject({ owner: "anna@desk", operation: "up" });
   });
 });

@@ -119,7 +119,7 @@ describe("an app that dies when its requests come", () => {
     const { result, load } = await underLoad("going back from a version that dies, by a switch", async () => {
       await sleep(5000);
       sinceMs = Date.now();
-      return runCommand("npm", ["run", "--silent", "ops", "--", "back", "togather", "--engine", "lab"], {
+      return runCommand("npm", ["run", "--silent", "lab", "--", "ops", "back", "togather"], {
         timeoutSeconds: 120,
       });
     });

@@ -1,0 +1,17 @@
+import { opsProgram } from "../../ops/program.ts";
+import { StateFileBackend } from "../../ops/state-file-backend.ts";
+import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
+import { type LabContext, stateFile } from "./context.ts";
+
+/** `npm run lab -- ops …`: the operator's commands on what the lab has deployed. */
+export async function opsCommand(context: LabContext, args: readonly string[]): Promise<void> {
+  const { home } = context;
+  const program = opsProgram({
+    name: "npm run lab -- ops",
+    target: async ({ stack }) => ({
+      backend: new StateFileBackend(stack, stateFile(context, stack)),
+      cloud: { endpoint: cloudEndpoint(home), token: cloudToken(home) },
+    }),
+  });
+  await program.parseAsync(args, { from: "user" });
+}

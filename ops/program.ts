@@ -1,0 +1,165 @@
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import type { System } from "../components/system.ts";
+import { goBack, renderBack } from "./back.ts";
+import { Cloud } from "./cloud.ts";
+import { addDatabaseCommands } from "./database-commands.ts";
+import { readDeployments, renderDeployments } from "./deployments.ts";
+import { type Level, levels, readLogs } from "./logs.ts";
+import { recover, renderRecovery } from "./recover.ts";
+import { closeSsh, defaultRun, openSsh, sshPorts } from "./ssh-access.ts";
+import { readStatus, renderStatus } from "./status.ts";
+import type { Target } from "./target.ts";
+
+export const projectDir = join(import.meta.dirname, "..");
+
+/** Loaded when they are needed: they bring Pulumi's whole SDK along. */
+export async function definitions(): Promise<readonly System[]> {
+  return (await import("../stacks/index.ts")).systems;
+}
+
+export interface TargetOptions {
+  readonly stack: string;
+}
+
+interface RecoverFlags {
+  readonly wait: number;
+  readonly takeOverFrom?: string;
+}
+
+interface LogOptions {
+  readonly level?: Level;
+  readonly since: string;
+  readonly follow?: boolean;
+}
+
+/** Where the commands find what they act on. */
+export interface OpsContext {
+  /** As it is typed: `npm run ops --`. */
+  readonly name: string;
+  readonly target: (options: TargetOptions) => Promise<Target>;
+}
+
+/** The operator's commands: `recover`, `status`, `back`, … One set, for production and for the lab. */
+export function opsProgram({ name, target }: OpsContext): Command {
+  const program = new Command(name).description("Operate what Berth has deployed.");
+
+  aboutStack(program.command("recover"))
+    .description(
+      "after a killed run: takes over its lock, resolves what it had begun, removes what it created and did not record",
+    )
+    .option("--wait <seconds>", "how long host commands of the killed run may take to end", Number, 300)
+    .option(
+      "--take-over-from <owner>",
+      "take over this owner's lock, held by another machine, whose run is known to have ended",
+    )
+    .action(async (options: TargetOptions & RecoverFlags & { readonly json?: boolean }) => {
+      const report = await recover({
+        ...(await target(options)),
+        ...(options.takeOverFrom === undefined ? {} : { takeOverFrom: options.takeOverFrom }),
+        waitSeconds: options.wait,
+        progress: (message) => process.stderr.write(`${message}\n`),
+      });
+      process.stdout.write(`${options.json ? JSON.stringify(report) : renderRecovery(report)}\n`);
+      if (!report.ok) process.exitCode = 1;
+    });
+
+  aboutStack(program.command("status"))
+    .description(
+      "what runs where, which slot takes requests, how old the secrets are, what each system says of itself",
+    )
+    .action(async (options: TargetOptions & { readonly json?: boolean }) => {
+      const status = await readStatus(await target(options), await definitions());
+      process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
+    });
+
+  aboutStack(program.command("deployments"))
+    .description("what was deployed of a system, by whom, when, how long it took and how it ended")
+    .argument("<system>")
+    .action(async (system: string, options: TargetOptions & { readonly json?: boolean }) => {
+      const lines = await readDeployments((await target(options)).backend, system);
+      process.stdout.write(`${options.json ? JSON.stringify(lines) : renderDeployments(lines)}\n`);
+    });
+
+  aboutStack(program.command("back"))
+    .description(
+      "send the requests of a service to the slot that served before, while that one stays: a switch alone",
+    )
+    .argument("<system>")
+    .argument("[service]")
+    .option("--newer-schema", "that slot works with the schema that the newer version has brought")
+    .action(
+      async (
+        system: string,
+        service: string | undefined,
+        options: TargetOptions & { readonly json?: boolean; readonly newerSchema?: boolean },
+      ) => {
+        const { newerSchema = false } = options;
+        const report = await goBack((await target(options)).backend, system, service, { newerSchema });
+        process.stdout.write(`${options.json ? JSON.stringify(report) : renderBack(report)}\n`);
+      },
+    );
+
+  aboutStack(program.command("logs"))
+    .description("what a system's containers say, those of slots that are gone too; `logs edge` for the edge")
+    .argument("<system>")
+    .argument("[service]")
+    .addOption(new Option("--level <level>", "lines of this level and above").choices(levels))
+    .option("--since <time>", "30s, 15m, 2h, 3d, or an ISO time", "1h")
+    .option("--follow", "go on as lines come")
+    .action(
+      async (
+        system: string,
+        service: string | undefined,
+        options: TargetOptions & LogOptions & { readonly json?: boolean },
+      ) => {
+        await readLogs({
+          backend: (await target(options)).backend,
+          system,
+          ...(service === undefined ? {} : { service }),
+          ...options,
+          print: (line) =>
+            process.stdout.write(
+              options.json ? `${JSON.stringify(line)}\n` : `${line.time}  ${line.slot}  ${line.message}\n`,
+            ),
+        });
+      },
+    );
+
+  aboutRun(program.command("ssh-open"))
+    .description("let one more address in by SSH until ssh-close, by a firewall beside the program's own")
+    .requiredOption("--from <address>", "the address, as in 203.0.113.7")
+    .action(async (options: TargetOptions & { readonly run: string; readonly from: string }) => {
+      const { stack, run, from } = options;
+      const ports = sshPorts(projectDir, stack);
+      const name = await openSsh(cloudOf(await target(options)), stack, { run, from, ports });
+      process.stdout.write(`${name}: SSH (port ${ports.join(", ")}) of ${stack} is open for ${from}\n`);
+    });
+
+  aboutRun(program.command("ssh-close"))
+    .description("close what ssh-open has opened, and what was left open for more than an hour")
+    .action(async (options: TargetOptions & { readonly run: string }) => {
+      const closed = await closeSsh(cloudOf(await target(options)), options.stack, options.run);
+      process.stdout.write(`${closed.length === 0 ? "nothing was open" : `closed: ${closed.join(", ")}`}\n`);
+    });
+
+  addDatabaseCommands(program, aboutStack, target);
+  return program;
+}
+
+function aboutStack(command: Command): Command {
+  return withStack(command).option("--json", "print JSON on standard output and nothing else there");
+}
+
+function withStack(command: Command): Command {
+  return command.option("--stack <name>", "the stack", "production");
+}
+
+function aboutRun(command: Command): Command {
+  return withStack(command).option("--run <name>", "whose access it is", defaultRun());
+}
+
+function cloudOf({ cloud }: Target): Cloud {
+  if (cloud !== undefined) return new Cloud(cloud);
+  throw new Error("no token for the cloud: set HCLOUD_TOKEN, or hcloud:token in the stack's configuration");
+}
