@@ -1,8 +1,11 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Production's alone. */
 import { definitions, opsProgram, projectDir } from "./program.ts";
 import { runCommand } from "./run.ts";
+import { packageFoldersLast } from "./search-path.ts";
 import { recordSecrets, renderRecorded } from "./secrets.ts";
 import { pulumiTarget } from "./target.ts";
+
+process.env.PATH = packageFoldersLast(process.env.PATH ?? "");
 
 const program = opsProgram({
   name: "npm run ops --",

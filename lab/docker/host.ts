@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
+import { isPackageFolder } from "../../ops/search-path.ts";
 import type { Progress } from "../contracts.ts";
 
 /** PATH with the system folders: an ordinary login on Debian has no `/usr/sbin`, where dockerd and losetup live. */
@@ -59,9 +60,13 @@ const packageOf = {
 } as const;
 export type HostTool = keyof typeof packageOf;
 
-/** Where a command is, or undefined. */
+/**
+ * Where a command of this machine is, or undefined. The folders that npm puts in front of the PATH hold the project's packages:
+ * their `pulumi` is the launcher, which downloads the command line, and not an installed one.
+ */
 export async function findCommand(command: string): Promise<string | undefined> {
   for (const folder of hostPath.split(delimiter)) {
+    if (isPackageFolder(folder)) continue;
     const candidate = join(folder, command);
     if (
       folder !== "" &&

@@ -46,6 +46,14 @@ describe("deploy on tag", () => {
     for (const line of used) expect(line).toMatch(/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
+  test("the command line is of the version that npx pulumi launches", () => {
+    const { dependencies } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as {
+      dependencies: Record<string, string>;
+    };
+    const install = deploy.steps[position("Install Pulumi")] as { with?: Record<string, string> };
+    expect(install.with).toEqual({ "pulumi-version": dependencies.pulumi });
+  });
+
   test("every command is one that there is, with options that it takes", () => {
     const { scripts: npm } = JSON.parse(readFileSync(new URL("package.json", root), "utf8")) as {
       scripts: Record<string, string>;

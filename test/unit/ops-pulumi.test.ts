@@ -8,6 +8,7 @@ import { isStale, StateMovedError } from "../../ops/backend.ts";
 import { PulumiBackend } from "../../ops/pulumi-backend.ts";
 import { readPulumiLocks } from "../../ops/pulumi-locks.ts";
 import { CommandError, type RunCommand } from "../../ops/run.ts";
+import { packageFoldersLast } from "../../ops/search-path.ts";
 import { pulumiTarget } from "../../ops/target.ts";
 import { deployment, service } from "./ops-fixtures.ts";
 
@@ -202,6 +203,12 @@ describe("a change of the state", () => {
 });
 
 describe("npm run ops", () => {
+  test("takes an installed pulumi before the launcher that npm puts in front of the PATH", () => {
+    expect(packageFoldersLast("/p/node_modules/.bin:/node_modules/.bin:/opt/pulumi:/usr/bin")).toBe(
+      "/opt/pulumi:/usr/bin:/p/node_modules/.bin:/node_modules/.bin",
+    );
+  });
+
   test("says first which stack it acts on, where", async () => {
     const said: string[] = [];
     await pulumiTarget(".", "production", fakePulumi().run, (sentence) => said.push(sentence));
