@@ -32,8 +32,6 @@ export interface ServiceSpec {
   readonly version: string;
   /** Memory limit of all replicas together. */
   readonly memoryMebibytes: number;
-  /** Memory that a previous slot needs beside it while it stays. */
-  readonly keptMemoryMebibytes?: number;
   /** Port on the operator's loopback that leads to it during a deploy; every service needs its own. */
   readonly tunnelPort?: number;
   /** Tests write into the system after each switch. */

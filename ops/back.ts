@@ -1,7 +1,8 @@
+import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { hostPaths } from "../components/host/paths.ts";
 import { type Backend, isStale, liveLockMessage } from "./backend.ts";
-import { hostsOf } from "./host.ts";
+import { hostsOf, quote } from "./host.ts";
 import { readRecords, type ServiceRecords, schemaOf, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 
@@ -27,10 +28,12 @@ export interface BackOptions {
 
 /** How long the switch may take on the host; components/edge/nginx/nginx.ts has the same. */
 const switchSeconds = 180;
+/** How long the slot before may take to be healthy: what stays to be gone back to has no tasks. */
+const startSeconds = 120;
 
 /**
- * Sends a service's requests to the slot that served before, by that slot's own switch: no image, no container and no run of
- * Pulumi is waited for. Works while that slot stays.
+ * Sends a service's requests to the slot that served before: starts it, and leads the routes as they are now to it. No image, no
+ * migration and no run of Pulumi is waited for. Works while that slot stays.
  * @throws when somebody deploys, when there is nothing to go back to, or when that slot expects an older schema than the one
  *   that serves and nobody has acknowledged it; the message says what to do instead.
  */
@@ -62,7 +65,10 @@ export async function goBack(
     const version = versionOf(records, previous) ?? previous;
     throw new Error(newerSchemaMessage(backend, system, records.service, version, schema));
   }
-  const output = await host.run(backScript(records.service, previous), switchSeconds + 30);
+  const output = await host.run(
+    backScript(records.service, state.active_slot, previous),
+    startSeconds + switchSeconds + 30,
+  );
   const endedMs = performance.now();
   const [missing] = /^missing: .*$/m.exec(output) ?? [];
   if (missing !== undefined) {
@@ -166,32 +172,20 @@ function newerSchemaMessage(
       ${opsCommand} restore ${system} <snapshot> --as-it-was --stack ${stack}`;
 }
 
-/** Runs what the switch to that slot left on the host: the switch itself; see components/release/scripts/record.sh. */
-function backScript(service: string, slot: string): string {
+/** What {@link goBack} runs on the host. */
+export function backScript(service: string, from: string, to: string): string {
   const by = `${process.env.GITHUB_ACTOR || userInfo().username}@${hostname()}`.replace(
     /[^A-Za-z0-9@._-]/g,
     "",
   );
-  return `set -euo pipefail
-umask 077
-main() {
-  saved=${hostPaths.deployments}/${service}.slots/${slot}
-  if ! docker service inspect ${slot} >/dev/null 2>&1 || [ ! -s "$saved" ]; then
-    echo "missing: is gone"
-    return 0
-  fi
-  if [ -z "$(docker ps --quiet --filter label=com.docker.swarm.service.name=${slot} --filter health=healthy)" ]; then
-    echo "missing: has no healthy task: $(docker service ps --no-trunc --format '{{.CurrentState}} {{.Error}}' ${slot} 2>&1 | head -n 1)"
-    return 0
-  fi
-  # shellcheck source=/dev/null
-  source "$saved"
-  DEPLOYED_BY=${by}
-  RELEASE_STEP=back
-  release_run
-  led=$(grep -F ' lead to ' "$RELEASE_LOGS/$release_id.log" | tail -n 1 | jq --raw-output .timestamp) || led=
-  [ -z "$led" ] || awk -v led="$(date -d "$led" +%s.%N)" -v now="$(date +%s.%N)" 'BEGIN { printf "drained after %.3f\\n", now - led }'
-}
-main </dev/null
-`;
+  const parameters = {
+    FROM: from,
+    TO: to,
+    SAVED: `${hostPaths.deployments}/${service}.slots`,
+    START_SECONDS: startSeconds,
+    BY: by,
+  };
+  const assignments = Object.entries(parameters).map(([name, value]) => `${name}=${quote(String(value))}`);
+  const script = readFileSync(new URL("./scripts/back.sh", import.meta.url), "utf8");
+  return `set -euo pipefail\numask 077\n${assignments.join("\n")}\n${script}\nmain </dev/null\n`;
 }

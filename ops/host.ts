@@ -209,6 +209,6 @@ function list(item: JsonObject, key: string): JsonObject[] {
 }
 
 /** Quotes a word for a POSIX shell. */
-function quote(word: string): string {
+export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -29,6 +29,8 @@ export interface ServiceState extends Omit<DeploymentRecord, "slot" | "error"> {
   readonly previous_slot: string | null;
   /** ISO time until which the previous slot stays; null when nothing keeps it. */
   readonly previous_slot_until: string | null;
+  /** Image that was gone back from: new slots of it are refused. Missing in records of before. */
+  readonly refused_image?: string | null;
 }
 
 /** A deployment that has begun and not ended: it runs, or was interrupted. */

@@ -46,10 +46,7 @@ const servicesFit: ConfigurationRule = ({ berth, systems }) =>
     const needs = services(systems)
       .filter(({ host: place }) => place === name)
       .map(({ service }) => service);
-    const steady = needs.reduce(
-      (sum, { memoryMebibytes, keptMemoryMebibytes = 0 }) => sum + memoryMebibytes + keptMemoryMebibytes,
-      0,
-    );
+    const steady = needs.reduce((sum, { memoryMebibytes }) => sum + memoryMebibytes, 0);
     const largest = Math.max(0, ...needs.map(({ memoryMebibytes }) => memoryMebibytes));
     const available = serverTypeMemoryGibibytes[host.serverType] * 1024 - reservedMebibytes;
     if (steady + largest <= available) return [];

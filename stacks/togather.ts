@@ -24,12 +24,14 @@ const settings = z
       /** Networks whose clients may use the admin API; nobody else does, whatever key they have. */
       adminAllowedFrom: z.array(network).default([]),
       logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
-      /** How long the slot that served before stays after a release, so that going back is a switch alone. */
+      /** How long the slot that served before stays after a release, without tasks, so that going back is a start and a switch. */
       keepPreviousMinutes: z
         .int()
         .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
         .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
         .default(0),
+      /** The one version that may be released although somebody went back from it. */
+      releaseAgain: z.string().min(1).optional(),
       /** After the switch, the image's integration tests; they write events, so production refuses them. */
       integrationTests: z.boolean().default(false),
     }),
@@ -56,13 +58,13 @@ const settings = z
   })
   // An acknowledgement that outlives its version would silently skip nothing, or be forgotten until it fits again.
   .superRefine(({ app, migrations: { skipFor } }, context) => {
-    if (skipFor === undefined || skipFor === app.version) return;
-    context.addIssue({
-      code: "custom",
-      path: ["migrations", "skipFor"],
-      input: skipFor,
-      message: `is not the version that is deployed, ${app.version}; it skips the migrations of one version only. Remove it: npx pulumi config rm --path togather:migrations.skipFor`,
-    });
+    const onlyForVersion = (path: string[], input: string | undefined, effect: string) => {
+      if (input === undefined || input === app.version) return;
+      const message = `is not the version that is deployed, ${app.version}; it ${effect} one version only. Remove it: npx pulumi config rm --path togather:${path.join(".")}`;
+      context.addIssue({ code: "custom", path, input, message });
+    };
+    onlyForVersion(["migrations", "skipFor"], skipFor, "skips the migrations of");
+    onlyForVersion(["app", "releaseAgain"], app.releaseAgain, "acknowledges");
   });
 
 const appPort = 8080;
@@ -99,7 +101,6 @@ export const togather = defineSystem<Settings>({
       image: "togather/app",
       version: app.version,
       memoryMebibytes: app.replicas * app.memoryMebibytes,
-      keptMemoryMebibytes: app.keepPreviousMinutes > 0 ? app.replicas * app.memoryMebibytes : 0,
       integrationTests: app.integrationTests,
     },
     {
@@ -181,6 +182,7 @@ export const togather = defineSystem<Settings>({
           skip: migrations.skipFor === app.version,
         },
         keepPreviousMinutes: app.keepPreviousMinutes,
+        releaseAgain: app.releaseAgain === app.version,
         ...(app.integrationTests
           ? { integrationTests: { command: ["/app/integration-tests"], domain, deadlineSeconds: 300 } }
           : {}),

@@ -12,6 +12,8 @@ export interface Release {
   readonly image: ResolvedImage;
   /** How long the slot that served before stays, to be gone back to; 0: not at all. */
   readonly keepPreviousMinutes: number;
+  /** This version may be released although somebody went back from it. */
+  readonly releaseAgain: boolean;
 }
 
 export type ReleaseStep = "snapshot" | "migration" | "probe" | "switch";
@@ -41,6 +43,9 @@ export function recorded(
     RELEASE_KEEP_MINUTES: release.keepPreviousMinutes,
     RELEASE_RECORDS: hostPaths.deployments,
     RELEASE_LOGS: hostPaths.deploymentLogs(release.system),
+    ...(step === "probe" || step === "switch"
+      ? { RELEASE_ACCEPTED: release.releaseAgain ? "yes" : "no" }
+      : {}),
   };
   return {
     ...command,

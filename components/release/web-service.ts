@@ -56,8 +56,13 @@ export interface WebServiceArgs {
     /** No snapshot and no migrations for this version; the schema may be newer than it. */
     readonly skip: boolean;
   };
-  /** How long the slot that served before stays, so that going back is a switch alone; 0: it goes with the release. */
+  /**
+   * How long the slot that served before stays, without tasks, so that going back is a start and a switch; 0: it goes with the
+   * release.
+   */
   readonly keepPreviousMinutes: number;
+  /** This version may be released although somebody went back from it with `ops back`. */
+  readonly releaseAgain: boolean;
   /** Run after the switch, whenever the slot changes. */
   readonly integrationTests?: IntegrationTests;
   readonly dependsOn?: readonly Resource[];
@@ -88,6 +93,7 @@ export class WebService extends ComponentResource {
       environment: args.environmentName,
       image: args.image,
       keepPreviousMinutes: args.keepPreviousMinutes,
+      releaseAgain: args.releaseAgain,
     };
     const record =
       (step: ReleaseStep, slotName: Input<string>): Recorded =>

@@ -128,13 +128,10 @@ describe("bad input", () => {
       ],
     ],
     [
-      "a server that is too small for a previous slot that stays",
-      {
-        "berth:hosts": { main: { ...host, serverType: "cx22" } },
-        "togather:app": { ...app, memoryMebibytes: 1024, keepPreviousMinutes: 60 },
-      },
+      "an acknowledgement of another version",
+      { "togather:app": { ...app, releaseAgain: "v1.1.0" } },
       [
-        "berth:hosts.main.serverType: cx22 has 3584 MiB for services, its systems need 3072 MiB and 1024 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+        'togather:app.releaseAgain: "v1.1.0" is not the version that is deployed, v1.0.0; it acknowledges one version only. Remove it: npx pulumi config rm --path togather:app.releaseAgain',
       ],
     ],
     [

@@ -17,6 +17,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deployedBy } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
+import { backScript } from "../../ops/back.ts";
 
 /**
  * The record of deployments as the host's shell keeps it: the real scripts in a real bash. Docker alone is stood in for,
@@ -42,10 +43,16 @@ cd ${shellQuote(join(folder, "slots"))}
 case "$*" in
   "image inspect --format"*) echo abc1234567890abcdef ;;
   "image inspect"*) ;;
+  "service ls"*berth.retain=true*) grep --files-with-matches true * ;;
   "service ls"*) ls ;;
   "service inspect --format {{.Spec.Name}}"*) shift 4; printf '%s\\n' "$@" ;;
   "service inspect --format {{index"*) cat "$5" ;;
   "service inspect --format {{range"*) [ -e "$5" ] && echo "secret jwt-of-$5" ;;
+  "service inspect --format {{with"* | "service inspect --format {{.Spec.Mode"*) [ -e "$5" ] && cat "../tasks/$5" 2>/dev/null || echo 1 ;;
+  "service inspect"*) [ -e "$3" ] ;;
+  "service scale"*) mkdir -p ../tasks && echo "\${4#*=}" >"../tasks/\${4%=*}" ;;
+  "ps --quiet"*) seq "\${HEALTHY_TASKS:-1}" ;;
+  "service ps"*) echo "Running no such image" ;;
   "service rm"*) rm "$3" && echo "$*" >>../calls ;;
   *) echo "$*" >>../calls ;;
 esac
@@ -70,6 +77,8 @@ interface Command {
   readonly keep?: number;
   /** What the command does. */
   readonly body?: string;
+  readonly accepted?: boolean;
+  readonly routes?: string;
 }
 
 function bash(text: string) {
@@ -83,7 +92,15 @@ function bash(text: string) {
   return { status, stdout, stderr };
 }
 
-function command({ step, version = "v1.0.0", slot = "", keep = 0, body = ":" }: Command) {
+function command({
+  step,
+  version = "v1.0.0",
+  slot = "",
+  keep = 0,
+  body = ":",
+  accepted = false,
+  routes = "",
+}: Command) {
   const parameters = {
     RELEASE_SYSTEM: "unit",
     RELEASE_SERVICE: service,
@@ -95,8 +112,10 @@ function command({ step, version = "v1.0.0", slot = "", keep = 0, body = ":" }: 
     RELEASE_RECORDS: records(),
     RELEASE_LOGS: logs(),
     RELEASE_STEP: step,
+    RELEASE_ACCEPTED: accepted ? "yes" : "no",
+    ROUTES: routes,
     RELEASE_SAVES:
-      "RELEASE_SYSTEM\nRELEASE_SERVICE\nRELEASE_ENVIRONMENT\nRELEASE_IMAGE\nRELEASE_VERSION\nRELEASE_SLOT\nRELEASE_KEEP_MINUTES\nRELEASE_RECORDS\nRELEASE_LOGS\nRELEASE_SAVES",
+      "RELEASE_SYSTEM\nRELEASE_SERVICE\nRELEASE_ENVIRONMENT\nRELEASE_IMAGE\nRELEASE_VERSION\nRELEASE_SLOT\nRELEASE_KEEP_MINUTES\nRELEASE_RECORDS\nRELEASE_LOGS\nRELEASE_ACCEPTED\nROUTES\nRELEASE_SAVES",
   };
   const assignments = Object.entries(parameters).map(([name, value]) => `${name}=${shellQuote(value)}`);
   // The timer belongs to a host, not to whoever runs this test.
@@ -129,6 +148,14 @@ const history = () => lines(join(records(), `${service}.history.jsonl`));
 const log = (id: unknown) => lines(join(logs(), `${String(id)}.log`));
 const isOpen = () => existsSync(join(records(), `${service}.open.json`));
 const slots = () => readdirSync(join(folder, "slots")).toSorted();
+/** How many tasks a slot is to have; 1 unless somebody scaled it. */
+const tasks = (slot: string) => {
+  const file = join(folder, "tasks", slot);
+  return existsSync(file) ? Number(readFileSync(file, "utf8")) : 1;
+};
+/** `ops back`, as it runs on the host. */
+const goBack = (from: string, to: string) =>
+  bash(backScript(service, from, to).replaceAll("/var/lib/berth/deployments", records()));
 
 describe("a deployment", () => {
   test("is one record from its first command to the switch, with the fields of the seed", () => {
@@ -158,6 +185,7 @@ describe("a deployment", () => {
         switch: expect.any(Number),
       },
       outcome: "success",
+      refused_image: null,
     });
     expect(history().map(({ outcome, slot }) => [outcome, slot])).toEqual([["success", "app-1"]]);
     const entries = log(state().deployment_id);
@@ -277,9 +305,8 @@ describe("the previous slot", () => {
     expect(until - before).toBeGreaterThan(595_000);
     expect(until - before).toBeLessThan(615_000);
     const calls = readFileSync(join(folder, "calls"), "utf8").trim().split("\n");
-    // Whatever carries the label; the stand-in of Docker does not filter by it.
     expect(calls).toEqual(expect.arrayContaining(["service rm app-failed", "secret rm jwt-of-app-failed"]));
-    expect(slots()).toEqual(expect.arrayContaining(["app-1", "app-2"]));
+    expect(slots()).toEqual(expect.arrayContaining(["app-1", "app-2", "app-of-pulumi"]));
   });
 
   test("goes with the release when none is kept", () => {
@@ -306,9 +333,7 @@ describe("the previous slot", () => {
   test("is gone back to by its own switch; the next release takes both away", () => {
     release("v1", "app-1", 10);
     release("v2", "app-2", 10);
-    const saved = join(records(), `${service}.slots`, "app-1");
-    const back = bash(`source ${shellQuote(saved)}\nRELEASE_STEP=back\nrelease_run`);
-    expect(back).toMatchObject({ status: 0, stderr: "" });
+    expect(goBack("app-2", "app-1")).toMatchObject({ status: 0, stderr: "" });
     expect(state()).toMatchObject({
       active_slot: "app-1",
       previous_slot: "app-2",
@@ -337,12 +362,123 @@ describe("the previous slot", () => {
   test("that was gone back to is kept when another version follows", () => {
     release("v1", "app-1", 10);
     release("v2", "app-2", 10);
-    bash(
-      `source ${shellQuote(join(records(), `${service}.slots`, "app-1"))}\nRELEASE_STEP=back\nrelease_run`,
-    );
+    expect(goBack("app-2", "app-1").status).toBe(0);
     release("v3", "app-3", 10);
     expect(state()).toMatchObject({ active_slot: "app-3", previous_slot: "app-1" });
     expect(slots()).toEqual(["app-1", "app-3"]);
+  });
+});
+
+describe("a slot that does not serve", () => {
+  test("stops when the switch has replaced it, whether Pulumi deletes it or it stays to be gone back to", () => {
+    release("v1", "app-1");
+    release("v2", "app-2");
+    expect([tasks("app-1"), tasks("app-2")]).toEqual([0, 1]);
+    release("v3", "app-3", 10);
+    expect([tasks("app-2"), tasks("app-3")]).toEqual([0, 1]);
+    release("v4", "app-4", 10);
+    expect(slots()).toContain("app-3");
+    expect([tasks("app-3"), tasks("app-4")]).toEqual([0, 1]);
+  });
+
+  test("stops when its probe has failed, after what the probe says of it; the one that serves never does", () => {
+    release("v1", "app-1");
+    writeFileSync(join(folder, "slots", "app-2"), "");
+    const body = 'docker ps --quiet >/dev/null\necho "it says why" >&2\nexit 1';
+    expect(command({ step: "probe", version: "v2", slot: "app-2", body }).stderr).toBe("it says why\n");
+    expect([tasks("app-1"), tasks("app-2")]).toEqual([1, 0]);
+    expect(command({ step: "probe", slot: "app-1", version: "v1", body: "exit 1" }).status).toBe(1);
+    expect(tasks("app-1")).toBe(1);
+  });
+
+  test("starts again to be gone back to, with as many tasks as the one that serves; that one stops then", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 10);
+    mkdirSync(join(folder, "tasks"), { recursive: true });
+    writeFileSync(join(folder, "tasks", "app-2"), "3\n");
+    process.env.HEALTHY_TASKS = "3";
+    try {
+      expect(goBack("app-2", "app-1")).toMatchObject({ status: 0, stderr: "" });
+    } finally {
+      delete process.env.HEALTHY_TASKS;
+    }
+    expect([tasks("app-1"), tasks("app-2")]).toEqual([3, 0]);
+    expect(state()).toMatchObject({ active_slot: "app-1", version: "v1", outcome: "back" });
+  });
+
+  test("that does not become healthy is not gone back to, and stops again", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 10);
+    process.env.HEALTHY_TASKS = "0";
+    try {
+      const text = backScript(service, "app-2", "app-1")
+        .replaceAll("/var/lib/berth/deployments", records())
+        .replace(/START_SECONDS='\d+'/, "START_SECONDS=0");
+      expect(bash(text).stdout).toContain(
+        "missing: has 0 of 1 healthy tasks after 0 s: Running no such image",
+      );
+    } finally {
+      delete process.env.HEALTHY_TASKS;
+    }
+    expect([tasks("app-1"), tasks("app-2")]).toEqual([0, 1]);
+    expect(state()).toMatchObject({ active_slot: "app-2" });
+  });
+});
+
+describe("after going back", () => {
+  const rotated = (more: Partial<Command> = {}) => {
+    writeFileSync(join(folder, "slots", "app-3"), "true");
+    const parts = { version: "v2", slot: "app-3", keep: 10, ...more };
+    const probed = command({ step: "probe", ...parts });
+    return probed.status === 0 ? command({ step: "switch", ...parts }) : probed;
+  };
+
+  test("a new slot of the version that was left is refused before it is probed, and stops", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 10);
+    goBack("app-2", "app-1");
+    const refused = rotated({ body: "echo probed" });
+    expect(refused).toMatchObject({ status: 1, stdout: "" });
+    expect(refused.stderr).toContain("has gone back from app-3 (v2) to app-1 (v1)");
+    expect(refused.stderr).toContain(
+      `npx pulumi config set --path unit:${service.replace("unit_", "")}.releaseAgain v2`,
+    );
+    expect([tasks("app-1"), tasks("app-3")]).toEqual([1, 0]);
+    expect(state()).toMatchObject({ active_slot: "app-1", outcome: "back" });
+  });
+
+  test("it is released again when the configuration says so, and another version always", () => {
+    release("v1", "app-1", 10);
+    release("v2", "app-2", 10);
+    goBack("app-2", "app-1");
+    expect(rotated({ accepted: true }).status).toBe(0);
+    expect(state()).toMatchObject({ active_slot: "app-3", outcome: "success", version: "v2" });
+    goBack("app-3", "app-1");
+    expect(release("v3", "app-4").status).toBe(0);
+    expect(state()).toMatchObject({ active_slot: "app-4", outcome: "success" });
+  });
+
+  test("a slot of the same image with another secret is no version that was left", () => {
+    release("v2", "app-1", 10);
+    release("v2", "app-2", 10);
+    goBack("app-2", "app-1");
+    expect(rotated().status).toBe(0);
+    expect(state()).toMatchObject({ active_slot: "app-3" });
+  });
+
+  test("the routes are those of now, not of when the slot was made", () => {
+    const body = 'echo "$ROUTES" >>"$RELEASE_RECORDS/routes"';
+    const routed = (version: string, slot: string, routes: string) =>
+      command({ step: "switch", version, slot, keep: 10, body, routes });
+    for (const slot of ["app-1", "app-2"]) writeFileSync(join(folder, "slots", slot), "true");
+    routed("v1", "app-1", "app-1 open to all");
+    routed("v2", "app-2", "app-2 open to all");
+    // No release: the routes alone are narrowed.
+    routed("v2", "app-2", "app-2 for the office");
+    expect(goBack("app-2", "app-1").status).toBe(0);
+    expect(readFileSync(join(records(), "routes"), "utf8").trim().split("\n").at(-1)).toBe(
+      "app-1 for the office",
+    );
   });
 });
 

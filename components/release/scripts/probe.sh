@@ -4,6 +4,8 @@
 # after database.sh and golang-migrate.sh. SLOT, REPLICAS, PORT, HEALTH_PATH, EXPECT (JSON object of required fields),
 # GRACE_SECONDS, ATTEMPTS and INTERVAL_SECONDS are parameters; DATABASE is empty when the service has none, FOLDER when it ships
 # no migrations, SKIP is "yes" when a newer schema was acknowledged.
+# One that was stopped because it was not well, or was gone back from, starts again.
+slot_scale "$SLOT" "$REPLICAS"
 edge=$(docker ps --quiet --filter label=berth.role=edge --filter status=running | head -n 1)
 [ -n "$edge" ] || fail "the edge is not running, so nothing can be probed on its way"
 edge_networks=$(docker inspect --format '{{range $id, $network := .NetworkSettings.Networks}}{{$network.NetworkID}} {{end}}' "$edge")

@@ -2,8 +2,8 @@
 # Around every command of a release: keeps the deployment's record on the host. The first command of a release begins a
 # deployment, the following ones of the same release continue it, the switch ends it, a command that fails ends it too; what an
 # interrupted run left open is continued by the same release and marked as interrupted by another.
-# RELEASE_SYSTEM, _SERVICE, _ENVIRONMENT, _IMAGE, _VERSION, _SLOT (empty before there is one), _STEP, _KEEP_MINUTES, _SAVES and the
-# folders _RECORDS and _LOGS are parameters, DEPLOYED_BY comes with the command. The command itself is the function `step`, and
+# RELEASE_SYSTEM, _SERVICE, _ENVIRONMENT, _IMAGE, _VERSION, _SLOT (empty before there is one), _STEP, _KEEP_MINUTES, _ACCEPTED ("yes"
+# when this version may be released again after somebody went back from it), _SAVES and the folders _RECORDS and _LOGS are parameters, DEPLOYED_BY comes with the command. The command itself is the function `step`, and
 # `release_run` runs it.
 #
 # A record that cannot be written (a full disk) never stops a release: what it is about is more important.
@@ -36,7 +36,8 @@ release_jq() {
   open=$(cat "$release_open" 2>/dev/null) || open={}
   jq --null-input --compact-output --raw-output --argjson state "$state" --argjson open "$open" --arg token "$release_token" \
     --arg system "$RELEASE_SYSTEM" --arg service "$RELEASE_SERVICE" --arg environment "$RELEASE_ENVIRONMENT" --arg image "$RELEASE_IMAGE" \
-    --arg version "$RELEASE_VERSION" --arg slot "$RELEASE_SLOT" --arg step "$RELEASE_STEP" --argjson now "$(date +%s.%3N)" "$@"
+    --arg version "$RELEASE_VERSION" --arg slot "$RELEASE_SLOT" --arg step "$RELEASE_STEP" --argjson now "$(date +%s.%3N)" \
+    --arg accepted "${RELEASE_ACCEPTED:-no}" "$@"
 }
 
 # One command at a time works on the records of a service.
@@ -68,7 +69,8 @@ release_begin() {
        else "interrupt" end),
       ($known and $slot == ""),
       ($open.deployment_id // ""),
-      ($step == "switch" and $state.outcome == "back" and $state.previous_slot == $slot),
+      ($state.outcome == "back" and ($step == "probe" or $step == "switch") and $state.active_slot != $slot and $accepted != "yes"
+        and ($state.previous_slot == $slot or $state.refused_image == $image)),
       ($open | (if $slot == "" then . else .slot = $slot | .tentative = false end) | .token = $token)') || return 0
   {
     read -r decision
@@ -143,7 +145,7 @@ release_end() {
 }
 
 release_succeeded() {
-  local decision previous reason until=null outcome=success line state kept='' saves
+  local decision previous reason until=null outcome=success line state kept=''
   [ "$RELEASE_STEP" = switch ] || outcome=back
   # The slot before, and whether there is a reason to go back to it: after going back, the same version deployed again takes
   # its place.
@@ -155,21 +157,37 @@ release_succeeded() {
     kept=$previous
     until=\"$(date -u -d "+$RELEASE_KEEP_MINUTES minutes" +%Y-%m-%dT%H:%M:%SZ)\"
   fi
+  # What is gone back from is refused until the configuration says otherwise; of one image, only its slot is.
   # shellcheck disable=SC2016 # jq's variables.
   decision=$(release_jq --arg outcome "$outcome" --arg previous "$previous" --argjson until "$until" "$release_line"'
     line($outcome), (line($outcome) | {deployment_id, environment, $system, service, active_slot: $slot, version, git_commit, timestamp,
       deployed_by, schema_version, previous_slot: (if $previous == "" then null else $previous end), previous_slot_until: $until, duration_seconds, image,
-      steps, outcome})')
+      steps, outcome, refused_image: (if $outcome == "back" and $state.image != $image then $state.image else null end)})')
   { read -r line; read -r state; } <<<"$decision"
   release_write "$release_state" "$state"
   release_remember "$line" && rm -f "$release_open"
   note SUCCESS "$RELEASE_SLOT serves; before it ${previous:-nothing}"
-  # The whole switch to this slot, to be done again: what `ops back` runs.
+  [ "$outcome" = back ] || release_sweep "$kept"
+}
+
+# The whole switch to this slot, with the routes as they are now, to be done again: what `ops back` runs.
+release_save() {
+  local saves
   mapfile -t saves <<<"$RELEASE_SAVES"
   # shellcheck disable=SC2046 # The names of functions.
   release_write "$release_slots/$RELEASE_SLOT" "$(declare -p "${saves[@]}" "${!release_@}" | sed -E 's/^declare -[-x]+ //' &&
     declare -f $(compgen -A function | grep -v -x main))"
-  [ "$outcome" = back ] || release_sweep "$kept"
+}
+
+# What does not serve stops: what the switch has replaced, when nothing leads to it any more; a slot that was found unfit.
+release_stop() {
+  local serving
+  if [ "$1" -eq 0 ]; then
+    [ "$RELEASE_STEP" != switch ] || slots_stop "$RELEASE_SERVICE" "$RELEASE_SLOT"
+  elif [ "$RELEASE_STEP" = probe ] || [ "$release_refused" = true ]; then
+    serving=$(jq --raw-output .active_slot "$release_state" 2>/dev/null) || serving=
+    [ "$serving" = "$RELEASE_SLOT" ] || slot_scale "$RELEASE_SLOT" 0 || note WARN "could not stop the slot $RELEASE_SLOT"
+  fi
 }
 
 # Removes the slots that Pulumi leaves to the host: those that never served, and those that nobody goes back to.
@@ -208,7 +226,8 @@ release_run() {
     # What somebody went back from does not get the requests again by an `up` that has something else to do.
     [ "$release_refused" != true ] ||
       fail "$RELEASE_SERVICE has gone back from $RELEASE_SLOT ($RELEASE_VERSION) to $(jq --raw-output '"\(.active_slot) (\(.version)) at \(.timestamp), by \(.deployed_by)"' "$release_state"); its routes stay there." \
-        "Deploy another version, or return to this one first: npm run ops -- back $RELEASE_SYSTEM"
+        "Deploy another version. Or release this one again: npx pulumi config set --path $RELEASE_SYSTEM:${RELEASE_SERVICE#*_}.releaseAgain $RELEASE_VERSION." \
+        "Or, while the slot that was left stays, return to that: npm run ops -- back $RELEASE_SYSTEM"
     step
   ) 2>"$said"
   status=${status:-$?}
@@ -217,6 +236,10 @@ release_run() {
   cat "$said" >&2
   seconds=$(awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
   [ -z "$release_id" ] || release_locked release_end "$status" "$(redact <"$said")" "$seconds" || true
+  if [ "$status" -eq 0 ]; then
+    case $RELEASE_STEP in switch | back) release_locked release_save ;; esac
+  fi
+  release_stop "$status" || true
   rm -f "$said" "$release_schema"
   return "$status"
 }

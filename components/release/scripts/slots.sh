@@ -5,6 +5,27 @@ slot_is_retained() {
   [ "$(docker service inspect --format '{{index .Spec.Labels "berth.retain"}}' "$1" 2>/dev/null)" = true ]
 }
 
+# slot_tasks SLOT: how many tasks it is to have; nothing where there is no such slot.
+slot_tasks() {
+  docker service inspect --format '{{with .Spec.Mode.Replicated}}{{.Replicas}}{{end}}' "$1" 2>/dev/null || true
+}
+
+# slot_scale SLOT TASKS: in place. A slot of no tasks takes no memory and works no jobs.
+slot_scale() {
+  local tasks
+  tasks=$(slot_tasks "$1")
+  [ -z "$tasks" ] || [ "$tasks" = "$2" ] || docker service scale --detach "$1=$2" >/dev/null
+}
+
+# slots_stop SERVICE SERVING: every slot but the one that serves. Pulumi deletes them after a run without an error, which may
+# be long in coming: another system's failure is one.
+slots_stop() {
+  local slot
+  for slot in $(docker service ls --quiet --filter "label=berth.resource=$1" | xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}}'); do
+    [ "$slot" = "$2" ] || slot_scale "$slot" 0 || note WARN "could not stop the slot $slot"
+  done
+}
+
 # Removes a slot and the secrets and configurations that only it used: what another service uses, Docker keeps.
 slot_remove() {
   local used kind id
