@@ -8,7 +8,7 @@ interface Common {
   readonly json?: boolean;
 }
 
-/** `npm run ops -- snapshots | snapshot | restore | reverse-migration <system>`: what an operator does with a database. */
+/** `npm run ops -- snapshots | snapshot | restore | drop-replaced | reverse-migration <system>`: what an operator does with a database. */
 export function addDatabaseCommands(
   program: Command,
   aboutStack: (command: Command) => Command,
@@ -18,7 +18,7 @@ export function addDatabaseCommands(
   const load = async (system: string, options: Common) => {
     const operations = await import("./database.ts");
     const { backend } = await target(options);
-    return { operations, database: await operations.systemDatabase(backend, system, runCommand) };
+    return { backend, operations, database: await operations.systemDatabase(backend, system, runCommand) };
   };
   const print = (options: Common, value: unknown, text: string) =>
     process.stdout.write(`${options.json ? JSON.stringify(value) : text}\n`);
@@ -51,20 +51,42 @@ export function addDatabaseCommands(
         name: string | undefined,
         options: Common & { readonly asItWas?: boolean; readonly yes?: boolean },
       ) => {
-        const { operations, database } = await load(system, options);
+        const { backend, operations, database } = await load(system, options);
         const plan = await operations.planRestore(database, name);
         process.stderr.write(`${operations.describeRestore(plan, options.asItWas === true)}\n`);
         if (!options.yes) await confirm(`${system} ${plan.environment}`);
         process.stderr.write(`restoring ${plan.snapshot} …\n`);
         const result = await operations.restore(database, plan.snapshot, options.asItWas === true);
         const before = result.safety === "" ? "there was none" : result.safety;
+        const aside =
+          result.replaced === ""
+            ? ""
+            : `, and the database itself for 7 days as ${result.replaced}. Drop it sooner: ${backend.opsCommand} drop-replaced ${system} --stack ${backend.stack}`;
         print(
           options,
           result,
-          `Restored: ${result.snapshot}, schema version ${result.schema}, ${result.tables} tables, about ${result.rows} rows. What was there before: ${before}`,
+          `Restored: ${result.snapshot}, schema version ${result.schema}, ${result.tables} tables, about ${result.rows} rows. What was there before: ${before}${aside}`,
         );
       },
     );
+
+  aboutStack(program.command("drop-replaced").argument("<system>"))
+    .description("drop the databases that restores put aside; after 7 days they go by themselves; asks first")
+    .option("--yes", "do not ask")
+    .action(async (system: string, options: Common & { readonly yes?: boolean }) => {
+      const { operations, database } = await load(system, options);
+      const replaced = await operations.listReplaced(database);
+      if (replaced.length === 0) {
+        print(options, [], "Nothing was put aside.");
+        return;
+      }
+      process.stderr.write(
+        `What is in these and in no snapshot is gone then:\n${replaced.map((each) => `  ${operations.describeReplaced(each)}`).join("\n")}\n`,
+      );
+      if (!options.yes) await confirm(`drop ${system}`);
+      await operations.dropReplaced(database, replaced);
+      print(options, replaced, `Dropped: ${replaced.map(({ name }) => name).join(", ")}`);
+    });
 
   aboutStack(program.command("reverse-migration").argument("<system>"))
     .description(

@@ -13,7 +13,15 @@ export interface SystemDatabase {
   run(script: OpsScript, more: Readonly<Record<string, string>>, timeoutSeconds: number): Promise<string>;
 }
 
-type OpsScript = "list" | "snapshot" | "restore-plan" | "restore" | "reverse-plan" | "reverse";
+type OpsScript =
+  | "list"
+  | "snapshot"
+  | "restore-plan"
+  | "restore"
+  | "reverse-plan"
+  | "reverse"
+  | "list-replaced"
+  | "drop-replaced";
 
 /** One line of `ops snapshots`. */
 export interface SnapshotEntry {
@@ -63,14 +71,24 @@ export async function systemDatabase(
       `${backend.description} is locked by ${lock.owner}${lock.since === undefined ? "" : ` for ${age(lock.since)}`}: a deploy may be running. Wait for it; after a crash: ${backend.opsCommand} recover --stack ${backend.stack}`,
     );
   }
-  const deployment = await backend.read();
+  return databaseOf(await backend.read(), system, run);
+}
+
+/**
+ * The same for what only reads, whether a deploy is running or not.
+ * @throws when the system or its host is not there
+ */
+export function databaseOf(deployment: Deployment, system: string, run: RunCommand): SystemDatabase {
   const parameters = databaseParameters(deployment, system);
   const hostName = hostOf(deployment, system);
   const host = hostsOf(deployment, run).find(({ provider }) => provider === `${hostName}-docker`);
-  if (host === undefined) throw new Error(`${backend.description} has no way to the host of ${system}`);
-  const before = ["job", "database", "golang-migrate"].map((file) =>
-    readScript(import.meta.url, `../components/release/scripts/${file}.sh`),
-  );
+  if (host === undefined) throw new Error(`the state has no way to the host of ${system}`);
+  const before = [
+    "../components/release/scripts/job.sh",
+    "../components/release/scripts/database.sh",
+    "../components/release/scripts/golang-migrate.sh",
+    "./scripts/replaced.sh",
+  ].map((file) => readScript(import.meta.url, file));
   return {
     system,
     parameters,
@@ -87,11 +105,8 @@ export async function systemDatabase(
  * @throws with the systems that have a database when this one has none
  */
 export function databaseParameters(deployment: Deployment, system: string): string {
-  const commands = resources(deployment).filter(
-    ({ type, urn, delete: old }) =>
-      type === "command:local:Command" && !old && /-(migration|snapshot)$/.test(resourceName(urn)),
-  );
-  const systems = [...new Set(commands.map(({ urn }) => resourceName(urn).split("_")[0] ?? ""))];
+  const commands = databaseScripts(deployment);
+  const systems = databaseSystems(deployment);
   const own = commands.filter(({ urn }) => resourceName(urn).startsWith(`${system}_`));
   const command = own.find(({ urn }) => urn.endsWith("-migration")) ?? own[0];
   if (command === undefined) {
@@ -105,6 +120,18 @@ export function databaseParameters(deployment: Deployment, system: string): stri
     throw new Error(`${resourceName(command.urn)}: its parameters are not in the state`);
   // A snapshot's script knows of no migrations.
   return `FOLDER=\nSERVICE=${system}\nIMAGE=\nCOMMAND=\n${stdin.slice(0, end)}`;
+}
+
+/** The systems that have a database. */
+export function databaseSystems(deployment: Deployment): string[] {
+  return [...new Set(databaseScripts(deployment).map(({ urn }) => resourceName(urn).split("_")[0] ?? ""))];
+}
+
+function databaseScripts(deployment: Deployment) {
+  return resources(deployment).filter(
+    ({ type, urn, delete: old }) =>
+      type === "command:local:Command" && !old && /-(migration|snapshot)$/.test(resourceName(urn)),
+  );
 }
 
 function hostOf(deployment: Deployment, system: string): string {
@@ -164,7 +191,7 @@ export function describeRestore(plan: RestorePlan, asItWas: boolean): string {
   const deployed = plan.deployed === "" ? schema : Number(plan.deployed);
   const lines = [
     `${plan.snapshot}, written ${age(plan.time)} ago (${plan.time}), replaces the database ${plan.database} of ${plan.environment}.`,
-    "What was written since then is gone from the database; a snapshot of what is there is written first.",
+    "What was written since then is gone from the database; a snapshot of what is there is written first, and what is replaced is put aside for 7 days.",
     "Nothing is stopped: it is restored beside the running one and exchanged for it by name.",
   ];
   if (schema < deployed) {
@@ -183,6 +210,8 @@ export interface RestoreResult {
   readonly snapshot: string;
   /** Snapshot of what was there, empty when there was nothing. */
   readonly safety: string;
+  /** What was there, put aside under this name; empty when there was nothing. */
+  readonly replaced: string;
   readonly schema: string;
   readonly tables: number;
   readonly rows: number;
@@ -195,6 +224,31 @@ export async function restore(
 ): Promise<RestoreResult> {
   const more = { SNAPSHOT: snapshot, AS_IT_WAS: asItWas ? "yes" : "no" };
   return JSON.parse(await database.run("restore", more, longSeconds)) as RestoreResult;
+}
+
+/** A database that a restore put aside. */
+export interface ReplacedDatabase {
+  readonly name: string;
+  /** When it was put aside. */
+  readonly time: string;
+  readonly bytes: number;
+}
+
+/** What restores have put aside, oldest first. */
+export async function listReplaced(database: SystemDatabase): Promise<readonly ReplacedDatabase[]> {
+  return JSON.parse(await database.run("list-replaced", {}, shortSeconds)) as ReplacedDatabase[];
+}
+
+export function describeReplaced(each: ReplacedDatabase): string {
+  return `${each.name}, ${size(each.bytes)}, put aside ${age(each.time)} ago`;
+}
+
+/** Drops databases that restores have put aside; what they hold and no snapshot holds is gone. */
+export async function dropReplaced(
+  database: SystemDatabase,
+  replaced: readonly ReplacedDatabase[],
+): Promise<void> {
+  await database.run("drop-replaced", { REPLACED: replaced.map(({ name }) => name).join(" ") }, shortSeconds);
 }
 
 export async function planReverse(database: SystemDatabase, to: number): Promise<ReversePlan> {

@@ -1,6 +1,7 @@
 /**
- * A stack's deployment as `pulumi stack export` writes it (version 3), read without decrypting anything: secrets stay what
- * they are, ciphertext.
+ * A stack's deployment as `pulumi stack export` writes it, read without decrypting anything: secrets stay what they are,
+ * ciphertext. Version 3, or 4, which is the same with a list of what else is in it: `hooks` are the names of the program's
+ * functions that guard an update.
  */
 
 export type Json =
@@ -46,9 +47,13 @@ const signatureKey = "4dabf18193072939515e22adb298388d";
  */
 export function parseDeployment(text: string): Deployment {
   const parsed = JSON.parse(text) as Json;
-  if (!isObject(parsed) || !isObject(parsed.deployment) || parsed.version !== 3) {
-    const version = isObject(parsed) ? JSON.stringify(parsed.version) : "none";
-    throw new Error(`this is no exported deployment of version 3 (version: ${version ?? "none"})`);
+  const outer = isObject(parsed) ? parsed : {};
+  const features = Array.isArray(outer.features) ? outer.features : [];
+  const known = outer.version === 3 || (outer.version === 4 && features.every((each) => each === "hooks"));
+  if (!known || !isObject(outer.deployment)) {
+    throw new Error(
+      `this is no exported deployment of version 3, or of version 4 with hooks (version: ${JSON.stringify(outer.version) ?? "none"}, features: ${JSON.stringify(features)})`,
+    );
   }
   return parsed as Deployment;
 }

@@ -1,6 +1,7 @@
 import type { System } from "../components/system.ts";
 import { age, type Backend } from "./backend.ts";
 import { Cloud } from "./cloud.ts";
+import { databaseOf, databaseSystems, describeReplaced, listReplaced } from "./database.ts";
 import {
   type Deployment,
   isObject,
@@ -53,6 +54,8 @@ export interface StackStatus {
     readonly rotateAfterDays?: number;
   }[];
   readonly health: readonly { readonly system: string; readonly answer: string }[];
+  /** Databases that restores put aside, or why a system cannot say. */
+  readonly replaced: readonly { readonly system: string; readonly database: string }[];
   /** What ssh-open has opened. */
   readonly sshAccess: readonly SshAccess[];
 }
@@ -90,6 +93,9 @@ export async function readStatus(
         }),
     ),
     health: await health(deployment, hosts),
+    replaced: (
+      await Promise.all(databaseSystems(deployment).map((system) => replaced(deployment, system, run)))
+    ).flat(),
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }
@@ -146,6 +152,14 @@ export function renderStatus(status: StackStatus): string {
       ["system", "health"],
       status.health.map(({ system, answer }) => [system, answer]),
     ),
+    ...(status.replaced.length === 0
+      ? []
+      : [
+          renderTable(
+            ["system", "database that a restore put aside, for 7 days"],
+            status.replaced.map(({ system, database }) => [system, database]),
+          ),
+        ]),
     ...(status.sshAccess.length === 0
       ? []
       : [
@@ -228,6 +242,21 @@ function services(
         routed: words.has(name),
       };
     });
+}
+
+async function replaced(
+  deployment: Deployment,
+  system: string,
+  run: RunCommand,
+): Promise<StackStatus["replaced"]> {
+  try {
+    const list = await listReplaced(databaseOf(deployment, system, run));
+    return list.map((each) => ({ system, database: describeReplaced(each) }));
+  } catch (error) {
+    // A database that is down keeps nothing else from being shown.
+    const [first] = (error instanceof Error ? error.message : String(error)).split("\n");
+    return [{ system, database: `unknown: ${first}` }];
+  }
 }
 
 /** Each system's health, asked on its own host: through the edge, by its domain, without DNS. */

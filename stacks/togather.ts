@@ -37,6 +37,11 @@ const settings = z
     }),
     postgres: z.strictObject({
       version: z.string().min(1),
+      /** The major version that `version` follows on an emptied data folder; without it another major version is refused. */
+      upgradeFrom: z
+        .string()
+        .regex(/^\d+$/, "is not a major version; allowed: a number, as in 16")
+        .optional(),
       memoryMebibytes: memoryMebibytes.default(1024),
       /** Port on the operator's loopback that leads to it during a deploy. */
       tunnelPort: z.int().min(1024).max(65535).default(15432),
@@ -123,6 +128,7 @@ export const togather = defineSystem<Settings>({
         system: "togather",
         network,
         image: image("postgres"),
+        ...(postgres.upgradeFrom === undefined ? {} : { upgradeFrom: postgres.upgradeFrom }),
         memoryMebibytes: postgres.memoryMebibytes,
         tunnelPort: postgres.tunnelPort,
       },

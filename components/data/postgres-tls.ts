@@ -11,8 +11,14 @@ const year = 365 * day;
 /** The user that the server runs as in the official image and its descendants on Debian. */
 const postgresUser = "999";
 
-/** Password for everybody who comes by TCP, and TLS before that; who is on the host and reaches the socket is the operator. */
-const accessRules = `local all all trust
+/**
+ * Who may connect, first match first. The socket is what the tunnel leads to, so it asks for a password. The container's own
+ * loopback is reached by `docker exec` alone, which root on the host may do anyway. The superuser comes from the host, never from
+ * the network; everybody else by TLS with a password.
+ */
+const accessRules = `local all all scram-sha-256
+host all postgres 127.0.0.1/32 trust
+host all postgres all reject
 hostssl all all all scram-sha-256
 `;
 

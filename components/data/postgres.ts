@@ -1,15 +1,22 @@
 import type { local } from "@pulumi/command";
 import { type Network, Service } from "@pulumi/docker";
 import { Provider as PostgresqlProvider } from "@pulumi/postgresql";
-import { ComponentResource, type ComponentResourceOptions, mergeOptions, type Output } from "@pulumi/pulumi";
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  mergeOptions,
+  type Output,
+  ResourceHook,
+} from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import type { ResolvedImage } from "../../config.ts";
-import { hostCommand, readScript } from "../host/command.ts";
+import { currentContainerScript, hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { hostPaths } from "../host/paths.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import { postgresTls } from "./postgres-tls.ts";
+import { majorVersionLabel, refuseOtherMajorVersion } from "./postgres-version.ts";
 import { openTunnel } from "./tunnel.ts";
 
 export interface PostgresArgs {
@@ -17,6 +24,8 @@ export interface PostgresArgs {
   readonly system: string;
   readonly network: Network;
   readonly image: ResolvedImage;
+  /** Major version that the image's may follow, the data folder having been emptied for it. */
+  readonly upgradeFrom?: string;
   readonly memoryMebibytes: number;
   /** Port on the operator's loopback through which `@pulumi/postgresql` reaches it; every instance needs its own. */
   readonly tunnelPort: number;
@@ -25,11 +34,24 @@ export interface PostgresArgs {
 const serverPort = 5432;
 
 /**
+ * Folder of a server's data on the volume: `/mnt/data/togather/postgres` for `togather_postgres`, so that two servers of a
+ * system never share one.
+ * @throws when the name does not begin with the system's
+ */
+export function dataDirectory(system: string, name: string): string {
+  const prefix = `${system}_`;
+  if (!name.startsWith(prefix) || name.length === prefix.length)
+    throw new Error(`a Postgres server of ${system} is called ${prefix}<name>, not "${name}"`);
+  return hostPaths.data(system, name.slice(prefix.length));
+}
+
+/**
  * A Postgres server on the data volume: one replica, stop-first, a minute to shut down, no published port. Its name
- * (`togather_postgres`) is an alias on the system's network. The service is protected; a new version or limit restarts it in
- * place.
+ * (`togather_postgres`) is an alias on the system's network. The service is protected; a new minor version or limit restarts it
+ * in place. Another major version is refused: by the preview when the configuration says so, and on the host before anything is
+ * stopped, by what the image and the data folder say.
  *
- * `provider` reaches it through the shared SSH connection and its unix socket.
+ * `provider` reaches it through the shared SSH connection and its unix socket, with the superuser's password.
  */
 export class Postgres extends ComponentResource {
   /** What it is called on the system's network and in labels: `togather_postgres`. */
@@ -46,9 +68,10 @@ export class Postgres extends ComponentResource {
     super("berth:data:Postgres", name, {}, opts);
     const child = { parent: this };
     const socketDirectory = hostPaths.socket(name);
+    const memoryBytes = args.memoryMebibytes * 1024 * 1024;
     const directories = {
       DATA_VOLUME: hostPaths.dataVolume,
-      DATA_DIRECTORY: hostPaths.data(args.system, "postgres"),
+      DATA_DIRECTORY: dataDirectory(args.system, name),
       SOCKET_DIRECTORY: socketDirectory,
     };
     const folders = hostCommand(
@@ -56,13 +79,14 @@ export class Postgres extends ComponentResource {
       {
         connection: args.host.connection,
         script: readScript(import.meta.url, "./scripts/folders.sh"),
-        parameters: directories,
-        deadlineSeconds: 30,
+        parameters: { ...directories, SERVICE: name, IMAGE: args.image.reference },
+        // A new image is pulled here, before the running server is stopped for it.
+        deadlineSeconds: 600,
         dependsOn: [args.host.ready],
       },
       child,
     );
-    // Only read when the data folder is empty; afterwards the superuser is reached through the local socket alone.
+    // The image reads it when the data folder is empty; `ready` gives it to the superuser of one that is older.
     const password = new RandomPassword(`${name}-superuser`, { length: 40, special: false }, child);
     const passwordSecret = swarmSecret(
       `${name}-superuser-password`,
@@ -74,7 +98,7 @@ export class Postgres extends ComponentResource {
     this.service = new Service(
       name,
       {
-        labels: dockerLabels(name, args.system),
+        labels: [...dockerLabels(name, args.system), majorVersionLabel(args.image.version)],
         mode: { replicated: { replicas: 1 } },
         updateConfig: { order: "stop-first", parallelism: 1, failureAction: "pause" },
         endpointSpec: { mode: "dnsrr" },
@@ -85,12 +109,16 @@ export class Postgres extends ComponentResource {
             env: {
               POSTGRES_PASSWORD_FILE: "/run/secrets/postgres_password",
               PGDATA: "/var/lib/postgresql/data/pgdata",
+              // For every psql, pg_dump and pg_isready that is started in the container; the image's set-up unsets it.
+              PGHOST: "127.0.0.1",
             },
             labels: dockerLabels(name, args.system),
             stopGracePeriod: "1m",
             mounts: [
               { type: "bind", source: directories.DATA_DIRECTORY, target: "/var/lib/postgresql/data" },
               { type: "bind", source: socketDirectory, target: "/var/run/postgresql" },
+              // Parallel queries share memory there. Docker's own has 64 MiB; this one may fill, within the memory limit.
+              { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: memoryBytes, mode: 0o1777 } },
             ],
             secrets: [
               {
@@ -110,18 +138,29 @@ export class Postgres extends ComponentResource {
               startPeriod: "1m",
             },
           },
-          resources: { limits: { memoryBytes: args.memoryMebibytes * 1024 * 1024 } },
+          resources: { limits: { memoryBytes } },
           restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
           networksAdvanceds: [{ id: args.network.id, aliases: [name] }],
         },
       },
-      mergeOptions(child, { provider: args.host.docker, protect: true, dependsOn: [folders] }),
+      mergeOptions(child, {
+        provider: args.host.docker,
+        protect: true,
+        dependsOn: [folders],
+        hooks: {
+          beforeUpdate: [
+            new ResourceHook(`${name}-major-version`, refuseOtherMajorVersion(args.upgradeFrom), {
+              onDryRun: true,
+            }),
+          ],
+        },
+      }),
     );
     this.ready = hostCommand(
       `${name}-ready`,
       {
         connection: args.host.connection,
-        script: readScript(import.meta.url, "./scripts/postgres-ready.sh"),
+        script: currentContainerScript + readScript(import.meta.url, "./scripts/postgres-ready.sh"),
         parameters: {
           SERVICE: this.service.name,
           SOCKET_DIRECTORY: socketDirectory,
@@ -129,6 +168,7 @@ export class Postgres extends ComponentResource {
           IMAGE: args.image.reference,
           MEMORY: args.memoryMebibytes,
         },
+        secrets: { SUPERUSER_PASSWORD: password.result },
         deadlineSeconds: 150,
         dependsOn: [this.service],
       },
@@ -145,6 +185,7 @@ export class Postgres extends ComponentResource {
         host: "127.0.0.1",
         port: args.tunnelPort,
         username: "postgres",
+        password: password.result,
         database: "postgres",
         // The transport is SSH, and a unix socket knows no TLS.
         sslmode: "disable",

@@ -32,6 +32,9 @@ export function readScript(moduleUrl: string, path: string): string {
   return readFileSync(new URL(path, moduleUrl), "utf8");
 }
 
+/** `current_container SERVICE`, for the scripts that wait for a service which is updated in place. */
+export const currentContainerScript = readScript(import.meta.url, "./scripts/current-container.sh");
+
 /**
  * Who runs a command, found out on the operator's side when it runs: constant text in the graph. In a workflow the actor's
  * name comes from outside, so only what is harmless in any shell passes.

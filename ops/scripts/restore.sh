@@ -1,12 +1,11 @@
 # shellcheck shell=bash disable=SC2154
 # Replaces a database by a snapshot: restored beside it, brought to the schema of the deployed version unless AS_IT_WAS is
-# "yes", checked, then exchanged for it by name. Nothing is stopped. Runs after job.sh, database.sh and golang-migrate.sh. SNAPSHOT is
-# a parameter.
+# "yes", checked, then exchanged for it by name. Nothing is stopped. Runs after job.sh, database.sh, golang-migrate.sh and replaced.sh.
+# SNAPSHOT is a parameter.
 only_one "${SYSTEM}_database" 900
 require_postgres
 problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
 [ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
-drop_database "$replaced"
 safety=
 if database_exists "$DATABASE"; then
   write_snapshot "$SNAPSHOT"
@@ -34,13 +33,19 @@ fi
 in_database "$restored" ANALYZE >/dev/null
 
 # The exchange, one transaction: the sessions end, the names change. Whoever connects meanwhile waits for its end; whoever
-# came in between makes the renaming fail, and it is tried again.
+# came in between makes the renaming fail, and it is tried again. What was there is put aside with all that was written until
+# then, which the snapshot of before may lack.
 exchange="ALTER DATABASE \"$restored\" RENAME TO \"$DATABASE\""
-[ -z "$safety" ] || exchange="ALTER DATABASE \"$DATABASE\" RENAME TO \"$replaced\"; $exchange"
+replaced=
+if [ -n "$safety" ]; then
+  replaced=${DATABASE}_replaced_$(date -u +%Y%m%d_%H%M%S)
+  exchange="ALTER DATABASE \"$DATABASE\" RENAME TO \"$replaced\"; $exchange"
+  # Before the exchange: nothing stays without something that removes it in time.
+  install_replaced_timer
+fi
 for attempt in 1 2 3 4 5; do
   said=$(in_database postgres "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('$DATABASE', '$restored'); $exchange" 2>&1) && break
   [ "$attempt" -lt 5 ] || { drop_database "$restored"; fail "the database could not be exchanged, it is as it was: $said"; }
 done
-drop_database "$replaced"
 rows=$(in_database "$DATABASE" "SELECT coalesce(sum(n_live_tup), 0) FROM pg_stat_user_tables")
-jq --null-input --arg snapshot "$SNAPSHOT" --arg safety "$safety" --arg schema "$schema_version" --argjson tables "$tables" --argjson rows "$rows" '$ARGS.named'
+jq --null-input --arg snapshot "$SNAPSHOT" --arg safety "$safety" --arg replaced "$replaced" --arg schema "$schema_version" --argjson tables "$tables" --argjson rows "$rows" '$ARGS.named'

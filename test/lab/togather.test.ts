@@ -173,6 +173,49 @@ describe("Togather in the lab", () => {
     for (const name of names) expect(name).toMatch(/^togather_production_\d{8}_\d{6}\.sql\.gz$/);
   });
 
+  test("the database's superuser comes from the host alone, and through its socket with a password", async () => {
+    const postgres = "$(docker ps --quiet --filter label=berth.resource=togather_postgres)";
+    const psql = (options: string) =>
+      onMachine(
+        `docker exec ${options} ${postgres} psql --no-password --no-psqlrc --username postgres -At --command 'SELECT current_user' 2>&1 || true`,
+      );
+    expect((await psql("")).stdout).toBe("postgres");
+    // What the tunnel leads every local process to.
+    expect((await psql("--env PGHOST=/var/run/postgresql")).stdout).toContain("no password supplied");
+    expect((await psql("--env PGHOST=togather_postgres --env PGPASSWORD=guess")).stdout).toContain(
+      "pg_hba.conf rejects connection for host",
+    );
+    const shm = await onMachine(`docker exec ${postgres} df --block-size=1M --output=size /dev/shm`);
+    expect(shm.stdout.trim().split(/\s+/).at(-1)).toBe("1024");
+  });
+
+  test("a service that is updated in place has no current container until the new one runs", async () => {
+    const script = readFileSync(
+      new URL("../../components/host/scripts/current-container.sh", import.meta.url),
+      "utf8",
+    );
+    // Stop-first with a process that takes its time to end: the container of before runs on for ten seconds.
+    const body = `${script}
+image=$(docker service inspect togather_postgres --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}')
+trap 'docker service rm updated >/dev/null' EXIT
+docker service create --detach --no-resolve-image --name updated --endpoint-mode dnsrr --entrypoint sh "$image" -c 'trap "" TERM; while :; do sleep 1; done' >/dev/null
+for _ in $(seq 60); do before=$(current_container updated); [ -z "$before" ] || break; sleep 0.5; done
+docker service update --detach --no-resolve-image --env-add CHANGED=1 updated >/dev/null
+right_after=$(current_container updated)
+running=$(docker ps --quiet --no-trunc --filter label=com.docker.swarm.service.name=updated)
+for _ in $(seq 120); do after=$(current_container updated); [ -z "$after" ] || break; sleep 0.5; done
+jq --null-input --arg before "$before" --arg right_after "$right_after" --arg running "$running" --arg after "$after" '$ARGS.named'
+`;
+    const encoded = Buffer.from(body).toString("base64");
+    const { stdout, all } = await onMachine(`echo ${encoded} | base64 -d | bash`);
+    const seen = JSON.parse(stdout || JSON.stringify({ all })) as Record<string, string>;
+    expect(seen.before).toMatch(/^[0-9a-f]{64}$/);
+    expect(seen.running).toBe(seen.before);
+    expect(seen.right_after).toBe("");
+    expect(seen.after).toMatch(/^[0-9a-f]{64}$/);
+    expect(seen.after).not.toBe(seen.before);
+  });
+
   test("containers do not reach the metadata service, which the host reaches", async () => {
     const url = "http://169.254.169.254/hetzner/v1/metadata/hostname";
     expect((await onMachine(`curl -sS --max-time 3 ${url}`)).exitCode).toBe(0);

@@ -23,6 +23,8 @@ export interface Registration {
   readonly additionalSecretOutputs: readonly string[];
   readonly deletedWith: string;
   readonly retainOnDelete: boolean;
+  /** Hooks that the engine calls before an update. */
+  readonly beforeUpdate: readonly string[];
   /** Inputs as the engine would get them: secrets in their envelope. */
   readonly inputs: Readonly<Record<string, unknown>>;
 }
@@ -134,8 +136,13 @@ function idOf(type: string, name: string): string {
 type RegisterResource = (request: resourceProto.RegisterResourceRequest, callback: unknown) => unknown;
 
 function record(registrations: Registration[]): () => void {
-  const prototype = MockMonitor.prototype as unknown as { registerResource: RegisterResource };
+  const prototype = MockMonitor.prototype as unknown as {
+    registerResource: RegisterResource;
+    registerResourceHook?: (request: unknown, callback: (error: null, answer: object) => void) => void;
+  };
   const original = prototype.registerResource;
+  // The mocks say that they support hooks and do not take any.
+  prototype.registerResourceHook = (_request, callback) => callback(null, {});
   prototype.registerResource = function registerResource(request, callback) {
     registrations.push({
       type: request.getType(),
@@ -149,6 +156,7 @@ function record(registrations: Registration[]): () => void {
       additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
       deletedWith: nameOf(request.getDeletedwith()),
       retainOnDelete: request.getRetainondelete() ?? false,
+      beforeUpdate: request.getHooks()?.getBeforeUpdateList() ?? [],
       inputs: (request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>,
     });
     return original.call(this, request, callback);

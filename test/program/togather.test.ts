@@ -140,7 +140,7 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
     expect(configs).toHaveLength(1);
     const rules = program.find("docker:index/serviceConfig:ServiceConfig", "togather_postgres-access").inputs;
     expect(Buffer.from(String(rules.data), "base64").toString()).toBe(
-      "local all all trust\nhostssl all all all scram-sha-256\n",
+      "local all all scram-sha-256\nhost all postgres 127.0.0.1/32 trust\nhost all postgres all reject\nhostssl all all all scram-sha-256\n",
     );
     const certificate = program.find(
       "tls:index/selfSignedCert:SelfSignedCert",
@@ -155,6 +155,27 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
     );
     const app = containerOf(program, "togather_app");
     expect(app.secrets.map(({ fileName }) => fileName)).toContain("DATABASE_AUTHORITY");
+  });
+
+  test("Postgres' superuser needs a password, which only the provider and the host's own script have", () => {
+    const provider = program.find("pulumi:providers:postgresql", "togather_postgres-provider");
+    expect(isSecret(provider.inputs.password)).toBe(true);
+    expect(isSecret(program.find("command:local:Command", "togather_postgres-ready").inputs.stdin)).toBe(
+      true,
+    );
+  });
+
+  test("Postgres has shared memory as its limit allows, and another major version is refused before an update", () => {
+    const { mounts } = containerOf(program, "togather_postgres");
+    const service = program.find("docker:index/service:Service", "togather_postgres");
+    const { resources } = service.inputs.taskSpec as { resources: { limits: { memoryBytes: number } } };
+    expect(mounts).toContainEqual({
+      type: "tmpfs",
+      target: "/dev/shm",
+      tmpfsOptions: { sizeBytes: resources.limits.memoryBytes, mode: 0o1777 },
+    });
+    expect(service.beforeUpdate).toEqual(["togather_postgres-major-version"]);
+    expect(service.inputs.labels).toContainEqual({ label: "berth.postgres-major-version", value: "16" });
   });
 
   test("components keep their arguments out of the state", () => {
@@ -248,7 +269,12 @@ test("a wrong configuration registers nothing, and the run ends with every probl
 function containerOf(program: ProgramRun, service: string) {
   const { taskSpec } = program.find("docker:index/service:Service", service).inputs as {
     taskSpec: {
-      containerSpec: { args: string[]; secrets: { fileName: string }[]; configs: unknown[] };
+      containerSpec: {
+        args: string[];
+        secrets: { fileName: string }[];
+        configs: unknown[];
+        mounts: unknown[];
+      };
     };
   };
   return taskSpec.containerSpec;

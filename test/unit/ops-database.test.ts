@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { wholeScript } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
 import { databaseParameters, describeRestore, planRestore, renderSnapshots } from "../../ops/database.ts";
+import { parseDeployment } from "../../ops/deployment.ts";
 import { deployment, resource } from "./ops-fixtures.ts";
 
 const assignments = (values: Record<string, string>) =>
@@ -82,4 +83,16 @@ test("a list of snapshots shows which cannot be used, and why", () => {
   const table = renderSnapshots([entry, { ...entry, name: "b.sql.gz", problem: "it is truncated" }]);
   expect(table).toMatch(/a\.sql\.gz +\d+ s +1\.5 KiB +3 +whole/);
   expect(table).toContain("NOT USABLE: it is truncated");
+});
+
+describe("an exported deployment", () => {
+  test("of version 4 is read when hooks are all that it adds", () => {
+    const text = (features: string[]) =>
+      JSON.stringify({ version: 4, features, deployment: { resources: [] } });
+    expect(parseDeployment(text(["hooks"])).version).toBe(4);
+    expect(() => parseDeployment(text(["hooks", "views"]))).toThrow(
+      'this is no exported deployment of version 3, or of version 4 with hooks (version: 4, features: ["hooks","views"])',
+    );
+    expect(() => parseDeployment(JSON.stringify({ version: 5, deployment: {} }))).toThrow("(version: 5,");
+  });
 });

@@ -83,6 +83,16 @@ test.each<[string, unknown, string]>([
   ["taskSpec.containerSpec.secrets", [], "taskSpec"],
   ["taskSpec.containerSpec.secrets", unknownValue, "taskSpec"],
   ["taskSpec.containerSpec.stopGracePeriod", "60s", "taskSpec"],
+  // The real plugin 5.2.0 answers an update for a mount that comes.
+  ["taskSpec.containerSpec.mounts", [], "taskSpec"],
+  [
+    "taskSpec.containerSpec.mounts",
+    [
+      { type: "bind", source: "/srv", target: "/data", readOnly: true },
+      { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: 1048576, mode: 0o1777 } },
+    ],
+    "taskSpec",
+  ],
   ["taskSpec.resources.limits.memoryBytes", 2, "taskSpec"],
   ["endpointSpec.ports", [], "endpointSpec"],
   ["updateConfig.order", "start-first", "updateConfig"],
@@ -101,6 +111,11 @@ test.each<[string, unknown, string]>([
   ["taskSpec.networksAdvanceds", [{ name: "n1", aliases: ["app"] }], "taskSpec"],
   ["taskSpec.containerSpec.hosts", [{ ip: "198.18.0.1", host: "db" }], "taskSpec"],
   ["taskSpec.containerSpec.labels", [{ label: "one", value: "2" }], "taskSpec"],
+  [
+    "taskSpec.containerSpec.mounts",
+    [{ type: "volume", target: "/data", volumeOptions: { labels: [{ label: "one", value: "2" }] } }],
+    "taskSpec",
+  ],
   ["taskSpec.containerSpec.sysctl", { "net.core.somaxconn": "1" }, "taskSpec"],
   ["auth", { serverAddress: "registry.berth.lab:5000", username: "u", password: "p" }, "auth"],
 ])("%s = %j replaces", async (path, value, property) => {

@@ -9,7 +9,7 @@ import {
   type Resource,
 } from "@pulumi/pulumi";
 import type { ResolvedImage } from "../../../config.ts";
-import { hostCommand, readScript } from "../../host/command.ts";
+import { currentContainerScript, hostCommand, readScript } from "../../host/command.ts";
 import type { Host } from "../../host/host.ts";
 import { hostPaths } from "../../host/paths.ts";
 import { dockerLabels } from "../../labels.ts";
@@ -134,7 +134,7 @@ export class NginxEdge extends ComponentResource implements Edge {
       `${name}-ready`,
       {
         connection: args.host.connection,
-        script: script("wait.sh"),
+        script: currentContainerScript + script("wait.sh"),
         parameters: { ...edgeParameters, SERVICE: service.name, IMAGE: args.image.reference },
         deadlineSeconds: 120,
         dependsOn: [service],

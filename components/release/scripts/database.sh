@@ -5,7 +5,6 @@
 # Databases beside the running one. Each is made anew, so what an interrupted run left goes with the next.
 rehearsal=${DATABASE}_rehearsal
 restored=${DATABASE}_restored
-replaced=${DATABASE}_replaced
 
 # Sets `postgres`, the server's container.
 find_postgres() {
@@ -27,8 +26,20 @@ database_exists() {
   [ "$(in_database postgres "SELECT count(*) FROM pg_database WHERE datname = '$1'")" = 1 ]
 }
 
+# drop_database DATABASE: with its sessions, if there is one. What uses it beyond sessions (a replication slot, a prepared
+# transaction) keeps it, and Postgres says so.
 drop_database() {
-  in_database postgres "DROP DATABASE IF EXISTS \"$1\" WITH (FORCE)" 2>/dev/null
+  local said
+  said=$(docker exec --env PGOPTIONS='-c client_min_messages=warning' "$postgres" psql --no-psqlrc --quiet --username postgres \
+    --dbname postgres --set ON_ERROR_STOP=1 --command "DROP DATABASE IF EXISTS \"$1\" WITH (FORCE)" 2>&1) ||
+    fail "the database $1 could not be dropped. Postgres says:
+$said"
+}
+
+# Databases that a restore has put aside, oldest first: `<name> <time> <bytes>`, the time as in 2026-01-28T14:30:22Z.
+replaced_databases() {
+  in_database postgres "SELECT datname, regexp_replace(datname, '^.*_(....)(..)(..)_(..)(..)(..)\$', '\1-\2-\3T\4:\5:\6Z'), pg_database_size(oid)
+    FROM pg_database WHERE datname ~ '^${DATABASE}_replaced_[0-9]{8}_[0-9]{6}\$' ORDER BY 1" | tr '|' ' '
 }
 
 # Sets `schema_version` (0 when nothing was ever applied) and `schema_dirty` (yes or no), golang-migrate's record.
@@ -183,14 +194,17 @@ snapshot_problem() {
 
 # restore_beside SNAPSHOT NAME: a new database of that name from a snapshot.
 restore_beside() {
-  local size room said
+  local size room said aside
   drop_database "$2"
   # A full disk would stop the running database too.
   size=$(in_database postgres "SELECT coalesce(sum(pg_database_size(oid)), 0)::bigint / 1024 FROM pg_database WHERE datname = '$DATABASE'")
   # shellcheck disable=SC2016 # PGDATA is the container's.
   room=$(docker exec "$postgres" sh -c 'df -Pk "$PGDATA"' | awk 'NR == 2 { print $4 }')
-  [ "$room" -gt $((size * 5 / 4 + 131072)) ] ||
-    fail "a copy of $DATABASE needs $((size * 5 / 4 / 1024 + 128)) MiB beside it, the data volume has $((room / 1024)) MiB left; enlarge it: volumeGigabytes in berth:hosts"
+  if [ "$room" -le $((size * 5 / 4 + 131072)) ]; then
+    aside=$(replaced_databases | awk '{ printf "\n%s, %d MiB, put aside by a restore. Drop it: npm run ops -- drop-replaced %s --stack %s", $1, $3 / 1048576, system, stack }' \
+      system="$SYSTEM" stack="$STACK")
+    fail "a copy of $DATABASE needs $((size * 5 / 4 / 1024 + 128)) MiB beside it, the data volume has $((room / 1024)) MiB left; enlarge it: volumeGigabytes in berth:hosts$aside"
+  fi
   said=$(gzip --decompress --stdout "$DIRECTORY/$1" |
     docker exec --interactive --env PGOPTIONS='-c synchronous_commit=off' "$postgres" \
       psql --no-psqlrc --quiet --username postgres --dbname postgres --set database="$2" 2>&1 >/dev/null) || {

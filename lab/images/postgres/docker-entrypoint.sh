@@ -98,13 +98,15 @@ main() {
       file_env POSTGRES_INITDB_ARGS
       : "${POSTGRES_HOST_AUTH_METHOD:=}"
       check_settings
+      # As the official image: pg_hba.conf may ask for a password on the socket too.
+      export PGPASSWORD="${PGPASSWORD:-$POSTGRES_PASSWORD}"
       initialize
       # Set-up talks over the local socket only: nobody may connect to a database that is half made.
       PGUSER="$POSTGRES_USER" pg_ctl -D "$PGDATA" -o "$(printf '%q ' "${@:2}" -c listen_addresses='' -p "${PGPORT:-5432}")" -w start
       create_database
       run_init_files
       PGUSER="$POSTGRES_USER" pg_ctl -D "$PGDATA" -m fast -w stop
-      unset POSTGRES_PASSWORD
+      unset POSTGRES_PASSWORD PGPASSWORD
       echo 'PostgreSQL init process complete; ready for start up.'
     else
       echo 'PostgreSQL Database directory appears to contain a database; Skipping initialization'

@@ -203,6 +203,28 @@ function anyReplaces(node: Node): boolean {
   return (node.kind === "list" || node.kind === "set") && anyReplaces(node.of);
 }
 
+/** Whether a value has something, within it, whose change replaces. */
+function saysReplacing(node: Node, value: PropertyValue | undefined): boolean {
+  if (absent(value) || isZero(value)) return false;
+  if (node.replaces) return true;
+  if (node.kind === "block") {
+    return (
+      isProperties(value) &&
+      Object.entries(node.fields).some(([key, field]) => saysReplacing(field, value[key]))
+    );
+  }
+  return (
+    (node.kind === "list" || node.kind === "set") &&
+    asList(value).some((item) => saysReplacing(node.of, item))
+  );
+}
+
+const asList = (value: PropertyValue): readonly PropertyValue[] => (Array.isArray(value) ? value : []);
+
+/** The items of a list that another has not. */
+const without = (list: readonly PropertyValue[], other: readonly PropertyValue[]) =>
+  list.filter((item) => !other.some((each) => sameValue(each, item)));
+
 /** What differs: nothing, something that changes in place, or something that replaces. */
 export type Difference = "same" | "update" | "replace";
 
@@ -232,9 +254,15 @@ export function compare(
     if (node.computed && isZero(wanted)) {
       return "same";
     }
-    return sameValue(canonical(node, state ?? []), canonical(node, wanted))
-      ? "same"
-      : differs(anyReplaces(node));
+    const before = canonical(node, state ?? []);
+    const after = canonical(node, wanted);
+    if (sameValue(before, after)) return "same";
+    if (hasUnknown(after)) return differs(anyReplaces(node));
+    // As the real plugin: what comes or goes replaces only when it says something that replaces. A mount without volume options
+    // comes in place, although the labels of volume options replace.
+    const [had, has] = [asList(before), asList(after)];
+    const changed = [...without(had, has), ...without(has, had)];
+    return differs(node.replaces || changed.some((item) => saysReplacing(node.of, item)));
   }
   if (node.kind === "list") {
     const before: readonly PropertyValue[] = Array.isArray(state) ? state : [];

@@ -43,7 +43,48 @@ describe("a restore", () => {
     const { seconds } = await opsOk("restore", "togather", snapshot, "--yes");
     process.stdout.write(`restored 20000 rows in ${seconds.toFixed(1)} s\n`);
     expectSameDump(await dumpAll(), before);
+    expect(await copies()).toMatch(/^togather_replaced_\d{8}_\d{6}$/);
+  });
+
+  test("puts aside what it replaced, with its last writes, until it is dropped or 7 days old", async () => {
+    const [aside = ""] = (await copies()).split("\n");
+    const postgres = '"$(docker ps --quiet --filter label=berth.resource=togather_postgres)"';
+    const kept = await onMachine(
+      `docker exec ${postgres} psql -U postgres -d ${aside} -At -c "SELECT count(*) > 0 FROM events"`,
+    );
+    expect(kept.trim()).toBe("t");
+    expect((await opsOk("status")).output).toMatch(new RegExp(`togather +${aside}, .* put aside`));
+
+    // The timer's own run: one of eight days ago goes, one of six days ago stays.
+    const stamp = (days: number) => `$(date -u -d "${days} days ago" +%Y%m%d_%H%M%S)`;
+    await onMachine(
+      `for at in ${stamp(8)} ${stamp(6)}; do docker exec ${postgres} createdb -U postgres togather_replaced_$at; done; sudo systemctl start berth-replaced-expire-togather.service`,
+    );
+    expect((await copies()).split("\n")).toHaveLength(2);
+    expect(await onMachine("systemctl is-active berth-replaced-expire-togather.timer")).toContain("active");
+
+    const asked = await ops("drop-replaced", "togather");
+    expect(asked.exitCode).toBe(1);
+    expect(asked.output).toContain('pass --yes to confirm "drop togather"');
+    expect((await copies()).split("\n")).toHaveLength(2);
+    await opsOk("drop-replaced", "togather", "--yes");
     expect(await copies()).toBe("");
+  });
+
+  test("of a database that something keeps says what keeps it", async () => {
+    const postgres = '"$(docker ps --quiet --filter label=berth.resource=togather_postgres)"';
+    const name = "togather_replaced_20260101_000000";
+    await onMachine(`docker exec ${postgres} createdb -U postgres ${name}`);
+    await onMachine(
+      `docker exec ${postgres} psql -U postgres -d ${name} -c "ALTER DATABASE ${name} IS_TEMPLATE true"`,
+    );
+    const refused = await ops("drop-replaced", "togather", "--yes");
+    expect(refused.exitCode).toBe(1);
+    expect(refused.output).toContain(`the database ${name} could not be dropped. Postgres says:`);
+    expect(refused.output).toContain("cannot drop a template database");
+    await onMachine(
+      `docker exec ${postgres} psql -U postgres -c "ALTER DATABASE ${name} IS_TEMPLATE false" && docker exec ${postgres} dropdb -U postgres ${name}`,
+    );
   });
 
   test("under load: rows back, equal checksums, the app never stopped, nothing to do for a second up", async () => {

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Waits until the edge's container serves. SERVICE is a parameter.
+# Waits until the edge's container serves, as its specification is now. Runs after current-container.sh. SERVICE is a parameter.
 for _ in $(seq 60); do
   # One that was replaced still runs for a while, and all that asks for the edge would find it.
-  container=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$SERVICE" --filter status=running)
-  running=$(docker ps --quiet --filter label=berth.role=edge --filter status=running)
+  container=$(current_container "$SERVICE")
+  running=$(docker ps --quiet --no-trunc --filter label=berth.role=edge --filter status=running)
   if [ -n "$container" ] && [ "$running" = "$container" ] && [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ]; then
     exit 0
   fi
