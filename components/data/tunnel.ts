@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createServer, type Socket } from "node:net";
 import { all, RunError, runtime } from "@pulumi/pulumi";
-import { type Connection, prepareSshDirectory, shellQuote, sshOptions } from "../host/connection.ts";
+import { type Connection, shellQuote, sshOptions } from "../host/connection.ts";
 
 export interface TunnelArgs {
   /** Unix socket on the host. */
@@ -23,7 +23,6 @@ type Target = Promise<readonly string[]>;
  */
 export function openTunnel(connection: Connection, args: TunnelArgs): void {
   if (runtime.isDryRun()) return;
-  prepareSshDirectory();
   const target: Target = new Promise((resolve) => {
     all([connection.address, sshOptions(connection)]).apply(([address, options]) =>
       resolve([...options, "-p", String(connection.port), `${connection.user}@${address}`]),

@@ -65,7 +65,10 @@ export function cloudInit(args: CloudInitArgs): string {
   return `#cloud-config\n${stringify(document, { lineWidth: 0 })}`;
 }
 
-/** Source of the values: dev-sec's ssh-baseline; MaxStartups stays at 10:30:60, which one shared connection never meets. */
+/**
+ * Source of the values: dev-sec's ssh-baseline. Its MaxStartups of 10:30:60 drops first connections of a run: Pulumi works on four
+ * resources for each core (16 on 4 cores, 64 on 16), and until one connection stands there is none to share.
+ */
 function sshdConfig(port: number): string {
   return [
     `Port ${port}`,
@@ -76,7 +79,7 @@ function sshdConfig(port: number): string {
     `AllowUsers ${deployUser}`,
     "MaxAuthTries 3",
     "LoginGraceTime 30",
-    "MaxStartups 10:30:60",
+    "MaxStartups 100:30:200",
     // Sessions share one connection: parallel host commands, the docker provider and database connections.
     "MaxSessions 64",
     "X11Forwarding no",

@@ -1,12 +1,9 @@
-import { mkdirSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { type Input, interpolate, type Output, output } from "@pulumi/pulumi";
 
 /**
  * The one transport to a host: OpenSSH, its host key pinned, one ControlMaster shared by host commands, the docker
- * provider and the forwarded database sockets. sshd drops unauthenticated connections beyond its MaxStartups (10 by
- * default), so connections are shared, never dialled in parallel.
+ * provider and the forwarded database sockets. The first ones of a run may come at once, before there is one to share: as many
+ * as Pulumi works on in parallel (four for each core by default), which Berth's MaxStartups of sshd lets in.
  */
 export interface Connection {
   /** Name in `berth:hosts`. */
@@ -20,19 +17,26 @@ export interface Connection {
   readonly identityFile?: string;
 }
 
+/** Folder of the shared connections' sockets, for the user alone; %d is the user's home, to ssh. */
+const socketFolder = "%d/.cache/berth/ssh";
+
 /** How long an idle shared connection stays open, in seconds. */
 const controlPersistSeconds = 60;
 
 /**
  * Options of every ssh call, as the docker provider's `sshOpts` takes them. The pinned key travels in the options
- * themselves (KnownHostsCommand, OpenSSH 8.5 or newer), so there is no known_hosts file that could be missing or stale.
+ * themselves (KnownHostsCommand, OpenSSH 8.5 or newer), so there is no known_hosts file that could be missing or stale. The
+ * same command makes the folder of the shared connections, which ssh does not: it runs before ssh listens there, whoever started
+ * ssh, a `pulumi refresh` or `destroy` too, which do not run the program.
  */
 export function sshOptions(connection: Connection, sharing: "shared" | "alone" = "shared"): Output<string[]> {
   return output(connection.hostKey).apply((hostKey) => {
     const alias = `berth-${connection.host}`;
     const options = [
       `HostKeyAlias=${alias}`,
-      `KnownHostsCommand=/bin/echo ${alias} ${hostKey.trim()}`,
+      sharing === "alone"
+        ? `KnownHostsCommand=/bin/echo ${alias} ${hostKey.trim()}`
+        : `KnownHostsCommand=/bin/sh -c "umask 077; mkdir -p ${socketFolder}; echo ${alias} ${hostKey.trim()}"`,
       "UserKnownHostsFile=/dev/null",
       "GlobalKnownHostsFile=/dev/null",
       "StrictHostKeyChecking=yes",
@@ -44,7 +48,7 @@ export function sshOptions(connection: Connection, sharing: "shared" | "alone" =
         ? ["ControlMaster=no", "ControlPath=none"]
         : [
             "ControlMaster=auto",
-            "ControlPath=~/.cache/berth/ssh/%C",
+            `ControlPath=${socketFolder}/%C`,
             `ControlPersist=${controlPersistSeconds}s`,
           ]),
     ];
@@ -53,11 +57,6 @@ export function sshOptions(connection: Connection, sharing: "shared" | "alone" =
       : [];
     return [...options.flatMap((option) => ["-o", option]), ...identity];
   });
-}
-
-/** Creates the folder of the shared connections' sockets; ssh itself does not. */
-export function prepareSshDirectory(): void {
-  mkdirSync(join(homedir(), ".cache", "berth", "ssh"), { recursive: true, mode: 0o700 });
 }
 
 /** `ssh … user@address`, quoted for a POSIX shell. */

@@ -6,8 +6,21 @@ tasks_of() {
   docker service inspect --format '{{.Spec.Mode.Replicated.Replicas}}' "$1" 2>/dev/null
 }
 
+# Containers of TO that are to run, and healthy ones among them. One that is on its way out, because TO was stopped a moment
+# ago, still runs and answers.
+containers() {
+  docker service ps --quiet --filter desired-state=running "$TO" |
+    xargs --no-run-if-empty docker inspect --type task --format '{{with .Status.ContainerStatus}}{{.ContainerID}}{{end}}' | sed '/^$/d'
+}
+
 healthy_tasks() {
-  docker ps --quiet --filter "label=com.docker.swarm.service.name=$TO" --filter health=healthy | wc -l
+  containers | xargs --no-run-if-empty docker inspect --format '{{with .State.Health}}{{.Status}}{{end}}' 2>/dev/null | grep --count --line-regexp healthy || true
+}
+
+leaving() {
+  local running
+  running=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$TO" | wc -l)
+  [ "$running" -gt "$(containers | wc -l)" ]
 }
 
 # As many tasks as the slot that serves has; what stays to be gone back to has none.
@@ -17,7 +30,7 @@ start() {
   [ "$tasks" -gt 0 ] || tasks=1
   before=$(tasks_of "$TO")
   [ "$before" -ge "$tasks" ] || docker service scale --detach "$TO=$tasks" >/dev/null
-  until [ "$(healthy_tasks)" -ge "$tasks" ]; do
+  until [ "$(healthy_tasks)" -ge "$tasks" ] && ! leaving; do
     if [ "$SECONDS" -ge "$deadline" ]; then
       echo "missing: has $(healthy_tasks) of $tasks healthy tasks after $START_SECONDS s: $(docker service ps --no-trunc --format '{{.CurrentState}} {{.Error}}' "$TO" 2>&1 | head -n 1)"
       docker service scale --detach "$TO=$before" >/dev/null

@@ -1,6 +1,9 @@
 import { Resolver } from "node:dns/promises";
 import { readFileSync } from "node:fs";
+import { readFile, rename, rm, stat } from "node:fs/promises";
 import { request } from "node:https";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { labHome } from "../../lab/home.ts";
@@ -84,6 +87,19 @@ async function get(path: string, headers: Record<string, string> = {}, method = 
       call.end();
     },
   );
+}
+
+/** How the docker provider of the state reaches the machine. */
+async function sshOfTheState() {
+  const text = await readFile(join(home.stateDir, "production.json"), "utf8");
+  const { deployment } = JSON.parse(text) as {
+    deployment: { resources: { type: string; inputs: { host: string; sshOpts: string } }[] };
+  };
+  const provider = deployment.resources.find(({ type }) => type === "pulumi:providers:docker");
+  if (provider === undefined) throw new Error("the state has no docker provider");
+  const url = new URL(provider.inputs.host);
+  const options = JSON.parse(provider.inputs.sshOpts) as string[];
+  return { user: `${url.username}@${url.hostname}`, options: [...options, "-p", url.port || "22"] };
 }
 
 const onMachine = (command: string) => lab("ssh", "main", "--", command);
@@ -196,7 +212,8 @@ describe("Togather in the lab", () => {
     );
     // Stop-first with a process that takes its time to end: the container of before runs on for ten seconds.
     const body = `${script}
-image=$(docker service inspect togather_postgres --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}')
+set -e
+image=$(docker ps --no-trunc --filter label=berth.resource=togather_postgres --format '{{.Image}}')
 trap 'docker service rm updated >/dev/null' EXIT
 docker service create --detach --no-resolve-image --name updated --endpoint-mode dnsrr --entrypoint sh "$image" -c 'trap "" TERM; while :; do sleep 1; done' >/dev/null
 for _ in $(seq 60); do before=$(current_container updated); [ -z "$before" ] || break; sleep 0.5; done
@@ -258,6 +275,33 @@ jq --null-input --arg before "$before" --arg right_after "$right_after" --arg ru
     expect(stderr).toMatch(
       /^host main: it answers with another host key than the one that was handed over to it\.\n/,
     );
+  });
+
+  test("a connection is shared also where nobody made the folder for it: ops alone makes it", async () => {
+    const folder = join(homedir(), ".cache", "berth", "ssh");
+    const { user, options } = await sshOfTheState();
+    await execa("ssh", [...options, "-O", "exit", user], { reject: false });
+    await rename(folder, `${folder}.before`);
+    try {
+      const { exitCode, all } = await lab("ops", "status");
+      expect(exitCode, all).toBe(0);
+      expect((await stat(folder)).mode & 0o777).toBe(0o700);
+      const check = await execa("ssh", [...options, "-O", "check", user], { reject: false, all: true });
+      expect(check.all).toContain("Master running");
+      await execa("ssh", [...options, "-O", "exit", user], { reject: false });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+      await rename(`${folder}.before`, folder);
+    }
+  });
+
+  test("as many first connections as Pulumi makes on 16 cores are let in at once", async () => {
+    const { user, options } = await sshOfTheState();
+    const alone = [...options, "-o", "ControlMaster=no", "-o", "ControlPath=none"];
+    const all = await Promise.all(
+      Array.from({ length: 64 }, () => execa("ssh", [...alone, user, "true"], { reject: false, all: true })),
+    );
+    expect(all.filter(({ exitCode }) => exitCode !== 0).map(({ all: said }) => said)).toEqual([]);
   });
 
   test("Docker missing on the host: the gate says so and where to look", async () => {

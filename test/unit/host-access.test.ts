@@ -53,6 +53,28 @@ test("a host whose sshd restarts under the connection: tried again; what the scr
   }
 });
 
+test("a refused key: the gate says so after two tries, which keys there are and how to offer another", () => {
+  const folder = mkdtempSync(join(tmpdir(), "berth-gate-"));
+  try {
+    const tries = join(folder, "tries");
+    const ssh = join(folder, "ssh");
+    const said = "deploy@198.18.0.2: Permission denied (publickey).";
+    writeFileSync(ssh, `#!/bin/sh\ncat >/dev/null\necho x >>${tries}\necho '${said}' >&2\nexit 255\n`, {
+      mode: 0o755,
+    });
+    const env = { PATH: process.env.PATH, HOST: "main", SSH_COMMAND: ssh, DEADLINE_SECONDS: "600" };
+    const { status, stderr } = spawnSync("sh", ["-c", waitForSsh], { env, input: "", encoding: "utf8" });
+    expect(status).toBe(1);
+    expect(readFileSync(tries, "utf8")).toBe("x\nx\n");
+    expect(stderr).toMatch(/^host main: it refuses the keys that ssh offers\. The agent has:\n.+\n/);
+    expect(stderr).toContain("npx pulumi config set --path berth:ssh.identityFile <file>");
+    expect(stderr).toContain("Five refusals in ten minutes shut your address out");
+    expect(stderr).toContain(`ssh said: ${said}`);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a taken tunnel port: the run fails and says which port, for what, and how to see who has it", async () => {
   const taken = createServer();
   await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
