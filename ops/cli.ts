@@ -1,5 +1,7 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Production's alone. */
+import { execa } from "execa";
 import { definitions, opsProgram, projectDir } from "./program.ts";
+import { recordVersion } from "./record-version.ts";
 import { runCommand } from "./run.ts";
 import { packageFoldersLast } from "./search-path.ts";
 import { recordSecrets, renderRecorded } from "./secrets.ts";
@@ -12,6 +14,35 @@ const program = opsProgram({
   target: ({ stack }) =>
     pulumiTarget(projectDir, stack, runCommand, (sentence) => process.stderr.write(`${sentence}\n`)),
 });
+
+program
+  .command("record-version")
+  .description(
+    "before a version is deployed: previews with it, writes it and its digest into Pulumi.<stack>.yaml and pushes the branch",
+  )
+  .argument("<setting>", "the setting that has the version: togather:app")
+  .argument("<version>", "the version: v1.2.0")
+  .requiredOption("--image <name>", "the image's key in berth:images")
+  .requiredOption("--digest <digest>", "what the registry has under the version")
+  .option("--stack <name>", "the stack", "production")
+  .action(async (setting: string, version: string, options: Record<"image" | "digest" | "stack", string>) => {
+    const { image, digest, stack } = options;
+    const said = await recordVersion({
+      projectDir,
+      stack,
+      wanted: { setting, image, version, digest },
+      run: runCommand,
+      preview: async () => {
+        const args = ["preview", "--stack", stack, "--non-interactive"];
+        await execa("pulumi", args, {
+          cwd: projectDir,
+          stdio: ["ignore", "inherit", "inherit"],
+          timeout: 900_000,
+        });
+      },
+    });
+    process.stdout.write(`${said}\n`);
+  });
 
 program
   .command("record-secrets")

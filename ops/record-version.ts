@@ -1,0 +1,117 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { lt, valid } from "semver";
+import { parseDocument } from "yaml";
+import type { RunCommand } from "./run.ts";
+
+/** How often a push is tried again because somebody else has pushed meanwhile. */
+const attempts = 5;
+
+export interface VersionToRecord {
+  /** Setting whose `version` names it: `togather:app`. */
+  readonly setting: string;
+  /** Key of `berth:images`. */
+  readonly image: string;
+  readonly version: string;
+  /** What the registry holds under the version: `sha256:…`. */
+  readonly digest: string;
+}
+
+/**
+ * The text of a stack file that deploys this version by this digest; comments and everything else stay.
+ * @throws when the file names a newer version already, so that the deploy of an older tag that runs late or again does not take
+ *   production back, or when the version was recorded with another digest, because the tag of a release does not move.
+ */
+export function withVersion(file: string, text: string, wanted: VersionToRecord): string {
+  const { setting, image, version, digest } = wanted;
+  const document = parseDocument(text);
+  const [problem] = document.errors;
+  if (problem !== undefined) throw new Error(`${file}: not YAML: ${problem.message}`);
+  const settings = ["config", setting];
+  const digests = ["config", "berth:images", image, "digests"];
+  for (const [path, what] of [
+    [settings, setting],
+    [digests.slice(0, -1), `berth:images.${image}`],
+  ] as const) {
+    if (!document.hasIn(path)) throw new Error(`${file}: no ${what}`);
+  }
+  const recorded = String(document.getIn([...settings, "version"]) ?? "");
+  if (valid(recorded) !== null && valid(version) !== null && lt(version, recorded)) {
+    throw new Error(
+      `${file}: ${setting}.version: is ${recorded}, which is newer than ${version}; to go back to ${version}, change the file, or: npm run ops -- back ${setting.split(":")[0]}`,
+    );
+  }
+  const known = document.getIn([...digests, version]);
+  if (known !== undefined && known !== digest) {
+    throw new Error(
+      `${file}: berth:images.${image}.digests.${version}: is ${known}, but the registry has ${digest} under that version now; make a new version, or remove the recorded digest when the change is wanted`,
+    );
+  }
+  if (known === digest && recorded === version) return text;
+  document.setIn([...digests, version], digest);
+  document.setIn([...settings, "version"], version);
+  return document.toString({ lineWidth: 0 });
+}
+
+/**
+ * Records a version in Pulumi.<stack>.yaml and pushes that to the remote's default branch, which is checked out, before it is
+ * deployed: a later `up` from that branch, a secret's rotation say, then starts from what is deployed. Previewed first: what the
+ * preview refuses is not recorded. When somebody has pushed meanwhile, it starts again from what they pushed.
+ * @returns what was done, a sentence; nothing is committed when the file says so already.
+ * @throws when the branch has changes that are not pushed; when the file refuses the version ({@link withVersion}).
+ */
+export async function recordVersion(options: {
+  readonly projectDir: string;
+  readonly stack: string;
+  readonly wanted: VersionToRecord;
+  readonly run: RunCommand;
+  /** Shows what the file as it is now would change; rejects when it cannot be deployed. */
+  readonly preview: () => Promise<void>;
+}): Promise<string> {
+  const { projectDir, stack, wanted, run, preview } = options;
+  const file = `Pulumi.${stack}.yaml`;
+  const path = join(projectDir, file);
+  const git = async (...args: string[]) =>
+    (await run("git", ["-C", projectDir, ...args], { timeoutSeconds: 120 })).trim();
+
+  const branch = await git("branch", "--show-current");
+  if (branch === "")
+    throw new Error("no branch is checked out; check out the default branch: git switch main");
+  const upstream = `refs/remotes/origin/${branch}`;
+  const fetch = () => git("fetch", "--quiet", "origin", `+refs/heads/${branch}:${upstream}`);
+  await fetch();
+  const pending = await git("status", "--porcelain", "--untracked-files=no");
+  if (pending !== "") throw new Error(`there are changes that are not committed:\n${pending}`);
+  const unpushed = await git("rev-list", "--count", `${upstream}..HEAD`);
+  if (unpushed !== "0") throw new Error(`${unpushed} commits of ${branch} are not pushed; push them first`);
+
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await git("rev-parse", "HEAD");
+    await git("merge", "--quiet", "--ff-only", upstream);
+    const packages = await git("diff", "--name-only", before, "HEAD", "--", "package-lock.json");
+    if (packages !== "") await run("npm", ["ci", "--prefix", projectDir], { timeoutSeconds: 600 });
+
+    const text = readFileSync(path, "utf8");
+    const changed = withVersion(file, text, wanted);
+    if (changed !== text) writeFileSync(path, changed);
+    try {
+      await preview();
+    } catch (error) {
+      writeFileSync(path, text);
+      throw error;
+    }
+    if (changed === text) return `${file} of ${branch} says ${wanted.version} already.`;
+    await git("commit", "--quiet", "--message", `Deploy ${wanted.version} to ${stack}`, "--", file);
+    const commit = await git("rev-parse", "--short", "HEAD");
+    try {
+      await git("push", "--quiet", "origin", `HEAD:refs/heads/${branch}`);
+      return `${file} says ${wanted.version}: ${commit} on ${branch}.`;
+    } catch (error) {
+      // The commit is taken back in any case: what nobody else can see must not be deployed.
+      await git("reset", "--quiet", "--hard", "HEAD~1");
+      const tip = await git("rev-parse", upstream);
+      await fetch();
+      if (attempt >= attempts || (await git("rev-parse", upstream)) === tip) throw error;
+    }
+  }
+}
