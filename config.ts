@@ -56,6 +56,8 @@ const hostSchema = z.strictObject({
     .array(network)
     .min(1, "is empty; name the networks that may connect, as in 203.0.113.7/32"),
   sshPort: port.default(22),
+  /** The port that is given up: both are open while it is named, and Berth connects there. */
+  sshPortBefore: port.optional(),
   /** The one edge of the host. */
   edge: z.strictObject({ kind: z.enum(["nginx"]), version: z.string().min(1) }),
 });

@@ -65,8 +65,8 @@ export interface Machines {
   attachVolume(volumeId: number, serverId: number): Promise<void>;
   detachVolume(volumeId: number): Promise<void>;
   removeVolume(volumeId: number): Promise<void>;
-  /** Makes the device larger, attached or not; the file system in it stays as it is. Without it the cloud refuses. */
-  growVolume?(volumeId: number, sizeGigabytes: number): Promise<void>;
+  /** Makes the device larger, attached or not; the file system in it stays as it is. */
+  growVolume(volumeId: number, sizeGigabytes: number): Promise<void>;
   /** Replaces the machine's inbound rules, enforced outside the machine's own configuration; undefined lets all in. */
   setFirewall(serverId: number, rules: readonly FirewallRule[] | undefined): Promise<void>;
 }

@@ -81,7 +81,7 @@ function routes(domain: string, { app, limits }: Settings): readonly Route[] {
   const { requestsPerSecond, burst, admin } = limits;
   return [
     { ...all, path: "/", rateLimit: { requestsPerSecond, burst } },
-    { ...all, path: "/api/v1/admin/", allowFrom: app.adminAllowedFrom, rateLimit: admin },
+    { ...all, path: "/api/v1/admin/", allowFrom: app.adminAllowedFrom, banOn: [401], rateLimit: admin },
   ];
 }
 

@@ -14,6 +14,11 @@ export interface Route {
   readonly bodyLimitMebibytes: number;
   /** Networks whose clients are answered, all others get 403; empty: nobody. Left out: everybody. */
   readonly allowFrom?: readonly string[];
+  /**
+   * Answers of the service that count as an attempt to guess: an address that gets 30 within a minute is shut out of the edge for
+   * ten. What the edge refuses itself counts anyway, what a service answers does not: its own limits are its own business.
+   */
+  readonly banOn?: readonly (401 | 403 | 404 | 429)[];
   /** Requests of one client address beyond this get 429. */
   readonly rateLimit?: { readonly requestsPerSecond: number; readonly burst: number };
 }

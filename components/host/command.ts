@@ -49,8 +49,8 @@ export function hostCommand(name: string, args: HostCommandArgs, opts: CustomRes
   const where = hostText(connection);
   const parameters = shellAssignments(args.parameters ?? {});
   const removal = args.removeScript;
-  const program = all([ssh, where, parameters]).apply(([command, at, assignments]) => {
-    const run = withReasons(command, at, deadlineSeconds);
+  const program = all([ssh, where, parameters, connection.address]).apply(([command, at, assignments, address]) => {
+    const run = onceEach(withReasons(command, at, deadlineSeconds), address);
     return removal === undefined ? run : `${withRemoval(`${assignments}${wholeScript(removal)}`)}${run}`;
   });
   const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(args.script)}`;
@@ -64,7 +64,8 @@ export function hostCommand(name: string, args: HostCommandArgs, opts: CustomRes
       stdin: args.secrets === undefined ? stdin : secret(stdin),
       // A failed command prints its output in the error anyway; a successful one has nothing to say to the log.
       logging: "none",
-      addPreviousOutputInEnv: false,
+      // What was done last: see onceEach.
+      addPreviousOutputInEnv: true,
     },
     mergeOptions(opts, {
       dependsOn: args.dependsOn ?? [],
@@ -85,6 +86,22 @@ export function withReasons(command: string, host: string, deadlineSeconds: numb
   const broken = `no connection to ${host}, or it broke. What had begun there goes on; the next run waits for it`;
   const late = `not done on ${host} after ${deadlineSeconds} seconds, and so it was ended`;
   return `{ ${command} || { code=$?; case $code in 255) echo '${broken}' >&2 ;; 124 | 137) echo '${late}' >&2 ;; esac; exit $code; }; }`;
+}
+
+/**
+ * Runs the command unless what it would be sent is what this machine was sent the last time: the way to the host (port, key, options of ssh)
+ * is part of the resource too, and a new one is no reason to do a release's steps again. What was done is the command's output,
+ * which Pulumi keeps as a secret and hands to an update as PULUMI_COMMAND_STDOUT (pulumi-command, "addPreviousOutputInEnv").
+ */
+export function onceEach(command: string, address: string): string {
+  return [
+    "sent=$(cat)",
+    `done="done $(printf %s "${address} $sent" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-64)"`,
+    `case $0 in '${removalOf}'*) ;; *) [ "$PULUMI_COMMAND_STDOUT" != "$done" ] || { echo "$done"; exit 0; } ;; esac`,
+    `said=$(printf '%s\\n' "$sent" | ${command}) || { code=$?; printf '%s\\n' "$said"; exit $code; }`,
+    'echo "$done"',
+    "",
+  ].join("\n");
 }
 
 /** What the command of a removal begins with. */

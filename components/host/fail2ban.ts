@@ -1,40 +1,40 @@
-/** Jails of a host: addresses that keep failing get no connection to it for a while, to nothing that it runs. */
+/** Jails of a host: an address that keeps failing is shut out of what it failed at, and of nothing else. */
+
+export interface JailArgs {
+  readonly sshPorts: readonly number[];
+  /** Networks that the edge's jail never bans: who deploys from there and tests the site must not shut colleagues out. */
+  readonly sshAllowedFrom: readonly string[];
+}
 
 /**
- * Packets to the host itself pass INPUT, those to published ports of containers pass DOCKER-USER and never INPUT: a ban stands
- * in both, or it would stop one of sshd and the edge. Each needs a chain of its own name.
+ * Packets to the host itself pass INPUT, those to published ports of containers pass DOCKER-USER and never INPUT. The only published
+ * ports are the edge's, 80 and 443. Debian 12 logs sshd to the journal only, so fail2ban needs that backend; containers log there too.
  */
-const bans = ["INPUT", "DOCKER-USER"]
-  .map(
-    (chain) =>
-      `iptables-allports[name=%(__name__)s-${chain}, chain=${chain}, protocol=all, blocktype=DROP, actname=${chain}]`,
-  )
-  .join("\n         ");
-
-/** Debian 12 logs sshd to the journal only, so fail2ban needs that backend; containers log there too. */
-const jails = (sshPort: number) => `[DEFAULT]
+const jails = ({ sshPorts, sshAllowedFrom }: JailArgs) => `[DEFAULT]
 backend = systemd
 bantime = 10m
-action = ${bans}
 
 [sshd]
 enabled = true
-port = ${sshPort}
+port = ${sshPorts.join(",")}
+action = iptables-multiport[name=%(__name__)s, chain=INPUT, port="%(port)s", protocol=tcp, blocktype=DROP]
 maxretry = 5
 findtime = 10m
 
 [berth-edge]
 enabled = true
+action = iptables-allports[name=%(__name__)s, chain=DOCKER-USER, protocol=all, blocktype=DROP]
+ignoreip = 127.0.0.1/8 ::1 ${sshAllowedFrom.join(" ")}
 maxretry = 30
 findtime = 1m
 `;
 
 /**
- * What the edge refused, by the first fields of its access log, which no client can forge: 401 and 403 (no key, or not from
- * there) and 429 (too often). They are the lines that the edge writes to standard error, so no other request costs anything.
+ * What the edge refused itself (401, 403, 429), and what a service refused on a route that says so (`banOn`): the lines of its access
+ * log that it writes to standard error. No client can forge their first fields, and no other request costs anything.
  */
 const edgeFilter = `[Definition]
-failregex = ^\\S+ \\S+: \\{"time":"[^"]+","client":"<ADDR>","status":(?:401|403|429),
+failregex = ^\\S+ \\S+: \\{"time":"[^"]+","client":"<ADDR>","status":4\\d\\d,
 journalmatch = BERTH_ROLE=edge PRIORITY=3
 `;
 
@@ -45,9 +45,9 @@ After=docker.service
 `;
 
 /** Files of fail2ban on a host, by path. */
-export function fail2banFiles(sshPort: number): Readonly<Record<string, string>> {
+export function fail2banFiles(args: JailArgs): Readonly<Record<string, string>> {
   return {
-    "/etc/fail2ban/jail.d/berth.conf": jails(sshPort),
+    "/etc/fail2ban/jail.d/berth.conf": jails(args),
     "/etc/fail2ban/filter.d/berth-edge.conf": edgeFilter,
     "/etc/systemd/system/fail2ban.service.d/berth.conf": order,
   };

@@ -5,23 +5,30 @@ import {
   all,
   ComponentResource,
   type ComponentResourceOptions,
+  type Input,
   interpolate,
   mergeOptions,
   type Output,
+  ResourceHook,
+  type ResourceHookFunction,
   secret,
 } from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { HostConfig } from "../../config.ts";
 import { edgePorts } from "../edge/route.ts";
 import { labels } from "../labels.ts";
-import { cloudInit, deployUser } from "./cloud-init.ts";
+import { cloudInit } from "./cloud-init.ts";
 import { hostText, readScript, wholeScript } from "./command.ts";
 import { type Connection, dockerHost, shellAssignments, sshCommand, sshOptions } from "./connection.ts";
+import { deployUser } from "./host-files.ts";
 import { hostPaths } from "./paths.ts";
+import { hostSettings } from "./settings.ts";
 
 export interface HostArgs {
   readonly config: HostConfig;
   readonly authorizedKeys: readonly string[];
+  /** Ids of the keys at Hetzner. */
+  readonly sshKeys: readonly Input<string>[];
   readonly identityFile?: string;
 }
 
@@ -53,14 +60,6 @@ export class Host extends ComponentResource {
     const kept = mergeOptions(child, { protect: true });
 
     const hostKey = new tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, kept);
-    const sshKeys = args.authorizedKeys.map(
-      (publicKey, index) =>
-        new hcloud.SshKey(
-          `${name}-ssh-key-${index}`,
-          { publicKey, labels: labels(`${name}-ssh-key-${index}`) },
-          child,
-        ),
-    );
     const address = new hcloud.PrimaryIp(
       `${name}-address`,
       {
@@ -76,7 +75,13 @@ export class Host extends ComponentResource {
     const firewall = new hcloud.Firewall(
       `${name}-firewall`,
       { rules: firewallRules(config), labels: labels(`${name}-firewall`) },
-      child,
+      mergeOptions(child, {
+        hooks: {
+          beforeUpdate: [
+            new ResourceHook(`${name}-ssh-port`, refuseLockout(connectionPort(config)), { onDryRun: true }),
+          ],
+        },
+      }),
     );
     const volume = new hcloud.Volume(
       `${name}-data`,
@@ -95,7 +100,8 @@ export class Host extends ComponentResource {
           authorizedKeys: args.authorizedKeys,
           hostKeyPrivate,
           hostKeyPublic: hostKeyPublic.trim(),
-          sshPort: config.sshPort,
+          sshPorts: sshPorts(config),
+          sshAllowedFrom: config.sshAllowedFrom,
         }),
     );
     const server = new hcloud.Server(
@@ -104,7 +110,7 @@ export class Host extends ComponentResource {
         serverType: config.serverType,
         location: config.location,
         image: config.image,
-        sshKeys: sshKeys.map((key) => key.id),
+        sshKeys: [...args.sshKeys],
         publicNets: [{ ipv4Enabled: true, ipv4: numericId(address.id), ipv6Enabled: false }],
         // At creation, not attached later: an attachment leaves the server open for a moment.
         firewallIds: [numericId(firewall.id)],
@@ -125,15 +131,27 @@ export class Host extends ComponentResource {
     this.connection = {
       host: name,
       address: address.ipAddress,
-      port: config.sshPort,
+      port: connectionPort(config),
       user: deployUser,
       hostKey: hostKey.publicKeyOpenssh,
       ...(args.identityFile === undefined ? {} : { identityFile: args.identityFile }),
     };
-    this.ready = gate(name, this.connection, volume.linuxDevice, {
+    const up = gate(name, this.connection, volume.linuxDevice, {
       parent: this,
       dependsOn: [server, attachment],
     });
+    this.ready = hostSettings(
+      `${name}-settings`,
+      {
+        connection: this.connection,
+        sshPorts: sshPorts(config),
+        authorizedKeys: args.authorizedKeys,
+        sshAllowedFrom: config.sshAllowedFrom,
+        volumeDevice: volume.linuxDevice,
+        volumeGigabytes: config.volumeGigabytes,
+      },
+      { parent: this, dependsOn: [up] },
+    );
     this.docker = new DockerProvider(
       `${name}-docker`,
       { host: dockerHost(this.connection), sshOpts: sshOptions(this.connection) },
@@ -153,8 +171,20 @@ export class Host extends ComponentResource {
   }
 }
 
+type Ports = Pick<HostConfig, "sshPort" | "sshPortBefore">;
+
+/** Where sshd listens, the port that stays first. */
+export function sshPorts({ sshPort, sshPortBefore }: Ports): readonly [number, ...number[]] {
+  return sshPortBefore === undefined ? [sshPort] : [sshPort, sshPortBefore];
+}
+
+/** Where this run connects. */
+function connectionPort({ sshPort, sshPortBefore }: Ports): number {
+  return sshPortBefore ?? sshPort;
+}
+
 /** Inbound rules; everything else is dropped. Derived from the same declaration as the published ports. */
-export function firewallRules(config: Pick<HostConfig, "sshPort" | "sshAllowedFrom">) {
+export function firewallRules(config: Ports & Pick<HostConfig, "sshAllowedFrom">) {
   const everywhere = ["0.0.0.0/0", "::/0"];
   const tcp = (port: number, sourceIps: string[], description: string) => ({
     direction: "in",
@@ -164,10 +194,29 @@ export function firewallRules(config: Pick<HostConfig, "sshPort" | "sshAllowedFr
     description,
   });
   return [
-    tcp(config.sshPort, [...config.sshAllowedFrom], "SSH"),
+    ...sshPorts(config).map((port) => tcp(port, [...config.sshAllowedFrom], "SSH")),
     tcp(edgePorts.http, everywhere, "HTTP"),
     tcp(edgePorts.https, everywhere, "HTTPS"),
   ];
+}
+
+/**
+ * Hook before the firewall is updated, in a preview too.
+ * It throws when the port of the run's connections was not open before: sshd does not listen there, and once the firewall
+ * closes the old one nobody comes in.
+ */
+export function refuseLockout(port: number): ResourceHookFunction {
+  return ({ name, oldInputs }) => {
+    const rules: unknown = oldInputs?.rules;
+    const open = (Array.isArray(rules) ? rules : [])
+      .filter((rule: { description?: unknown }) => rule.description === "SSH")
+      .map((rule: { port?: unknown }) => Number(rule.port));
+    if (open.length === 0 || open.includes(port)) return;
+    throw new Error(
+      `${name}: sshPort: ${port} is a new port, and nobody could connect: the host listens on ${open.join(", ")}. It takes two runs. ` +
+        `First set sshPortBefore: ${open[0]} beside it and run up, which opens both; then remove sshPortBefore and run up again`,
+    );
+  };
 }
 
 function gate(

@@ -200,14 +200,10 @@ export function volumeRoutes(cloud: Cloud): Routes {
       if (size <= volume.size) {
         throw invalidInput({ size: `must be larger than the volume's ${volume.size} GB` });
       }
-      const { growVolume } = cloud.machines;
-      if (!growVolume) {
-        throw notInLab("growing a volume");
-      }
       const action = cloud.act({
         command: "resize_volume",
         resources: [volumeRef(volume.id)],
-        work: () => growVolume.call(cloud.machines, volume.id, size),
+        work: () => cloud.machines.growVolume(volume.id, size),
         done: () => {
           find(cloud, volume.id).size = size;
         },

@@ -19,6 +19,7 @@ import {
 } from "./seed.ts";
 import {
   destroyVolume,
+  growVolume,
   makeVolume,
   plug,
   readVolume,
@@ -140,6 +141,9 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
         const pid = await pidOf(serverId);
         if (pid !== undefined) await plug(home, volume, pid);
       });
+    },
+    async growVolume(volumeId, sizeGigabytes) {
+      await growVolume(home, volumeId, sizeGigabytes);
     },
     async removeVolume(volumeId) {
       await destroyVolume(home, volumeId);

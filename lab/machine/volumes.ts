@@ -61,6 +61,15 @@ export async function makeVolume(
   await writeVolume(home, { id, sizeGigabytes });
 }
 
+/** Makes the file larger, and the device of one that is attached, as a disk that grows while it is in use. */
+export async function growVolume(home: LabHome, id: number, sizeGigabytes: number): Promise<void> {
+  const volume = await readVolume(home, id);
+  if (!volume) throw new Error(`volume ${id} does not exist in the lab "${home.name}"`);
+  await truncate(imageOf(home, id), sizeGigabytes * 1024 ** 3);
+  for (const loop of await loopDevices(home, id)) await run("losetup", ["--set-capacity", loop]);
+  await writeVolume(home, { ...volume, sizeGigabytes });
+}
+
 /** Records where the volume is attached; {@link plug} makes it appear. */
 export async function recordAttachment(home: LabHome, id: number, serverId: number): Promise<Volume> {
   const volume = await readVolume(home, id);

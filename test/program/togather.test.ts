@@ -126,7 +126,7 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
 
   test("host commands keep their output to themselves", () => {
     for (const command of program.registrations.filter(({ type }) => type === "command:local:Command")) {
-      expect(command.inputs).toMatchObject({ logging: "none", addPreviousOutputInEnv: false });
+      expect(command.inputs).toMatchObject({ logging: "none" });
       expect(command.additionalSecretOutputs.toSorted()).toEqual(["stderr", "stdout"]);
     }
   });

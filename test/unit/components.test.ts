@@ -103,7 +103,8 @@ describe("cloud-init", () => {
     authorizedKeys: ["ssh-ed25519 AAAAone a@b"],
     hostKeyPrivate: "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n",
     hostKeyPublic: "ssh-ed25519 AAAAhost",
-    sshPort: 666,
+    sshPorts: [666],
+    sshAllowedFrom: ["203.0.113.0/24"],
   });
   const document = parse(rendered) as {
     users: { ssh_authorized_keys: string[] }[];
@@ -132,10 +133,15 @@ describe("cloud-init", () => {
     expect(Number(/RateLimitBurst=(\d+)/.exec(journal)?.[1])).toBeGreaterThanOrEqual(10 * 2 * 200 * 30);
   });
 
-  test("a ban closes the host and its containers, for sshd and for the edge", () => {
+  test("a ban closes what was tried: SSH, or the edge's ports, and never the edge for who may deploy", () => {
     const fileAt = (path: string) => document.write_files.find((one) => one.path === path)?.content;
     const jails = fileAt("/etc/fail2ban/jail.d/berth.conf");
-    for (const chain of ["INPUT", "DOCKER-USER"]) expect(jails).toContain(`chain=${chain}, protocol=all`);
+    const [, sshd = "", edge = ""] = jails?.split(/^(?=\[(?:sshd|berth-edge)\])/m) ?? [];
+    expect(sshd).toMatch(/chain=INPUT, port="%\(port\)s"/);
+    expect(sshd).not.toContain("DOCKER-USER");
+    expect(edge).toContain("chain=DOCKER-USER, protocol=all");
+    expect(edge).not.toContain("INPUT");
+    expect(edge).toContain("ignoreip = 127.0.0.1/8 ::1 203.0.113.0/24\n");
     expect(jails).toContain("[sshd]\nenabled = true\nport = 666\n");
     expect(jails).toContain("[berth-edge]\nenabled = true\n");
     expect(fileAt("/etc/fail2ban/filter.d/berth-edge.conf")).toContain("BERTH_ROLE=edge PRIORITY=3");
@@ -233,6 +239,7 @@ describe("routes", () => {
   test("a challenge comes before the way to TLS and every route", () => {
     expect(renderSite("app.example")).toContain(`  listen 80;
   server_name app.example;
+  set $berth_ban_on "";
   location ^~ /.well-known/acme-challenge/ {
     root /var/www/challenges;
     default_type text/plain;

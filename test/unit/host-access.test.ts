@@ -3,8 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { listenForTunnel } from "../../components/data/tunnel.ts";
+import { firewallRules, refuseLockout, sshPorts } from "../../components/host/host.ts";
+import { hostFiles } from "../../components/host/host-files.ts";
+import { keyFingerprint } from "../../components/host/ssh-keys.ts";
 
 const waitForSsh = readFileSync(
   new URL("../../components/host/scripts/wait-for-ssh.sh", import.meta.url),
@@ -85,4 +88,39 @@ test("a taken tunnel port: the run fails and says which port, for what, and how 
     `127.0.0.1:${localPort} is taken; it is needed to reach togather_postgres. Another deploy on this machine? See: ss -ltnp 'sport = :${localPort}'`,
   );
   taken.close();
+});
+
+describe("a new port of sshd", () => {
+  const rules = (...ports: string[]) => ({
+    rules: [...ports.map((port) => ({ description: "SSH", port })), { description: "HTTP", port: "80" }],
+  });
+  const update = (before: object, config: { sshPort: number; sshPortBefore?: number }) => () =>
+    refuseLockout(config.sshPortBefore ?? config.sshPort)({
+      name: "main-firewall",
+      oldInputs: before,
+    } as unknown as Parameters<ReturnType<typeof refuseLockout>>[0]);
+
+  test("takes two runs, and is refused in one, at preview", () => {
+    expect(update(rules("22"), { sshPort: 2222 })).toThrow(
+      "main-firewall: sshPort: 2222 is a new port, and nobody could connect: the host listens on 22. It takes two runs. First set sshPortBefore: 22",
+    );
+    expect(update(rules("22"), { sshPort: 2222, sshPortBefore: 22 })).not.toThrow();
+    expect(update(rules("2222", "22"), { sshPort: 2222 })).not.toThrow();
+    expect(update(rules("22"), { sshPort: 22 })).not.toThrow();
+  });
+
+  test("is open beside the old one in between, and sshd listens on both", () => {
+    const between = { sshPort: 2222, sshPortBefore: 22, sshAllowedFrom: ["203.0.113.0/24"] };
+    expect(firewallRules(between).map(({ port }) => port)).toEqual(["2222", "22", "80", "443"]);
+    const files = hostFiles({ sshPorts: sshPorts(between), sshAllowedFrom: [] });
+    expect(files["/etc/ssh/sshd_config.d/10-berth.conf"]?.content).toMatch(/^Port 2222\nPort 22\n/);
+    expect(files["/etc/fail2ban/jail.d/berth.conf"]?.content).toContain("port = 2222,22\n");
+  });
+});
+
+test("a key at Hetzner is named by what it is, whatever its comment and its place", () => {
+  const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJKX8CrOmvdgn0PpM4iBpfD7KqXgxQzWZyUgLCO9Lk5A";
+  expect(keyFingerprint(`${key} anna@laptop`)).toBe(keyFingerprint(`${key} anna@desk\n`));
+  expect(keyFingerprint(key)).toMatch(/^[0-9a-f]{12}$/);
+  expect(keyFingerprint(key.replace("Lk5A", "Lk5B"))).not.toBe(keyFingerprint(key));
 });

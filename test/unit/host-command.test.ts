@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { withReasons, withRemoval } from "../../components/host/command.ts";
+import { onceEach, withReasons, withRemoval } from "../../components/host/command.ts";
 
 /** Runs it as `@pulumi/command` does. */
 function run(command: string, input = "") {
@@ -33,4 +33,27 @@ test("a removal reads its own script and no other, however long it is", () => {
     });
   expect(shell("removal of app-probe on main").stdout).toBe(own);
   expect(shell("app-probe on main").stdout).toBe("echo made\n");
+});
+
+test("what this machine was sent already is not sent again, whatever way leads there now", () => {
+  const shell = (options: { input: string; previous?: string; address?: string; command?: string }) => {
+    const { input, previous = "", address = "203.0.113.10", command = "sh -s" } = options;
+    const program = onceEach(command, address);
+    return spawnSync("/bin/sh", ["-c", program, "app-probe on main"], {
+      input,
+      encoding: "utf8",
+      env: { ...process.env, PULUMI_COMMAND_STDOUT: previous },
+    });
+  };
+  const first = shell({ input: "echo sent >&2\n" });
+  expect([first.status, first.stderr]).toEqual([0, "sent\n"]);
+  // Nothing of what was sent can be read from it.
+  expect(first.stdout).toMatch(/^done [0-9a-f]{64}\n$/);
+  const previous = first.stdout.trim();
+  const again = shell({ input: "echo sent >&2\n", previous, command: "false" });
+  expect([again.status, again.stderr, again.stdout.trim()]).toEqual([0, "", previous]);
+  expect(shell({ input: "echo other >&2\n", previous }).stderr).toBe("other\n");
+  expect(shell({ input: "echo sent >&2\n", previous, address: "203.0.113.11" }).stderr).toBe("sent\n");
+  const failed = shell({ input: "echo said; echo why >&2; exit 3\n" });
+  expect([failed.status, failed.stdout, failed.stderr]).toEqual([3, "said\n", "why\n"]);
 });

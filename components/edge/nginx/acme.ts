@@ -1,7 +1,7 @@
 import { type Input, interpolate, type Output } from "@pulumi/pulumi";
-import { deployUser } from "../../host/cloud-init.ts";
 import { wholeScript } from "../../host/command.ts";
 import { shellAssignments } from "../../host/connection.ts";
+import { deployUser } from "../../host/host-files.ts";
 import { hostPaths } from "../../host/paths.ts";
 import { type Acme, directoryUrl } from "../tls.ts";
 

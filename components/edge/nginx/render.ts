@@ -25,7 +25,7 @@ export const keepaliveSeconds = 10;
 /** When clients are told to give up an idle connection themselves: before the edge does. */
 const keepaliveHintSeconds = keepaliveSeconds - 2;
 
-/** Answers to somebody who tries what is not for him: no key, not from there, too often. */
+/** What the edge itself answers to somebody who tries what is not for him: no key, not from there, too often. */
 const refusals = [401, 403, 429];
 
 /** The main configuration: everything that does not depend on a route. */
@@ -47,9 +47,11 @@ http {
   # What was refused goes to standard error, so that fail2ban reads that and no other request. It relies on the first fields.
   log_format berth escape=json '{"time":"$time_iso8601","client":"$remote_addr","status":$status,"host":"$host","method":"$request_method",'
     '"path":"$uri","bytes":$body_bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr","upstreamSeconds":"$upstream_response_time"}';
-  map $status $berth_refused {
+  # Refused by the edge, which asked no upstream; or by a service on a route that counts this answer: "|,401,|401".
+  map "$upstream_addr|,$berth_ban_on,|$status" $berth_refused {
     default 0;
-    ${refusals.map((status) => `${status} 1;`).join("\n    ")}
+    "~^[|].*[|](${refusals.join("|")})$" 1;
+    "~,(?<berth_status>[0-9]+),.*[|]\\k<berth_status>$" 1;
   }
   map $berth_refused $berth_answered {
     default 1;
@@ -86,6 +88,7 @@ http {
   server {
     listen ${edgePorts.http} default_server;
     server_name _;
+    set $berth_ban_on "";
     return 444;
   }
   server {
@@ -118,6 +121,7 @@ export function renderSite(domain: string): string {
   return `server {
   listen ${edgePorts.http};
   server_name ${domain};
+  set $berth_ban_on "";
   location ^~ /.well-known/acme-challenge/ {
     root ${challengesDirectory};
     default_type text/plain;
@@ -130,6 +134,7 @@ server {
   listen ${edgePorts.https} ssl;
   http2 on;
   server_name ${domain};
+  set $berth_ban_on "";
   # Key and chain in one file, which is replaced as a whole.
   ssl_certificate ${containerDirectory}/${certificateFile};
   ssl_certificate_key ${containerDirectory}/${certificateFile};
@@ -211,8 +216,9 @@ export function renderLocations(
           : `  limit_req zone=${rateZone(service, index)} burst=${route.rateLimit.burst} nodelay;\n  limit_req_status 429;\n`;
       const allowed = route.allowFrom?.map((network) => `  allow ${network};\n`).join("") ?? "";
       const access = route.allowFrom === undefined ? "" : `${allowed}  deny all;\n`;
+      const counted = route.banOn === undefined ? "" : `  set $berth_ban_on "${route.banOn.join(",")}";\n`;
       return `location ${route.path} {
-${access}${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
+${counted}${access}${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
   proxy_pass http://${upstreamName(slot, route.port)};
   proxy_http_version 1.1;
   proxy_set_header Connection $berth_connection;

@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { cloudInit, deployUser } from "../../../components/host/cloud-init.ts";
+import { cloudInit } from "../../../components/host/cloud-init.ts";
 import { shellQuote } from "../../../components/host/connection.ts";
+import { deployUser } from "../../../components/host/host-files.ts";
 import type { LabHome } from "../../home.ts";
 import { registryHost } from "../../images/index.ts";
 import { stackCertificate } from "../../stack/certificate.ts";
@@ -58,7 +59,8 @@ export async function comparisonServer(home: LabHome, serverType: string): Promi
         authorizedKeys: [publicKey],
         hostKeyPrivate: key.privateKey,
         hostKeyPublic: key.publicKey,
-        sshPort,
+        sshPorts: [sshPort],
+        sshAllowedFrom: [],
       }),
     })) as { server: ApiServer };
     server = created.server;

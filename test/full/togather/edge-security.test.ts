@@ -202,22 +202,43 @@ describe("a ban", () => {
       `${jail}: banned ${((Date.now() - began) / 1000).toFixed(1)} s after the last try\n`,
     );
   }
-  async function expectShutOut(client: Client): Promise<void> {
-    expect(await reach(client)).toEqual([]);
+  async function expectShutOut(client: Client, stillOpen: readonly number[]): Promise<void> {
+    const before = [...new Set([...stillOpen, 80, 443, ...(client === intruder ? [22] : [])])].toSorted(
+      (a, b) => a - b,
+    );
+    expect(await reach(client)).toEqual(stillOpen);
     expect(await bystander.ask("/health")).toEqual([200]);
     expect(await reach(operator)).toEqual([22, 80, 443]);
     await onMachine(`sudo fail2ban-client unban ${client.address}`);
-    expect(await reach(client)).toEqual([22, 80, 443]);
+    expect(await reach(client)).toEqual(before);
   }
+  const tryAdmin = async (client: Client) => new Set(await client.ask("/api/v1/admin/jobs", { count: 45 }));
 
-  test("for trying the admin API again and again: no TCP at all, nobody else notices, and it can be lifted", async () => {
-    expect(await reach(intruder)).toEqual([22, 80, 443]);
-    expect(new Set(await intruder.ask("/api/v1/admin/jobs", { count: 45 }))).toEqual(new Set([403, 429]));
-    await untilBanned("berth-edge", intruder);
-    await expectShutOut(intruder);
+  test("for trying the admin API again and again: no web, nobody else notices, and it can be lifted", async () => {
+    expect(await tryAdmin(stranger)).toEqual(new Set([403, 429]));
+    await untilBanned("berth-edge", stranger);
+    await expectShutOut(stranger, []);
   });
 
-  test("for trying to log in by SSH again and again: the same", async () => {
+  test("none for who may deploy, whatever the edge saw", async () => {
+    expect(await tryAdmin(operator)).toEqual(new Set([403, 429]));
+    expect(await tryAdmin(stranger)).toEqual(new Set([403, 429]));
+    await untilBanned("berth-edge", stranger);
+    expect(await banned("berth-edge")).not.toContain(operator.address);
+    await expectShutOut(stranger, []);
+  });
+
+  test("none for what the app answers, unless the route counts it", async () => {
+    const answers = await stranger.ask("/api/v1/whoami", { count: 45 });
+    expect(new Set(answers)).toEqual(new Set([401]));
+    const guesses = await admin.ask("/api/v1/admin/jobs", { count: 45 });
+    expect(new Set(guesses)).toEqual(new Set([401, 429]));
+    await untilBanned("berth-edge", admin);
+    expect(await banned("berth-edge")).not.toContain(stranger.address);
+    await onMachine(`sudo fail2ban-client unban ${admin.address}`);
+  });
+
+  test("for trying to log in by SSH again and again: no SSH", async () => {
     const { address } = machine;
     for (let attempt = 0; attempt < 6; attempt += 1) {
       await intruder.run("ssh", [
@@ -226,7 +247,7 @@ describe("a ban", () => {
       ]);
     }
     await untilBanned("sshd", intruder);
-    await expectShutOut(intruder);
+    await expectShutOut(intruder, [80, 443]);
   });
 });
 

@@ -1,0 +1,27 @@
+import { createHash } from "node:crypto";
+import * as hcloud from "@pulumi/hcloud";
+import { createUrn, type Output } from "@pulumi/pulumi";
+import { labels } from "../labels.ts";
+
+/** The first 12 hex digits of the SHA-256 of a public key without its comment. */
+export function keyFingerprint(publicKey: string): string {
+  const [, key = ""] = publicKey.trim().split(/\s+/);
+  return createHash("sha256").update(Buffer.from(key, "base64")).digest("hex").slice(0, 12);
+}
+
+/**
+ * The stack's public keys at Hetzner, which refuses the same key twice in a project: one for all hosts. A server takes them at its
+ * creation only, so that Hetzner mails no root password; who may come in later is the host's `authorized_keys`.
+ * @param hosts names of the hosts, whose own resources these were, by index
+ * @returns their ids
+ */
+export function sshKeys(authorizedKeys: readonly string[], hosts: readonly string[]): Output<string>[] {
+  return authorizedKeys.map((publicKey, index) => {
+    const name = `ssh-key-${keyFingerprint(publicKey)}`;
+    const aliases = hosts.map((host) => ({
+      name: `${host}-ssh-key-${index}`,
+      parent: createUrn(host, "berth:host:Host"),
+    }));
+    return new hcloud.SshKey(name, { publicKey, labels: labels(name) }, { aliases }).id;
+  });
+}
