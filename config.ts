@@ -1,122 +1,23 @@
 import { RunError } from "@pulumi/pulumi";
 import { z } from "zod";
-import { network } from "./components/edge/route.ts";
-import { tlsSchema } from "./components/edge/tls.ts";
-import { locations, serverTypes } from "./components/host/server-types.ts";
 import {
   ageWarnings,
   reuseProblems,
   type SetSecret,
   type StackRecords,
-  secretRecordsSchema,
 } from "./components/secrets/records.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
 import { configurationRules } from "./policy/configuration.ts";
 import { fromText, parseEntries } from "./policy/entries.ts";
+import { type BerthConfig, berthSchema } from "./policy/schema.ts";
+
+export type { BerthConfig, Environment, HostConfig } from "./policy/schema.ts";
 
 /**
- * The one schema of Pulumi.<stack>.yaml. Parsed once; every problem is reported at once, with its path, the value (never
+ * Reads the configuration of a stack, once; every problem is reported at once, with its path, the value (never
  * a secret), what is allowed and the command that fixes it.
  */
-
-const environments = ["development", "staging", "production"] as const;
-export type Environment = (typeof environments)[number];
-
-const name = z
-  .string()
-  .regex(
-    /^[a-z][a-z0-9]{0,19}$/,
-    "is not a name; allowed: lower-case letters and digits, at most 20, a letter first",
-  );
-const domain = z
-  .string()
-  .regex(
-    /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/,
-    "is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org",
-  );
-const port = z
-  .int()
-  .min(1, "is not a port; allowed: 1 to 65535")
-  .max(65535, "is not a port; allowed: 1 to 65535");
-
-const hostSchema = z.strictObject({
-  /** Hetzner server type. */
-  serverType: z.enum(serverTypes),
-  location: z.enum(locations),
-  /** Hetzner image. Debian 12 is the tested one. */
-  image: z.enum(["debian-12"]).default("debian-12"),
-  /** Size of the volume that holds all data, 10 to 10240. */
-  volumeGigabytes: z
-    .int()
-    .min(10, "is too small; allowed: 10 to 10240")
-    .max(10240, "is too large; allowed: 10 to 10240"),
-  /** Networks that may open SSH connections. */
-  sshAllowedFrom: z
-    .array(network)
-    .min(1, "is empty; name the networks that may connect, as in 203.0.113.7/32"),
-  sshPort: port.default(22),
-  /** The port that is given up: both are open while it is named, and Berth connects there. */
-  sshPortBefore: port.optional(),
-  /** The one edge of the host. */
-  edge: z.strictObject({ kind: z.enum(["nginx"]), version: z.string().min(1) }),
-});
-
-const imageSchema = z.strictObject({
-  /** As Docker pulls it, without tag: `ghcr.io/owner/name`. */
-  repository: z
-    .string()
-    .regex(
-      /^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+$/,
-      "is not an image repository; allowed: host/name without a tag",
-    ),
-  /** Version to digest. Production takes an image by digest only. */
-  digests: z
-    .record(
-      z.string(),
-      z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not a digest; allowed: sha256: and 64 hex digits"),
-    )
-    .default({}),
-});
-
-const berthSchema = z.strictObject({
-  environment: z.enum(environments),
-  hosts: z.record(name, hostSchema),
-  ssh: z.strictObject(
-    {
-      /** Public keys of the people and machines that deploy. */
-      authorizedKeys: z
-        .array(
-          z
-            .string()
-            .regex(
-              /^(ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa) \S+/,
-              "is not an OpenSSH public key; allowed: the line that cat ~/.ssh/id_ed25519.pub prints",
-            ),
-        )
-        .min(1, "is empty; add the public key you deploy with: cat ~/.ssh/id_ed25519.pub"),
-      /** Private key file, the same path for everybody; left out, ssh's agent and default keys are used. */
-      identityFile: z.string().optional(),
-    },
-    {
-      error: (issue) =>
-        issue.input === undefined
-          ? "missing; set the public key you deploy with: npx pulumi config set --path 'berth:ssh.authorizedKeys[0]' \"$(cat ~/.ssh/id_ed25519.pub)\""
-          : undefined,
-    },
-  ),
-  /** The zone at Hetzner DNS in which the domains' records are kept; left out, DNS is kept elsewhere. */
-  dns: z.strictObject({ zone: domain, ttlSeconds: z.int().min(60).max(86400).default(300) }).optional(),
-  systems: z.record(name, z.strictObject({ host: name, domain })),
-  images: z.record(z.string(), imageSchema),
-  /** Where the certificate for all domains comes from. */
-  tls: tlsSchema,
-  /** Age and fingerprint of the secrets; `npm run ops -- record-secrets` keeps them. */
-  secretRecords: secretRecordsSchema.default({}),
-});
-
-export type HostConfig = z.infer<typeof hostSchema>;
-export type BerthConfig = z.infer<typeof berthSchema>;
 
 export interface ResolvedImage {
   readonly version: string;

@@ -1,5 +1,5 @@
 import { edgePorts } from "../components/edge/route.ts";
-import { serverTypeMemoryGibibytes } from "../components/host/server-types.ts";
+import { serverTypeMemoryGibibytes, soldIn } from "../components/host/server-types.ts";
 import type { BerthConfig, SystemConfig } from "../config.ts";
 
 /** What must never be deployed, as far as the configuration shows it: one rule, one function, one message. */
@@ -58,14 +58,73 @@ const servicesFit: ConfigurationRule = ({ berth, systems }) =>
 
 /** sshd does not listen where the edge does. */
 const sshHasItsOwnPort: ConfigurationRule = ({ berth }) =>
-  Object.entries(berth.hosts).flatMap(([name, { sshPort }]) =>
-    Object.entries(edgePorts)
+  Object.entries(berth.hosts).flatMap(([name, { sshPort, sshPortBefore }]) => [
+    ...Object.entries(edgePorts)
       .filter(([, port]) => port === sshPort)
       .map(
         ([use, port]) =>
           `berth:hosts.${name}.sshPort: ${port} is the edge's ${use} port; choose another, as in 22`,
       ),
-  );
+    ...(sshPortBefore === sshPort
+      ? [`berth:hosts.${name}.sshPortBefore: ${sshPort} is sshPort too; remove it`]
+      : []),
+  ]);
+
+/** A server type is bought where it is sold. */
+const typeIsSoldThere: ConfigurationRule = ({ berth }) =>
+  Object.entries(berth.hosts).flatMap(([name, { serverType, location }]) => {
+    const places = soldIn(serverType);
+    if (places.includes(location)) return [];
+    return [
+      `berth:hosts.${name}.location: ${serverType} is not sold in ${location}; allowed: ${places.join(", ")}, or another serverType`,
+    ];
+  });
+
+/** Everybody may try to log in only where somebody said so. */
+const sshIsForSome: ConfigurationRule = ({ stack, berth }) =>
+  Object.entries(berth.hosts).flatMap(([name, { sshAllowedFrom, sshOpenToEverybody }]) => {
+    const all = sshAllowedFrom.filter((network) => network.endsWith("/0"));
+    if (all.length === 0 || sshOpenToEverybody) return [];
+    return [
+      `berth:hosts.${name}.sshAllowedFrom: ${all.join(", ")} lets everybody try to log in; name the networks of those who deploy, as in 203.0.113.7/32, ` +
+        `or acknowledge it: npx pulumi config set --path berth:hosts.${name}.sshOpenToEverybody true --stack ${stack}`,
+    ];
+  });
+
+/** A key is said once. */
+const keysAreSaidOnce: ConfigurationRule = ({ berth }) => {
+  const seen = new Set<string>();
+  return berth.ssh.authorizedKeys.flatMap((line, index) => {
+    const [, key = ""] = line.split(/\s+/);
+    if (!seen.has(key)) {
+      seen.add(key);
+      return [];
+    }
+    return [`berth:ssh.authorizedKeys.${index}: is there already; remove it`];
+  });
+};
+
+/** A version names one thing for good: what it means must not depend on the day. */
+const versionsStay: ConfigurationRule = ({ berth, systems }) =>
+  [
+    ...Object.entries(berth.hosts).map(([host, { edge }]) => [
+      `berth:hosts.${host}.edge.version`,
+      edge.version,
+    ]),
+    ...services(systems).map(({ system, service }) => [`${system}:${service.name}.version`, service.version]),
+  ]
+    .filter(([, version]) => /^(latest|stable|main|master|edge|nightly)$/.test(String(version)))
+    .map(
+      ([path, version]) => `${path}: "${version}" is another image tomorrow; name a version, as in v1.2.0`,
+    );
+
+/** A stack that is named after an environment is that one. */
+const stackIsItsEnvironment: ConfigurationRule = ({ stack, berth: { environment } }) =>
+  ["development", "staging", "production"].includes(stack) && stack !== environment
+    ? [
+        `berth:environment: ${environment} in the stack ${stack}; allowed: ${stack}. Set it: npx pulumi config set berth:environment ${stack} --stack ${stack}`,
+      ]
+    : [];
 
 /** Each database has a port of its own on the operator's loopback. */
 const tunnelsHaveTheirOwnPorts: ConfigurationRule = ({ systems }) => {
@@ -124,6 +183,11 @@ export const configurationRules: readonly ConfigurationRule[] = [
   imagesAreKnown,
   servicesFit,
   sshHasItsOwnPort,
+  typeIsSoldThere,
+  sshIsForSome,
+  keysAreSaidOnce,
+  versionsStay,
+  stackIsItsEnvironment,
   tunnelsHaveTheirOwnPorts,
   domainsLieInTheZone,
   routesHaveOneOwner,

@@ -49,10 +49,12 @@ export function hostCommand(name: string, args: HostCommandArgs, opts: CustomRes
   const where = hostText(connection);
   const parameters = shellAssignments(args.parameters ?? {});
   const removal = args.removeScript;
-  const program = all([ssh, where, parameters, connection.address]).apply(([command, at, assignments, address]) => {
-    const run = onceEach(withReasons(command, at, deadlineSeconds), address);
-    return removal === undefined ? run : `${withRemoval(`${assignments}${wholeScript(removal)}`)}${run}`;
-  });
+  const program = all([ssh, where, parameters, connection.address]).apply(
+    ([command, at, assignments, address]) => {
+      const run = onceEach(withReasons(command, at, deadlineSeconds), address);
+      return removal === undefined ? run : `${withRemoval(`${assignments}${wholeScript(removal)}`)}${run}`;
+    },
+  );
   const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(args.script)}`;
   return new local.Command(
     name,

@@ -34,3 +34,11 @@ export const serverTypes = Object.keys(serverTypeMemoryGibibytes) as [ServerType
 
 /** Hetzner's locations. Source: GET /v1/locations, 2026. */
 export const locations = ["fsn1", "nbg1", "hel1", "ash", "hil", "sin"] as const;
+
+/**
+ * Where a server type is sold. Arm and the cost-optimized Intel types are sold in the EU alone; the regular AMD types of 2025 (cpx12
+ * and on) are not in this list. Source: prices by location in GET /v1/server_types, 2026.
+ */
+export function soldIn(serverType: ServerType): readonly (typeof locations)[number][] {
+  return /^(cx|cax)/.test(serverType) ? ["fsn1", "nbg1", "hel1"] : locations;
+}

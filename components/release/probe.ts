@@ -33,6 +33,15 @@ export interface SlotProbeArgs extends ProbeArgs {
   readonly schema?: { readonly scope: DatabaseScope; readonly folder: string; readonly mayBeNewer: boolean };
 }
 
+/** How long a slot may take until it serves. */
+export function patienceSeconds({
+  graceSeconds,
+  attempts,
+  intervalSeconds,
+}: Pick<ProbeArgs, "graceSeconds" | "attempts" | "intervalSeconds">): number {
+  return graceSeconds + attempts * intervalSeconds;
+}
+
 /** Waits until a slot is well in every field, and says field by field what is not when its patience ends. */
 export function probe(name: string, args: SlotProbeArgs, opts: CustomResourceOptions): local.Command {
   const { schema } = args;
@@ -56,7 +65,7 @@ export function probe(name: string, args: SlotProbeArgs, opts: CustomResourceOpt
         ATTEMPTS: args.attempts,
         INTERVAL_SECONDS: args.intervalSeconds,
       },
-      deadlineSeconds: args.graceSeconds + args.attempts * args.intervalSeconds + 60,
+      deadlineSeconds: patienceSeconds(args) + 60,
       dependsOn: [args.slot],
     }),
     opts,

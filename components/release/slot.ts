@@ -13,6 +13,8 @@ export interface SlotArgs {
   readonly replicas: number;
   /** Docker's own check, with a tool that the image has: `["CMD", "wget", …]`. */
   readonly healthcheck: readonly string[];
+  /** How long it may take to become healthy; the probe's patience. */
+  readonly startPeriodSeconds: number;
   readonly dependsOn: Input<Resource>[];
   /** When it is replaced, Pulumi forgets it and the host removes it later: see record.ts. */
   readonly retained: boolean;
@@ -64,7 +66,8 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
             interval: "2s",
             timeout: "5s",
             retries: 3,
-            startPeriod: "30s",
+            // Swarm kills what fails the check three times after this.
+            startPeriod: `${args.startPeriodSeconds}s`,
           },
         },
         resources: { limits: { memoryBytes: container.memoryMebibytes * 1024 * 1024 } },

@@ -19,7 +19,7 @@ import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
 import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
 import { migration } from "./migration.ts";
-import { type ProbeArgs, probe } from "./probe.ts";
+import { type ProbeArgs, patienceSeconds, probe } from "./probe.ts";
 import { type Release, type ReleaseStep, recorded } from "./record.ts";
 import { slot } from "./slot.ts";
 import { snapshot } from "./snapshot.ts";
@@ -152,6 +152,7 @@ export class WebService extends ComponentResource {
         command: args.command,
         replicas: args.replicas,
         healthcheck: args.healthcheck,
+        startPeriodSeconds: patienceSeconds(args.probe),
         retained: args.keepPreviousMinutes > 0,
         dependsOn: before,
       },

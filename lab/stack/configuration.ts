@@ -78,7 +78,8 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   const file = readStackFile(request.projectDir, request.project, stack);
   const placed = Object.keys(objectAt(file.values["berth:systems"]));
   const unknown = (request.systems ?? []).filter((name) => !placed.includes(name));
-  if (unknown.length > 0) {
+  // Of a file that places none, the schema says what is missing.
+  if (unknown.length > 0 && placed.length > 0) {
     throw new Error(
       `no system ${unknown.map((name) => `"${name}"`).join(", ")} in Pulumi.${stack}.yaml; allowed: ${placed.join(", ")}`,
     );
@@ -117,9 +118,11 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
     if (typeof domain !== "string" || settings === undefined) return [];
     return definition.routes(domain, settings).map((route) => route.domain);
   });
-  values["berth:systems"] = Object.fromEntries(
-    Object.entries(allSystems).filter(([name]) => systems.includes(name) || !placed.includes(name)),
-  );
+  if (isObject(values["berth:systems"])) {
+    values["berth:systems"] = Object.fromEntries(
+      Object.entries(allSystems).filter(([name]) => systems.includes(name) || !placed.includes(name)),
+    );
+  }
   const planned: PlannedStack = {
     request,
     values,
@@ -128,8 +131,41 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
     domains: [...new Set(domains)],
     inventedKeys: [...secrets.keys()].filter((key) => values[key] === undefined),
   };
-  check(planned, placeholders(planned, secrets), home);
+  const substitutes = placeholders(planned, secrets);
+  parse(planned, asWritten(planned, substitutes));
+  check(planned, substitutes, home);
   return planned;
+}
+
+/**
+ * The stack file with what is there as it is there: what the lab puts in the place of something must not hide that it is wrong. Only
+ * what belongs into no file before the first `pulumi up` is made up: secrets, digests, keys of those who deploy.
+ */
+function asWritten({ values, images, inventedKeys }: PlannedStack, substitutes: Overrides) {
+  const written: Record<string, Json> = { ...values };
+  const map = written["berth:images"];
+  if (isObject(map)) {
+    written["berth:images"] = Object.fromEntries(
+      Object.entries(map).map(([name, entry]) => {
+        const uses = images.filter((image) => image.name === name);
+        const made = uses.map(({ version }) => [
+          version,
+          substitutes.images.get(imageKey(name, version))?.digest ?? "",
+        ]);
+        const { digests } = objectAt(entry);
+        if (!isObject(entry) || (digests !== undefined && !isObject(digests))) return [name, entry];
+        return [name, { ...entry, digests: { ...Object.fromEntries(made), ...objectAt(digests) } }];
+      }),
+    );
+  }
+  written["berth:ssh"] ??= { authorizedKeys: [substitutes.ssh.publicKey] };
+  const secretKeys = [...inventedKeys, tokenKey];
+  for (const key of inventedKeys) written[key] = substitutes.secret(key);
+  if (objectAt(written["berth:tls"]).kind === "certificate") {
+    written["berth:tlsPrivateKeyPem"] = "-----BEGIN PRIVATE KEY-----";
+    secretKeys.push("berth:tlsPrivateKeyPem");
+  }
+  return { values: written, secretKeys };
 }
 
 /** Makes what the plan needs (key, certificate, secrets, each once a lab) and returns what the engine gets. */
@@ -173,7 +209,13 @@ export function rotateSecrets(planned: PlannedStack, keys: readonly string[], ho
 }
 
 function check(planned: PlannedStack, overrides: Overrides, home: LabHome): StackConfiguration {
-  const { values, secretKeys } = overriddenValues(planned, overrides, home);
+  return parse(planned, overriddenValues(planned, overrides, home));
+}
+
+function parse(
+  planned: PlannedStack,
+  { values, secretKeys }: { values: Readonly<Record<string, Json>>; secretKeys: readonly string[] },
+): StackConfiguration {
   const config = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, toText(value)]));
   const secret = new Set(secretKeys);
   const { stack, projectDir, definitions } = planned.request;
@@ -210,8 +252,10 @@ function overriddenValues(planned: PlannedStack, overrides: Overrides, home: Lab
       ]),
     );
   }
+  const { authorizedKeys: own } = objectAt(values["berth:ssh"]);
+  const keys = Array.isArray(own) ? own.filter((key) => key !== overrides.ssh.publicKey) : [];
   values["berth:ssh"] = {
-    authorizedKeys: [overrides.ssh.publicKey],
+    authorizedKeys: [...keys, overrides.ssh.publicKey],
     identityFile: overrides.ssh.identityFile,
   };
   const { certificate } = overrides;

@@ -243,3 +243,64 @@ describe("a planned stack", () => {
     expect(await configureStack(planned, images, home)).toEqual(first);
   });
 });
+
+describe("the file as written", () => {
+  // Each passed once, because the lab had put something of its own in its place, or because nothing looked.
+  const cases: [setting: string, says: string][] = [
+    [
+      'berth:images["togather/app"].repository=ghcr.io/togather/togather-server:v1',
+      'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name without a tag',
+    ],
+    [
+      'berth:images["togather/app"].repository=ghcr.io/Togather/Server',
+      'berth:images.togather/app.repository: "ghcr.io/Togather/Server" is not an image repository',
+    ],
+    ["berth:tls.email=nobody", 'berth:tls.email: "nobody" is not an e-mail address'],
+    [
+      "berth:tls.directory=zerossl",
+      'berth:tls.directory: "zerossl" is not an ACME directory; allowed: letsencrypt, letsencrypt-staging, or an https:// URL',
+    ],
+    [
+      "berth:hosts.main.location=ash",
+      "berth:hosts.main.location: cx33 is not sold in ash; allowed: fsn1, nbg1, hel1, or another serverType",
+    ],
+    [
+      "berth:hosts.main.sshAllowedFrom=[0.0.0.0/0]",
+      "berth:hosts.main.sshAllowedFrom: 0.0.0.0/0 lets everybody try to log in; name the networks of those who deploy, as in 203.0.113.7/32, " +
+        "or acknowledge it: npx pulumi config set --path berth:hosts.main.sshOpenToEverybody true --stack production",
+    ],
+    [
+      "berth:hosts.main.sshAllowedFrom=[203.0.113.7/24]",
+      'berth:hosts.main.sshAllowedFrom.0: "203.0.113.7/24" names an address and a whole network; allowed: 203.0.113.0/24 for the network, 203.0.113.7/32 for the address',
+    ],
+    [
+      "togather:app.version=latest",
+      'togather:app.version: "latest" is another image tomorrow; name a version, as in v1.2.0',
+    ],
+    [
+      "berth:environment=staging",
+      "berth:environment: staging in the stack production; allowed: production. Set it: npx pulumi config set berth:environment production --stack production",
+    ],
+    ['berth:ssh={ authorizedKeys: ["me"] }', 'berth:ssh.authorizedKeys.0: "me" is not an OpenSSH public key'],
+  ];
+  test.each(cases)("--set %s is refused", (setting, says) => {
+    expect(() => planStack(request({ settings: [setting] }), home)).toThrow(says);
+  });
+
+  test("SSH is open to everybody for who acknowledges it", () => {
+    const settings = [
+      "berth:hosts.main.sshAllowedFrom=[0.0.0.0/0]",
+      "berth:hosts.main.sshOpenToEverybody=true",
+    ];
+    expect(() => planStack(request({ settings }), home)).not.toThrow();
+  });
+
+  test("of a file that is empty everything that is missing is said, whatever system was named", () => {
+    const folder = stackFolder("");
+    const plan = () =>
+      planStack(request({ projectDir: folder, stack: "trial", systems: ["togather"] }), home);
+    for (const key of ["environment", "hosts", "systems", "images", "tls"]) {
+      expect(plan).toThrow(new RegExp(`berth:${key}: `));
+    }
+  });
+});
