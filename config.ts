@@ -10,9 +10,9 @@ import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
 import { configurationRules } from "./policy/configuration.ts";
 import { fromText, parseEntries } from "./policy/entries.ts";
-import { type BerthConfig, berthSchema } from "./policy/schema.ts";
+import { type BerthConfig, berthSchema, type SiteHeaders } from "./policy/schema.ts";
 
-export type { BerthConfig, Environment, HostConfig } from "./policy/schema.ts";
+export type { BerthConfig, Environment, HostConfig, SiteHeaders } from "./policy/schema.ts";
 
 /**
  * Reads the configuration of a stack, once; every problem is reported at once, with its path, the value (never
@@ -29,6 +29,7 @@ export interface SystemConfig {
   readonly definition: System;
   readonly host: string;
   readonly domain: string;
+  readonly headers: SiteHeaders;
   readonly settings: unknown;
   /** Keys of the system's secrets; the values stay with the engine. */
   readonly secretKeys: readonly string[];
@@ -119,11 +120,13 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
   return { ...berth, systems, warnings, image: (image, version) => resolveImage(berth, image, version) };
 }
 
+const siteHeaders: SiteHeaders = { hstsIncludeSubDomains: true, frames: "deny" };
+
 /** The names in a `berth:systems` that may be wrong otherwise. */
-function namedSystems(text: string | undefined): Record<string, { host: string; domain: string }> {
+function namedSystems(text: string | undefined): BerthConfig["systems"] {
   const systems = z.record(z.string(), z.unknown()).safeParse(fromText(text ?? "{}"));
   const names = systems.success ? Object.keys(systems.data) : [];
-  return Object.fromEntries(names.map((name) => [name, { host: "", domain: "" }]));
+  return Object.fromEntries(names.map((name) => [name, { host: "", domain: "", headers: siteHeaders }]));
 }
 
 function splitNamespaces(source: ConfigSource, definitions: readonly System[], problems: string[]) {

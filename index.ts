@@ -26,15 +26,18 @@ for (const warning of config.warnings) log.warn(warning);
 const keys = sshKeys(config.ssh.authorizedKeys, Object.keys(config.hosts));
 const machines = Object.entries(config.hosts).map(([name, host]) => {
   const machine = new Host(name, { config: host, sshKeys: keys, ...config.ssh });
-  const domains = Object.values(config.systems)
+  const sites = Object.values(config.systems)
     .filter((system) => system.host === name)
-    .flatMap((system) =>
-      system.definition.routes(system.domain, system.settings).map((route) => route.domain),
-    );
+    .flatMap(({ definition, domain, settings, headers }) =>
+      definition.routes(domain, settings).map((route) => ({ domain: route.domain, headers })),
+    )
+    .filter(({ domain }, index, all) => all.findIndex((other) => other.domain === domain) === index);
+  const domains = sites.map(({ domain }) => domain);
   const edge = new NginxEdge(`${name}-edge`, {
     host: machine,
     image: config.image(host.edge.kind, host.edge.version),
-    domains: [...new Set(domains)],
+    sites,
+    webSocketGraceSeconds: host.edge.webSocketGraceSeconds,
     tls: config.tls,
     ...(config.tls.kind === "certificate"
       ? { privateKeyPem: new PulumiConfig("berth").requireSecret("tlsPrivateKeyPem") }

@@ -7,6 +7,7 @@ import { addDatabaseCommands } from "./database-commands.ts";
 import { readDeployments, renderDeployments } from "./deployments.ts";
 import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
+import { restartDocker } from "./restart-docker.ts";
 import { closeSsh, defaultRun, openSsh, sshPorts } from "./ssh-access.ts";
 import { readStatus, renderStatus } from "./status.ts";
 import type { Target } from "./target.ts";
@@ -99,6 +100,15 @@ export function opsProgram({ name, target }: OpsContext): Command {
         process.stdout.write(`${options.json ? JSON.stringify(report) : renderBack(report)}\n`);
       },
     );
+
+  aboutStack(program.command("restart-docker"))
+    .description(
+      "start a host's Docker again, so that changed settings take effect: every service of the host is away meanwhile",
+    )
+    .argument("<host>")
+    .action(async (host: string, options: TargetOptions) => {
+      process.stdout.write(`${await restartDocker((await target(options)).backend, host)}\n`);
+    });
 
   aboutStack(program.command("logs"))
     .description("what a system's containers say, those of slots that are gone too; `logs edge` for the edge")

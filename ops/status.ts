@@ -11,6 +11,7 @@ import {
   textOf,
 } from "./deployment.ts";
 import { type HostAccess, hostsOf, observeHost } from "./host.ts";
+import { type Disk, readHostFacts, renderDisks } from "./host-facts.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { overdue } from "./secrets.ts";
@@ -21,6 +22,10 @@ import type { HostWorld } from "./world.ts";
 
 export interface StackStatus {
   readonly lock?: string;
+  /** Root disk and data volume of each host. */
+  readonly disks: readonly Disk[];
+  /** Hosts whose dockerd has not started since its settings changed. */
+  readonly dockerRestarts: readonly string[];
   readonly pendingOperations: number;
   readonly services: readonly {
     readonly host: string;
@@ -74,10 +79,13 @@ export async function readStatus(
     (await Promise.all(hosts.map((host) => imageVersions(host, backend.stack)))).flat(),
   );
   const records = (await Promise.all(hosts.map(readRecords))).flat();
+  const facts = await Promise.all(hosts.map(readHostFacts));
   return {
     ...(lock === undefined ? {} : { lock }),
     pendingOperations: pendingOperations(deployment).length,
     services: worlds.flatMap((world) => services(world, deployment, versions)),
+    disks: facts.flatMap(({ disks }) => disks),
+    dockerRestarts: facts.flatMap(({ host, dockerRestart }) => (dockerRestart ? [host] : [])),
     deployments: records.flatMap(lastDeployment),
     secrets: worlds.flatMap((world) =>
       world.objects
@@ -151,6 +159,11 @@ export function renderStatus(status: StackStatus): string {
     renderTable(
       ["system", "health"],
       status.health.map(({ system, answer }) => [system, answer]),
+    ),
+    renderDisks(status.disks),
+    ...status.dockerRestarts.map(
+      (host) =>
+        `${host}: Docker's settings have changed, and it takes them when it starts again, which stops every service of the host for some ten seconds. When that suits: npm run ops -- restart-docker ${host}`,
     ),
     ...(status.replaced.length === 0
       ? []

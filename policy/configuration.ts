@@ -160,6 +160,21 @@ const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
   );
 };
 
+/** A domain that two systems share has one set of headers. */
+const headersHaveOneOwner: ConfigurationRule = ({ systems }) => {
+  const owners = new Map<string, [system: string, headers: string]>();
+  return Object.entries(systems).flatMap(([name, { definition, domain, settings, headers }]) => {
+    const domains = new Set(definition.routes(domain, settings).map((route) => route.domain));
+    return [...domains].flatMap((each) => {
+      const own = JSON.stringify(headers);
+      const [owner, others] = owners.get(each) ?? [];
+      owners.set(each, [name, own]);
+      if (owner === undefined || others === own) return [];
+      return [`berth:systems.${name}.headers: ${each} has other headers in ${owner}; a domain has one set`];
+    });
+  });
+};
+
 /** What browsers trust: production is not certified by Let's Encrypt's staging. */
 const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, tls } }) =>
   environment === "production" && tls.kind === "acme" && tls.directory === "letsencrypt-staging"
@@ -191,6 +206,7 @@ export const configurationRules: readonly ConfigurationRule[] = [
   tunnelsHaveTheirOwnPorts,
   domainsLieInTheZone,
   routesHaveOneOwner,
+  headersHaveOneOwner,
   productionIsTrusted,
   noTestsInProduction,
 ];

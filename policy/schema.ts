@@ -53,7 +53,12 @@ const hostSchema = z.strictObject({
   /** The port that is given up: both are open while it is named, and Berth connects there. */
   sshPortBefore: port.optional(),
   /** The one edge of the host. */
-  edge: z.strictObject({ kind: z.enum(["nginx"]), version: z.string().min(1) }),
+  edge: z.strictObject({
+    kind: z.enum(["nginx"]),
+    version: z.string().min(1),
+    /** How long a WebSocket or a download lives on after a release or a new certificate, which each wait for it. */
+    webSocketGraceSeconds: z.int().min(5).max(3600).default(30),
+  }),
 });
 
 const imageSchema = z.strictObject({
@@ -72,6 +77,17 @@ const imageSchema = z.strictObject({
     )
     .default({}),
 });
+
+/** Headers of every answer of a system's domains. */
+const headersSchema = z
+  .strictObject({
+    /** Browsers use HTTPS alone for a year, and with this for subdomains too, also for those that live elsewhere. */
+    hstsIncludeSubDomains: z.boolean().default(true),
+    /** Whose pages may show the system's in a frame. */
+    frames: z.enum(["deny", "sameOrigin", "everybody"]).default("deny"),
+  })
+  .prefault({});
+export type SiteHeaders = z.infer<typeof headersSchema>;
 
 export const berthSchema = z.strictObject({
   environment: z.enum(environments),
@@ -103,7 +119,7 @@ export const berthSchema = z.strictObject({
   dns: z.strictObject({ zone: domain, ttlSeconds: z.int().min(60).max(86400).default(300) }).optional(),
   systems: z.record(
     name,
-    z.strictObject({ host: name, domain }),
+    z.strictObject({ host: name, domain, headers: headersSchema }),
     missing("what runs where, as togather: { host: main, domain: app.example.org }"),
   ),
   images: z.record(

@@ -51,6 +51,8 @@ const settings = z
       .strictObject({
         ...rate(500, 1000),
         bodyMebibytes: z.int().min(1).max(1024).default(10),
+        /** How long an answer may keep the edge waiting. */
+        readTimeoutSeconds: z.int().min(1).max(3600).default(60),
         admin: z.strictObject(rate(5, 20)).prefault({}),
       })
       .prefault({}),
@@ -77,8 +79,8 @@ const appPort = 8080;
 type Settings = z.infer<typeof settings>;
 
 function routes(domain: string, { app, limits }: Settings): readonly Route[] {
-  const all = { domain, port: appPort, bodyLimitMebibytes: limits.bodyMebibytes };
-  const { requestsPerSecond, burst, admin } = limits;
+  const { requestsPerSecond, burst, admin, bodyMebibytes, readTimeoutSeconds } = limits;
+  const all = { domain, port: appPort, bodyLimitMebibytes: bodyMebibytes, readTimeoutSeconds };
   return [
     { ...all, path: "/", rateLimit: { requestsPerSecond, burst } },
     { ...all, path: "/api/v1/admin/", allowFrom: app.adminAllowedFrom, banOn: [401], rateLimit: admin },

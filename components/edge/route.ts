@@ -12,6 +12,8 @@ export interface Route {
   readonly port: number;
   /** Largest request body; larger ones get 413. */
   readonly bodyLimitMebibytes: number;
+  /** How long the edge waits for the next bytes of an answer, a WebSocket's too, until it answers 504; 60 when left out. */
+  readonly readTimeoutSeconds?: number;
   /** Networks whose clients are answered, all others get 403; empty: nobody. Left out: everybody. */
   readonly allowFrom?: readonly string[];
   /**

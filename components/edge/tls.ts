@@ -13,11 +13,11 @@ const certificatePem = z
 
 const kinds = ["acme", "certificate"];
 
-/** Where the certificate for all domains of a host comes from: `berth:tls`. */
+/** Where the certificates of a host's domains come from: `berth:tls`. */
 export const tlsSchema = z.discriminatedUnion(
   "kind",
   [
-    /** Asked for by HTTP-01 and renewed on the host, from Let's Encrypt or another authority that speaks ACME. */
+    /** One for each domain, asked for by HTTP-01 and renewed on the host, from Let's Encrypt or another authority that speaks ACME. */
     z.strictObject({
       kind: z.literal("acme"),
       directory: z

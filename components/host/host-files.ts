@@ -43,6 +43,9 @@ export function hostFiles(args: {
     "/usr/local/sbin/berth-metadata-guard": script("./scripts/metadata-guard.sh"),
     "/etc/systemd/system/berth-metadata-guard.service": text(metadataGuardUnit),
     "/usr/local/sbin/berth-access": script("./scripts/access.sh"),
+    "/usr/local/sbin/berth-prune-images": script("./scripts/prune-images.sh"),
+    "/etc/systemd/system/berth-prune-images.service": text(pruneUnit),
+    "/etc/systemd/system/berth-prune-images.timer": text(pruneTimer),
   };
 }
 
@@ -132,4 +135,26 @@ ExecStart=/usr/local/sbin/berth-metadata-guard
 
 [Install]
 WantedBy=docker.service
+`;
+
+const pruneUnit = `[Unit]
+Description=Removes images that nothing needs
+After=docker.service
+
+[Service]
+Type=oneshot
+TimeoutStartSec=30min
+ExecStart=/usr/local/sbin/berth-prune-images
+`;
+
+const pruneTimer = `[Unit]
+Description=Removes images that nothing needs
+
+[Timer]
+OnCalendar=daily
+RandomizedDelaySec=1h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
 `;

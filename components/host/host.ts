@@ -147,7 +147,6 @@ export class Host extends ComponentResource {
         sshPorts: sshPorts(config),
         authorizedKeys: args.authorizedKeys,
         sshAllowedFrom: config.sshAllowedFrom,
-        volumeDevice: volume.linuxDevice,
         volumeGigabytes: config.volumeGigabytes,
       },
       { parent: this, dependsOn: [up] },

@@ -1,5 +1,5 @@
 import { local } from "@pulumi/command";
-import { type ComponentResourceOptions, interpolate, mergeOptions, type Output } from "@pulumi/pulumi";
+import { type ComponentResourceOptions, interpolate, mergeOptions } from "@pulumi/pulumi";
 import { hostText, readScript, wholeScript } from "./command.ts";
 import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
 import { deployUser, hostFiles, packages, sshdConfigPath } from "./host-files.ts";
@@ -13,7 +13,6 @@ export interface SettingsArgs {
   readonly authorizedKeys: readonly string[];
   /** Networks that the edge's jail never bans. */
   readonly sshAllowedFrom: readonly string[];
-  readonly volumeDevice: Output<string>;
   /** When it changes, the file system is enlarged. */
   readonly volumeGigabytes: number;
 }
@@ -44,7 +43,6 @@ export function hostSettings(
     USER_NAME: deployUser,
     SSHD_CONFIG: sshdConfigPath,
     UNDO_SECONDS: undoSeconds,
-    VOLUME_DEVICE: args.volumeDevice,
     VOLUME_GIGABYTES: args.volumeGigabytes,
     DATA_VOLUME: hostPaths.dataVolume,
   });

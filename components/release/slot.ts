@@ -67,7 +67,7 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
             timeout: "5s",
             retries: 3,
             // Swarm kills what fails the check three times after this.
-            startPeriod: `${args.startPeriodSeconds}s`,
+            startPeriod: goDuration(args.startPeriodSeconds),
           },
         },
         resources: { limits: { memoryBytes: container.memoryMebibytes * 1024 * 1024 } },
@@ -82,4 +82,14 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
       dependsOn: args.dependsOn,
     }),
   );
+}
+
+/**
+ * As the docker provider reads a duration back (`1m10s` for 70 seconds, terraform-provider-docker's shortDur): anything else would
+ * show as a change in every run.
+ */
+export function goDuration(seconds: number): string {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  const parts = [hours > 0 ? `${hours}h` : "", seconds >= 60 ? `${minutes}m` : "", `${seconds % 60}s`];
+  return parts.join("").replace(/m0s$/, "m").replace(/h0m$/, "h");
 }

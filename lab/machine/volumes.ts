@@ -61,10 +61,28 @@ export async function makeVolume(
   await writeVolume(home, { id, sizeGigabytes });
 }
 
-/** Makes the file larger, and the device of one that is attached, as a disk that grows while it is in use. */
+/** Capability that the kernel asks for before it enlarges a mounted ext4, by its bit (linux/capability.h, CAP_SYS_RESOURCE). */
+const sysResource = 1n << 24n;
+
+/** Whether a machine of the lab may enlarge a file system that is mounted. A sandbox may take that from everybody in it. */
+export async function canGrowMounted(): Promise<boolean> {
+  const [, effective = "0"] =
+    /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile("/proc/self/status", "utf8")) ?? [];
+  return (BigInt(`0x${effective}`) & sysResource) !== 0n;
+}
+
+/**
+ * Makes the file larger, and the device of one that is attached, as a disk that grows while it is in use.
+ * @throws where the file system on an attached one could not follow.
+ */
 export async function growVolume(home: LabHome, id: number, sizeGigabytes: number): Promise<void> {
   const volume = await readVolume(home, id);
   if (!volume) throw new Error(`volume ${id} does not exist in the lab "${home.name}"`);
+  if (volume.serverId !== undefined && !(await canGrowMounted())) {
+    throw new Error(
+      "this machine lets nobody enlarge a file system that is mounted (it withholds CAP_SYS_RESOURCE, as sandboxes do), so the lab grows no attached volume here",
+    );
+  }
   await truncate(imageOf(home, id), sizeGigabytes * 1024 ** 3);
   for (const loop of await loopDevices(home, id)) await run("losetup", ["--set-capacity", loop]);
   await writeVolume(home, { ...volume, sizeGigabytes });

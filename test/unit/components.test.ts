@@ -98,6 +98,8 @@ describe("secret formats", () => {
   });
 });
 
+const site = { domain: "app.example", headers: { hstsIncludeSubDomains: true, frames: "deny" } } as const;
+
 describe("cloud-init", () => {
   const rendered = cloudInit({
     authorizedKeys: ["ssh-ed25519 AAAAone a@b"],
@@ -154,7 +156,7 @@ describe("cloud-init", () => {
     const expression = new RegExp(
       (/failregex = (.*)/.exec(filter)?.[1] ?? "").replace("<ADDR>", "(?<address>[0-9a-f.:]+)"),
     );
-    expect(renderMain()).toContain(
+    expect(renderMain(30)).toContain(
       `log_format berth escape=json '{"time":"$time_iso8601","client":"$remote_addr","status":$status,`,
     );
     const line = (status: number, path: string) =>
@@ -228,7 +230,7 @@ describe("routes", () => {
   // A location with an add_header of its own would lose the site's.
   test("the security headers are the site's alone", () => {
     expect(renderLocations("togather_app", "slot", "app.example", [route])).not.toContain("add_header");
-    expect(renderSite("app.example").match(/add_header \S+/g)).toEqual([
+    expect(renderSite(site).match(/add_header \S+/g)).toEqual([
       "add_header Strict-Transport-Security",
       "add_header X-Content-Type-Options",
       "add_header X-Frame-Options",
@@ -237,7 +239,7 @@ describe("routes", () => {
   });
 
   test("a challenge comes before the way to TLS and every route", () => {
-    expect(renderSite("app.example")).toContain(`  listen 80;
+    expect(renderSite(site)).toContain(`  listen 80;
   server_name app.example;
   set $berth_ban_on "";
   location ^~ /.well-known/acme-challenge/ {
@@ -259,8 +261,8 @@ describe("routes", () => {
   });
 
   test("a site answers on both ports and sends clear text to TLS", () => {
-    expect(renderSite("app.example")).toContain("return 301 https://$host$request_uri;");
-    expect(renderSite("app.example")).toContain("listen 443 ssl;");
+    expect(renderSite(site)).toContain("return 301 https://$host$request_uri;");
+    expect(renderSite(site)).toContain("listen 443 ssl;");
   });
 });
 

@@ -19,7 +19,6 @@ import { edgePorts } from "../route.ts";
 import type { Tls } from "../tls.ts";
 import { acmeParameters, certificatesDeadlineSeconds, renewal } from "./acme.ts";
 import {
-  certificateFile,
   challengesDirectory,
   checkPaths,
   checkPort,
@@ -30,14 +29,17 @@ import {
   renderMain,
   renderSite,
   renderUpstream,
-  workerShutdownTimeoutSeconds,
+  type Site,
+  tlsDirectory,
 } from "./render.ts";
 
 export interface NginxArgs {
   readonly host: Host;
   readonly image: ResolvedImage;
   /** Every domain that a route of this host uses. */
-  readonly domains: readonly string[];
+  readonly sites: readonly Site[];
+  /** How long a WebSocket lives on after a reload. */
+  readonly webSocketGraceSeconds: number;
   readonly tls: Tls;
   /** Key of a certificate that is given. */
   readonly privateKeyPem?: Output<string>;
@@ -59,11 +61,20 @@ export class NginxEdge extends ComponentResource implements Edge {
   private readonly args: NginxArgs;
   private readonly host: Host;
   private readonly configuration: Resource;
+  private readonly domains: readonly string[];
+  private readonly parameters: Record<string, string | number>;
+  /** For what reloads the edge and waits for its old workers. */
+  private readonly reloadDeadlineSeconds: number;
 
   constructor(name: string, args: NginxArgs, opts?: ComponentResourceOptions) {
     super("berth:edge:NginxEdge", name, {}, opts);
     this.name = name;
     this.args = args;
+    this.domains = args.sites.map(({ domain }) => domain);
+    // Workers are cut off by nginx itself after its own time-out; this is the other side of it.
+    const drainSeconds = args.webSocketGraceSeconds + 15;
+    this.parameters = { ...edgeParameters, WORKER_DEADLINE_SECONDS: drainSeconds };
+    this.reloadDeadlineSeconds = 135 + drainSeconds;
     this.host = args.host;
     const child = { parent: this };
     this.network = overlayNetwork("edge", { host: args.host, internal: false }, child);
@@ -73,15 +84,15 @@ export class NginxEdge extends ComponentResource implements Edge {
         connection: args.host.connection,
         script: script("configure.sh"),
         parameters: {
-          ...edgeParameters,
+          ...this.parameters,
           ...renewal,
-          MAIN: renderMain(),
-          SITE_TEMPLATE: renderSite("DOMAIN_OF_THE_SITE"),
-          DOMAINS: args.domains.join("\n"),
+          MAIN: renderMain(args.webSocketGraceSeconds),
+          DOMAINS: this.domains.join("\n"),
+          ...Object.fromEntries(args.sites.map((site, index) => [`SITE_${index}`, renderSite(site)])),
           CERTIFICATE: args.tls.kind === "certificate" ? args.tls.certificatePem : "",
         },
         ...(args.privateKeyPem === undefined ? {} : { secrets: { PRIVATE_KEY: args.privateKeyPem } }),
-        deadlineSeconds: 180,
+        deadlineSeconds: this.reloadDeadlineSeconds,
         dependsOn: [args.host.ready],
       },
       child,
@@ -135,7 +146,7 @@ export class NginxEdge extends ComponentResource implements Edge {
       {
         connection: args.host.connection,
         script: currentContainerScript + script("wait.sh"),
-        parameters: { ...edgeParameters, SERVICE: service.name, IMAGE: args.image.reference },
+        parameters: { ...this.parameters, SERVICE: service.name, IMAGE: args.image.reference },
         deadlineSeconds: 120,
         dependsOn: [service],
       },
@@ -150,7 +161,7 @@ export class NginxEdge extends ComponentResource implements Edge {
    * one, or with a placeholder, and the run fails with the reason.
    */
   certify(dependsOn: readonly Resource[]): void {
-    const { tls, host, domains } = this.args;
+    const { tls, host } = this.args;
     if (tls.kind !== "acme") return;
     hostCommand(
       `${this.name}-certificates`,
@@ -159,9 +170,9 @@ export class NginxEdge extends ComponentResource implements Edge {
         script: readScript(import.meta.url, "./scripts/certificates.sh"),
         parameters: acmeParameters({
           acme: tls,
-          domains,
+          domains: this.domains,
           address: host.connection.address,
-          edgeParameters,
+          edgeParameters: this.parameters,
           script: script("renew.sh"),
         }),
         deadlineSeconds: certificatesDeadlineSeconds,
@@ -185,7 +196,7 @@ export class NginxEdge extends ComponentResource implements Edge {
         connection: this.host.connection,
         script: script("switch.sh"),
         parameters: {
-          ...edgeParameters,
+          ...this.parameters,
           SERVICE: args.service,
           SLOT: args.slot,
           WATCH_SECONDS: watchSeconds,
@@ -197,7 +208,7 @@ export class NginxEdge extends ComponentResource implements Edge {
           ...locations,
         },
         removeScript: script("remove.sh"),
-        deadlineSeconds: 180,
+        deadlineSeconds: this.reloadDeadlineSeconds,
         dependsOn: [this.ready, ...args.dependsOn],
       }),
       opts,
@@ -211,9 +222,7 @@ const watchSeconds = 5;
 const edgeParameters = {
   EDGE_DIRECTORY: hostPaths.edge,
   CONTAINER_DIRECTORY: containerDirectory,
-  CERTIFICATE_FILE: certificateFile,
+  TLS_DIRECTORY: tlsDirectory,
   CHALLENGES_DIRECTORY: hostPaths.challenges,
   CHECK_PORT: checkPort,
-  // Workers are cut off by nginx itself after its own time-out; this is the other side of it.
-  WORKER_DEADLINE_SECONDS: workerShutdownTimeoutSeconds + 15,
 };

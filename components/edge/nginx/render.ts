@@ -1,3 +1,4 @@
+import type { SiteHeaders } from "../../../config.ts";
 import { edgePorts, type Route } from "../route.ts";
 
 /** The edge's own port inside its container, on loopback. */
@@ -8,12 +9,6 @@ export const containerDirectory = "/etc/nginx/berth";
 
 /** Where the answers to ACME's challenges appear in the edge's container. */
 export const challengesDirectory = "/var/www/challenges";
-
-/**
- * How long a worker that was told to end may still serve streams, in seconds. A switch waits for it, and the old slot lives
- * that much longer.
- */
-export const workerShutdownTimeoutSeconds = 30;
 
 /**
  * How long an idle keep-alive connection stays open, and a reload leaves it open, in seconds. One number for both: a reload
@@ -28,12 +23,15 @@ const keepaliveHintSeconds = keepaliveSeconds - 2;
 /** What the edge itself answers to somebody who tries what is not for him: no key, not from there, too often. */
 const refusals = [401, 403, 429];
 
-/** The main configuration: everything that does not depend on a route. */
-export function renderMain(): string {
+/**
+ * The main configuration: everything that does not depend on a route. A worker that was told to end serves streams for
+ * `webSocketGraceSeconds`; a switch waits for it, and the old slot lives that much longer.
+ */
+export function renderMain(webSocketGraceSeconds: number): string {
   return `user nginx;
 worker_processes auto;
 worker_rlimit_nofile 16384;
-worker_shutdown_timeout ${workerShutdownTimeoutSeconds}s;
+worker_shutdown_timeout ${webSocketGraceSeconds}s;
 error_log /var/log/nginx/error.log notice;
 pid /run/nginx.pid;
 
@@ -113,11 +111,21 @@ http {
 `;
 }
 
-/** The certificate of all domains with its key, in the configuration folder. */
-export const certificateFile = "tls/edge.pem";
+/** Where the certificates are, in the configuration folder: one file for each domain, its key in front. */
+export const tlsDirectory = "tls";
+
+export interface Site {
+  readonly domain: string;
+  readonly headers: SiteHeaders;
+}
+
+const frameOptions = { deny: "DENY", sameOrigin: "SAMEORIGIN", everybody: undefined } as const;
 
 /** The server of a domain. Its locations are files of their own, one for each service, written by the switches. */
-export function renderSite(domain: string): string {
+export function renderSite({ domain, headers }: Site): string {
+  const subDomains = headers.hstsIncludeSubDomains ? "; includeSubDomains" : "";
+  const frames = frameOptions[headers.frames];
+  const framing = frames === undefined ? "" : `\n  add_header X-Frame-Options ${frames} always;`;
   return `server {
   listen ${edgePorts.http};
   server_name ${domain};
@@ -136,13 +144,12 @@ server {
   server_name ${domain};
   set $berth_ban_on "";
   # Key and chain in one file, which is replaced as a whole.
-  ssl_certificate ${containerDirectory}/${certificateFile};
-  ssl_certificate_key ${containerDirectory}/${certificateFile};
+  ssl_certificate ${containerDirectory}/${tlsDirectory}/${domain}.pem;
+  ssl_certificate_key ${containerDirectory}/${tlsDirectory}/${domain}.pem;
   root /var/empty;
 
-  add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always;
-  add_header X-Content-Type-Options nosniff always;
-  add_header X-Frame-Options DENY always;
+  add_header Strict-Transport-Security "max-age=31536000${subDomains}" always;
+  add_header X-Content-Type-Options nosniff always;${framing}
   add_header Referrer-Policy strict-origin-when-cross-origin always;
 
   include ${containerDirectory}/locations/${domain}/*.conf;
@@ -199,6 +206,9 @@ export function renderLimits(service: string, routes: readonly Route[]): string 
     .join("");
 }
 
+/** nginx' own. */
+const defaultReadTimeoutSeconds = 60;
+
 /** The locations of a service on one domain. */
 export function renderLocations(
   service: string,
@@ -230,7 +240,7 @@ ${counted}${access}${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
   proxy_set_header X-Forwarded-Host $host;
   proxy_set_header Forwarded "";
   proxy_connect_timeout 2s;
-  proxy_read_timeout 60s;
+  proxy_read_timeout ${route.readTimeoutSeconds ?? defaultReadTimeoutSeconds}s;
   proxy_next_upstream error timeout;
   proxy_next_upstream_tries 3;
   proxy_next_upstream_timeout 10s;

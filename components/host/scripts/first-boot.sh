@@ -4,10 +4,13 @@ set -euo pipefail
 systemctl daemon-reload
 systemctl restart systemd-journald
 journalctl --flush
+# Ubuntu lets systemd listen, on ports of its own.
+! systemctl is-enabled --quiet ssh.socket 2>/dev/null || systemctl disable --now ssh.socket
+systemctl enable ssh
 systemctl restart ssh
 systemctl enable --now docker
 systemctl restart docker
-systemctl enable --now berth-metadata-guard.service
+systemctl enable --now berth-metadata-guard.service berth-prune-images.timer
 systemctl restart fail2ban
 if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != active ]; then
   # The Swarm's own port stays on loopback: one node, nobody else to talk to.

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Makes the host's own files, the deploy user's keys, the installed packages and the data volume's file system what is declared.
-# FILES (JSON: path to content and mode), AUTHORIZED_KEYS, PACKAGES, USER_NAME, SSHD_CONFIG, UNDO_SECONDS, VOLUME_DEVICE and DATA_VOLUME are
+# FILES (JSON: path to content and mode), AUTHORIZED_KEYS, PACKAGES, USER_NAME, SSHD_CONFIG, UNDO_SECONDS and DATA_VOLUME are
 # parameters. Sshd's settings and the keys are on trial until berth-access keeps them. Prints "on trial" when they are.
 only_one settings 120
 changed=
@@ -34,6 +34,7 @@ while IFS= read -r path; do
 done < <(jq --raw-output 'keys_unsorted[]' <<<"$FILES")
 
 ! has_changed '/etc/systemd/system/.*|/usr/local/sbin/berth-metadata-guard' || sudo systemctl daemon-reload
+! has_changed '.*berth-prune-images.timer' || sudo systemctl enable --quiet --now berth-prune-images.timer
 ! has_changed '.*journald.*' || sudo systemctl restart systemd-journald
 ! has_changed '.*berth-metadata-guard.*' || {
   sudo systemctl enable --quiet berth-metadata-guard.service
@@ -46,9 +47,13 @@ fi
 # dockerd takes new settings when it starts, which stops every service of the host: that is ops restart-docker's, not an up's.
 ! has_changed /etc/docker/daemon.json || sudo touch /var/lib/berth/docker-restart-pending
 
-if [ -b "$VOLUME_DEVICE" ] && mountpoint --quiet "$DATA_VOLUME"; then
-  said=$(sudo resize2fs "$(findmnt --noheadings --output SOURCE "$DATA_VOLUME")" 2>&1) ||
-    fail "the file system of $DATA_VOLUME cannot be enlarged: $said"
+if mountpoint --quiet "$DATA_VOLUME"; then
+  device=$(findmnt --noheadings --output SOURCE "$DATA_VOLUME")
+  read -r blocks size <<<"$(sudo dumpe2fs -h "$device" 2>/dev/null | awk -F: '/^Block count/ { count = $2 } /^Block size/ { size = $2 } END { print count + 0, size + 0 }')"
+  # A part of a group at the end may stay unused.
+  if [ $((blocks * size + 134217728)) -le "$(sudo blockdev --getsize64 "$device")" ]; then
+    said=$(sudo resize2fs "$device" 2>&1) || fail "the file system of $DATA_VOLUME cannot be enlarged: $said"
+  fi
 fi
 
 sshd=$(jq --raw-output --arg path "$SSHD_CONFIG" '.[$path].content' <<<"$FILES")

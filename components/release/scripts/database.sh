@@ -133,12 +133,32 @@ HEADER
     printf '%s\n' '-- Berth snapshot complete'
 }
 
+# What the disk of snapshots, images and logs keeps free.
+FLOOR_MEBIBYTES=1024
+
+disk_room() {
+  df -Pm "$DIRECTORY" | awk 'NR == 2 { print $4 }'
+}
+
+# Fails when a snapshot like the last one would leave less than the floor; images that nothing needs go first.
+require_room() {
+  local last expected
+  last=$(snapshots | tail -n 1)
+  expected=$((($([ -z "$last" ] || stat --format %s "$DIRECTORY/$last") + 0) / 1048576 + 1))
+  [ "$(disk_room)" -lt $((FLOOR_MEBIBYTES + expected)) ] || return 0
+  sudo berth-prune-images now >/dev/null 2>&1 || true
+  [ "$(disk_room)" -lt $((FLOOR_MEBIBYTES + expected)) ] || return 0
+  fail "the snapshot of $DATABASE is not written, and so everything stops with the database as it was: some $expected MiB are needed, and $FLOOR_MEBIBYTES MiB stay free.
+Room on the disk of $DIRECTORY: $(df -Ph "$DIRECTORY" | awk 'NR == 2 { print $4 " of " $2 }'). What takes it: sudo du --one-file-system --human-readable --max-depth=2 / | sort -h | tail"
+}
+
 # Writes a snapshot, complete or not there at all, and keeps the last ones. Sets `snapshot`, its name. A file named as the
 # argument is not removed for its age.
 write_snapshot() {
   local spared=${1:-} now partial error=/run/lock/berth-${SYSTEM}_snapshot-error
   sudo install -d -m 0700 -o "$(id -u)" -g "$(id -g)" "$DIRECTORY"
   find "$DIRECTORY" -name '*.partial' -delete
+  require_room
   while
     now=$(date -u +%Y%m%d_%H%M%S)
     snapshot=${SYSTEM}_${ENVIRONMENT_NAME}_$now.sql.gz

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { canGrowMounted } from "../../../lab/machine/volumes.ts";
 import { cloudEndpoint, cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { scenarios } from "../search.ts";
 import { expectNoFailure, home, lab, labOk, onMachine, togather, underLoad } from "../support.ts";
@@ -122,6 +123,13 @@ test("a volume that is enlarged has its room on the host", async () => {
   const gigabytes = async () =>
     Number(await onMachine("df --block-size=1G --output=size /mnt/data | tail -n 1"));
   const before = await gigabytes();
+  if (!(await canGrowMounted())) {
+    process.stdout.write("the file system is not enlarged: this machine withholds CAP_SYS_RESOURCE\n");
+    const { exitCode, output } = await lab("up", ...host("volumeGigabytes", 50));
+    expect(exitCode).toBe(1);
+    expect(output).toContain("lets nobody enlarge a file system that is mounted");
+    return;
+  }
   await upUnderLoad("the volume is enlarged", ...host("volumeGigabytes", 50));
   expect(await gigabytes()).toBeGreaterThan(before + 8);
 });
@@ -130,17 +138,13 @@ test("the jails follow who may deploy, and bans stay", async () => {
   await onMachine("sudo fail2ban-client set sshd banip 192.0.2.7");
   const { address } = await togather();
   const from = [`${address.replace(/\.\d+$/, ".0")}/24`, "192.0.2.200/32"];
-  await upUnderLoad(
-    "the jails change",
-    ...host("volumeGigabytes", 50),
-    ...host("sshAllowedFrom", JSON.stringify(from)),
-  );
+  await upUnderLoad("the jails change", ...host("sshAllowedFrom", JSON.stringify(from)));
   expect(await onMachine("sudo fail2ban-client get berth-edge ignoreip")).toContain("192.0.2.200/32");
   expect(await onMachine("sudo fail2ban-client get sshd banip")).toContain("192.0.2.7");
 });
 
 test("what somebody changed by hand is put right when the settings change", async () => {
   await onMachine("echo 'MaxAuthTries 9' | sudo tee -a /etc/ssh/sshd_config.d/10-berth.conf");
-  await upUnderLoad("a file was changed by hand", ...host("volumeGigabytes", 51));
+  await upUnderLoad("a file was changed by hand", ...keys(colleague));
   expect(await onMachine("sudo grep -c MaxAuthTries /etc/ssh/sshd_config.d/10-berth.conf")).toBe("1\n");
 });

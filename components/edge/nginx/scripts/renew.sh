@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# Keeps the edge's certificate: asks for one when there is none, when the domains have changed or when it is about to expire
-# (certbot's own 30 days), and makes the edge take it. Run by `up` and by the timer; whatever fails, the edge goes on with
-# what it has. DOMAINS, ADDRESS, DIRECTORY_URL, EMAIL, AUTHORITY, STORE, DATA_VOLUME and DNS_WAIT_SECONDS are parameters; see acme.ts.
+# Keeps the edge's certificates, one for each domain: asks for one when there is none or when it is about to expire (certbot's own 30
+# days), and makes the edge take it. A domain that gets none does not keep the others from theirs. Run by `up` and by the timer;
+# whatever fails, the edge goes on with what it has. DOMAINS, ADDRESS, DIRECTORY_URL, EMAIL, AUTHORITY, STORE, DATA_VOLUME and
+# DNS_WAIT_SECONDS are parameters; see acme.ts.
 only_one certificates 600
-certificate=$EDGE_DIRECTORY/$CERTIFICATE_FILE
-live=$STORE/live/edge
 challenges=$CHALLENGES_DIRECTORY/.well-known/acme-challenge
 mapfile -t names <<<"$DOMAINS"
 
-# Makes the edge take what was issued. Compares instead of being told, so that an edge that missed one (a new server, a
+# Makes the edge take what was issued for a domain. Compares instead of being told, so that an edge that missed one (a new server, a
 # reload that failed) gets it with the next run.
 take() (
   # Spelled out: a caller that asks for the result turns `set -e` off in here.
-  issued=$(sudo cat "$live/privkey.pem" "$live/fullchain.pem" 2>/dev/null) || exit 0
+  certificate=$EDGE_DIRECTORY/$TLS_DIRECTORY/$1.pem
+  issued=$(sudo cat "$STORE/live/$1/privkey.pem" "$STORE/live/$1/fullchain.pem" 2>/dev/null) || exit 0
   only_one edge 120
   [ "$issued" != "$(sudo cat "$certificate" 2>/dev/null)" ] || exit 0
   backup=$(sudo mktemp "$certificate.XXXXXX") || exit 1
@@ -29,12 +29,14 @@ take() (
 )
 
 serves() {
-  sudo openssl x509 -in "$certificate" -noout -subject -issuer -enddate 2>&1 | tr '\n' ' '
+  sudo openssl x509 -in "$EDGE_DIRECTORY/$TLS_DIRECTORY/$1.pem" -noout -subject -issuer -enddate 2>&1 | tr '\n' ' '
 }
 
+# keeps DOMAIN WHY: said at the end, when every domain had its turn.
+problems=()
 keeps() {
-  fail "$1
-The edge goes on with the certificate it has: $(serves)"
+  problems+=("$2
+The edge goes on with the certificate it has: $(serves "$1")")
 }
 
 # All addresses of a domain, IPv6 too: an authority prefers that, and this host has none.
@@ -43,35 +45,24 @@ lookup() {
     awk '{ print $1 }' | sort -u | paste -sd ' '
 }
 
-misdirected() {
-  local domain found
-  for domain in "${names[@]}"; do
-    found=$(lookup "$domain" || true)
-    [ "$found" = "$ADDRESS" ] || printf '  %s leads to %s\n' "$domain" "${found:-nothing}"
-  done
-}
-
-# Asks the edge as the authority will.
+# Asks the edge as the authority will; says what came instead of the answer.
 unanswered() {
-  local domain token=berth-$BASHPID answer
+  local token=berth-$BASHPID answer
   sudo install -d -m 0755 "$CHALLENGES_DIRECTORY/.well-known" "$challenges"
   sudo install -m 0644 /dev/stdin "$challenges/$token" <<<"$token"
-  for domain in "${names[@]}"; do
-    answer=$(curl --silent --show-error --max-time 5 --resolve "$domain:80:$ADDRESS" \
-      "http://$domain/.well-known/acme-challenge/$token" 2>&1) || true
-    [ "$answer" = "$token" ] || printf '  %s: %s\n' "$domain" "${answer:0:200}"
-  done
+  answer=$(curl --silent --show-error --max-time 5 --resolve "$1:80:$ADDRESS" \
+    "http://$1/.well-known/acme-challenge/$token" 2>&1) || true
+  [ "$answer" = "$token" ] || printf '  %s: %s\n' "$1" "${answer:0:200}"
   sudo rm -f "$challenges/$token"
 }
 
 # Prints what certbot says when it fails.
 ask() {
-  local options=() said
-  for domain in "${names[@]}"; do options+=(--domain "$domain"); done
+  local said
   said=$(sudo ${AUTHORITY:+env "REQUESTS_CA_BUNDLE=$STORE/authority.pem"} timeout --kill-after=5 240 certbot certonly --non-interactive \
     --config-dir "$STORE" --server "$DIRECTORY_URL" --agree-tos --no-eff-email --email "$EMAIL" \
-    --webroot --webroot-path "$CHALLENGES_DIRECTORY" --cert-name edge --key-type ecdsa \
-    --keep-until-expiring --renew-with-new-domains "${options[@]}" 2>&1) && return
+    --webroot --webroot-path "$CHALLENGES_DIRECTORY" --cert-name "$1" --key-type ecdsa \
+    --keep-until-expiring --domain "$1" 2>&1) && return
   printf '%s\n' "$said"
   # Debian's certbot 2.1 on Python 3.11 says this instead of many an error of the authority's; the log of its run has that itself.
   ! grep -q AttributeError <<<"$said" ||
@@ -79,33 +70,50 @@ ask() {
   return 1
 }
 
-mountpoint -q "$DATA_VOLUME" || keeps "the data volume is not mounted at $DATA_VOLUME: nothing may write below it"
-take || keeps "the edge does not take the certificate in $live"
-
-started=$SECONDS
-while wrong=$(misdirected) && [ -n "$wrong" ]; do
-  [ $((SECONDS - started)) -lt "$DNS_WAIT_SECONDS" ] || keeps "no certificate was asked for: every domain must lead to this host ($ADDRESS) and to nothing else, and after $DNS_WAIT_SECONDS seconds
-$wrong
-An authority that looks there fails, and few failures an hour are allowed. Correct the A records (and remove AAAA records), wait until they are seen (dig +short <domain>), then run up again."
-  sleep 2
-done
-wrong=$(unanswered)
-[ -z "$wrong" ] || keeps "no certificate was asked for: the edge does not answer for a challenge at http://<domain>/.well-known/acme-challenge/
+# Everything that one domain needs; what is in the way goes to `problems`.
+keep() {
+  local domain=$1 found wrong output issued=
+  take "$domain" || { keeps "$domain" "the edge does not take the certificate in $STORE/live/$domain"; return; }
+  while found=$(lookup "$domain" || true) && [ "$found" != "$ADDRESS" ]; do
+    [ $((SECONDS - started)) -lt "$DNS_WAIT_SECONDS" ] || {
+      keeps "$domain" "no certificate was asked for: every domain must lead to this host ($ADDRESS) and to nothing else, and after $DNS_WAIT_SECONDS seconds
+  $domain leads to ${found:-nothing}
+An authority that looks there fails, and few failures an hour are allowed. Correct the A records (and remove AAAA records), wait until they are seen (dig +short $domain), then run up again."
+      return
+    }
+    sleep 2
+  done
+  wrong=$(unanswered "$domain")
+  [ -z "$wrong" ] || {
+    keeps "$domain" "no certificate was asked for: the edge does not answer for a challenge at http://$domain/.well-known/acme-challenge/
 $wrong"
+    return
+  }
+  for _ in 1 2 3; do
+    output=$(ask "$domain") && issued=yes && break
+    case $output in
+      # An authority may forget accounts (Let's Encrypt's staging does): a new one is made.
+      *accountDoesNotExist*) sudo rm -rf "$STORE/accounts" ;;
+      # A nonce was out of date: clients ask again (RFC 8555, 6.5), certbot too unless it has lost the answer.
+      *badNonce*) ;;
+      *) break ;;
+    esac
+  done
+  [ -n "$issued" ] || {
+    keeps "$domain" "$DIRECTORY_URL issued no certificate for $domain. certbot says:
+$(grep -v -E '^(Saving debug log|Ask for help|See the logfile|Plugins selected|$)' <<<"$output" | tail -n 15)"
+    return
+  }
+  take "$domain" || keeps "$domain" "the edge does not take the new certificate in $STORE/live/$domain"
+}
 
+mountpoint -q "$DATA_VOLUME" || fail "the data volume is not mounted at $DATA_VOLUME: nothing may write below it. The edge goes on with the certificates it has"
 sudo install -d -m 0700 "$STORE"
 [ -z "$AUTHORITY" ] || sudo install -m 0644 /dev/stdin "$STORE/authority.pem" <<<"$AUTHORITY"
-issued=
-for _ in 1 2 3; do
-  output=$(ask) && issued=yes && break
-  case $output in
-    # An authority may forget accounts (Let's Encrypt's staging does): a new one is made.
-    *accountDoesNotExist*) sudo rm -rf "$STORE/accounts" ;;
-    # A nonce was out of date: clients ask again (RFC 8555, 6.5), certbot too unless it has lost the answer.
-    *badNonce*) ;;
-    *) break ;;
-  esac
-done
-[ -n "$issued" ] || keeps "$DIRECTORY_URL issued no certificate for ${names[*]}. certbot says:
-$(grep -v -E '^(Saving debug log|Ask for help|See the logfile|Plugins selected|$)' <<<"$output" | tail -n 15)"
-take || keeps "the edge does not take the new certificate in $live"
+started=$SECONDS
+for name in "${names[@]}"; do keep "$name"; done
+[ "${#problems[@]}" -eq 0 ] || fail "$(printf '%s\n' "${problems[@]}")"
+# One certificate for all of them was how it began.
+if sudo test -e "$STORE/renewal/edge.conf"; then
+  sudo certbot delete --non-interactive --config-dir "$STORE" --cert-name edge >/dev/null 2>&1 || true
+fi

@@ -1,0 +1,57 @@
+import type { HostAccess } from "./host.ts";
+import { renderTable } from "./table.ts";
+
+/** What a disk of a host keeps free: snapshots are not written below it, and unused images go at once. */
+const floorMebibytes = 1024;
+
+export interface Disk {
+  readonly host: string;
+  /** Where it is mounted: `/` or `/mnt/data`. */
+  readonly mountPoint: string;
+  readonly sizeMebibytes: number;
+  readonly freeMebibytes: number;
+}
+
+export interface HostFacts {
+  readonly host: string;
+  readonly disks: readonly Disk[];
+  /** Docker's settings were changed after dockerd started. */
+  readonly dockerRestart: boolean;
+}
+
+const script = `df --output=target,size,avail --block-size=1M / /mnt/data 2>/dev/null | tail -n +2 || true
+changed=$(stat --format %Y /var/lib/berth/docker-restart-pending 2>/dev/null || echo 0)
+started=$(date -d "$(systemctl show docker --property ActiveEnterTimestamp --value)" +%s)
+[ "$changed" -le "$started" ] || echo restart
+`;
+
+/** Reads a host's disks, and whether dockerd waits for a restart. Changes nothing. */
+export async function readHostFacts(access: HostAccess): Promise<HostFacts> {
+  const host = access.provider.replace(/-docker$/, "");
+  const lines = (await access.run(script, 30)).trim().split("\n");
+  return {
+    host,
+    disks: lines.flatMap((line) => {
+      const [, mountPoint, size, free] = /^(\S+)\s+(\d+)\s+(\d+)$/.exec(line.trim()) ?? [];
+      if (mountPoint === undefined) return [];
+      return [{ host, mountPoint, sizeMebibytes: Number(size), freeMebibytes: Number(free) }];
+    }),
+    dockerRestart: lines.includes("restart"),
+  };
+}
+
+export function renderDisks(disks: readonly Disk[]): string {
+  return renderTable(
+    ["host", "disk", "size", "free"],
+    disks.map(({ host, mountPoint, sizeMebibytes, freeMebibytes }) => [
+      host,
+      mountPoint,
+      `${gibibytes(sizeMebibytes)} GiB`,
+      freeMebibytes < floorMebibytes
+        ? `${freeMebibytes} MiB: FULL, snapshots need ${floorMebibytes} MiB. What takes it: sudo du --one-file-system --max-depth=2 ${mountPoint}`
+        : `${gibibytes(freeMebibytes)} GiB`,
+    ]),
+  );
+}
+
+const gibibytes = (mebibytes: number): string => (mebibytes / 1024).toFixed(1);

@@ -1,0 +1,45 @@
+import type { Backend } from "./backend.ts";
+import { hostsOf } from "./host.ts";
+import { type RunCommand, runCommand } from "./run.ts";
+
+/** How long services may take until they run again. */
+const deadlineSeconds = 300;
+
+const script = `set -euo pipefail
+began=$SECONDS
+# Docker before 23, Debian 12's, cannot check them.
+if dockerd --help 2>&1 | grep -q -- --validate && ! said=$(sudo dockerd --validate --config-file /etc/docker/daemon.json 2>&1); then
+  echo "dockerd refuses /etc/docker/daemon.json: $said" >&2
+  exit 1
+fi
+sudo systemctl restart docker
+behind() { docker service ls --format '{{.Name}} {{.Replicas}}' 2>&1 | awk '{ split($2, of, "/"); if (of[1] != of[2]) print }'; }
+until said=$(behind) && [ -z "$said" ] && docker service ls --quiet | grep -q .; do
+  if [ $((SECONDS - began)) -ge ${deadlineSeconds} ]; then
+    echo "Docker was started again, and after ${deadlineSeconds} s these do not run: $said" >&2
+    exit 1
+  fi
+  sleep 0.5
+done
+echo $((SECONDS - began))
+`;
+
+/**
+ * Starts a host's dockerd again, which makes its settings take effect and stops every service of the host until it runs again.
+ * @returns what was done, a sentence
+ * @throws when there is no such host, when dockerd refuses its settings (nothing is stopped then), or when services do not come back
+ */
+export async function restartDocker(
+  backend: Backend,
+  name: string,
+  run: RunCommand = runCommand,
+): Promise<string> {
+  const hosts = hostsOf(await backend.read(), run);
+  const host = hosts.find(({ provider }) => provider === `${name}-docker`);
+  if (host === undefined) {
+    const known = hosts.map(({ provider }) => provider.replace(/-docker$/, "")).join(", ") || "none yet";
+    throw new Error(`no host "${name}" in the state; allowed: ${known}`);
+  }
+  const seconds = (await host.run(script, deadlineSeconds + 60)).trim();
+  return `${name}: Docker was started again with its settings, and all services run; it took ${seconds} s.`;
+}
