@@ -27,6 +27,8 @@ export interface MachineSpec {
   /** Hetzner server name, also the host name. */
   readonly name: string;
   readonly serverId: number;
+  /** Name of Hetzner's image: `debian-13`. */
+  readonly image: string;
   /** Public IPv4 inside the lab's subnet. */
   readonly address: string;
   /** cloud-init user data, verbatim. */

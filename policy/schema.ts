@@ -26,6 +26,8 @@ const port = z
   .min(1, "is not a port; allowed: 1 to 65535")
   .max(65535, "is not a port; allowed: 1 to 65535");
 
+export const defaultImage = "debian-13";
+
 /** For what cannot be left out: says what belongs there. */
 const missing = (what: string) => ({
   error: ({ input }: { readonly input?: unknown }) =>
@@ -36,8 +38,8 @@ const hostSchema = z.strictObject({
   /** Hetzner server type. */
   serverType: z.enum(serverTypes),
   location: z.enum(locations),
-  /** Hetzner image. Debian 12 is the tested one. */
-  image: z.enum(["debian-12"]).default("debian-12"),
+  /** Hetzner image of a new server; a server that is there keeps its own. Debian 12's Docker is 20.10. */
+  image: z.enum(["debian-13", "debian-12", "ubuntu-24.04"]).default(defaultImage),
   /** Size of the volume that holds all data, 10 to 10240. */
   volumeGigabytes: z
     .int()

@@ -3,6 +3,8 @@ import { readScript } from "./command.ts";
 import { deployUser, hostFiles, packages } from "./host-files.ts";
 
 export interface CloudInitArgs {
+  /** Hetzner's name of the image: `debian-13`. */
+  readonly image: string;
   readonly authorizedKeys: readonly string[];
   readonly hostKeyPrivate: string;
   readonly hostKeyPublic: string;
@@ -36,7 +38,8 @@ export function cloudInit(args: CloudInitArgs): string {
     ssh_deletekeys: true,
     ssh_keys: { ed25519_private: args.hostKeyPrivate, ed25519_public: args.hostKeyPublic },
     package_update: true,
-    packages: [...packages],
+    // Docker's command is a package of its own there, which docker.io only recommends.
+    packages: [...packages, ...(args.image === "debian-13" ? ["docker-cli"] : [])],
     write_files: [
       ...Object.entries(hostFiles(args)).map(([path, { content, mode }]) => ({
         path,

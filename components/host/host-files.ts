@@ -4,7 +4,7 @@ import { fail2banFiles } from "./fail2ban.ts";
 /** The user that deploys: in the docker group, sudo without a password, keys only. */
 export const deployUser = "deploy";
 
-/** Debian's packages that a host needs. */
+/** Packages that a host needs, by the names that Debian and Ubuntu have in common. */
 export const packages = [
   "docker.io",
   "fail2ban",

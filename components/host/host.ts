@@ -97,6 +97,7 @@ export class Host extends ComponentResource {
     const userData = all([hostKey.privateKeyOpenssh, hostKey.publicKeyOpenssh]).apply(
       ([hostKeyPrivate, hostKeyPublic]) =>
         cloudInit({
+          image: config.image,
           authorizedKeys: args.authorizedKeys,
           hostKeyPrivate,
           hostKeyPublic: hostKeyPublic.trim(),

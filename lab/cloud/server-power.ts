@@ -28,6 +28,7 @@ export function bootServer(cloud: Cloud, id: number, start = true): Promise<void
     // Before the boot, so that the machine's first process already finds them in place.
     await cloud.machines.setFirewall(id, rulesOf(cloud, find(cloud, id)));
     await cloud.machines.boot({
+      image: server.image,
       name: server.name,
       serverId: id,
       address,

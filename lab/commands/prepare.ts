@@ -98,7 +98,7 @@ export function preparation(
             `another network of this machine has ${home.subnet} already: another lab, or one of Docker's. Choose another for this lab, as in BERTH_LAB_SUBNET=198.18.77.0/24`,
           );
         });
-        await ensureMachineImage(docker, home, progress);
+        for (const image of planned.machineImages) await ensureMachineImage(docker, home, image, progress);
       },
     },
     {

@@ -98,7 +98,7 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
     async boot(spec) {
       requireRoot("booting a server in the lab");
       await ensureTools(["iptables", "ip", "nsenter", "losetup"], progress);
-      const image = await ensureMachineImage(docker, home, progress);
+      const image = await ensureMachineImage(docker, home, spec.image, progress);
       await ensureNetwork(docker, home);
       await inTurn(async () => {
         await mkdir(machinesFolder(home), { recursive: true, mode: 0o700 });

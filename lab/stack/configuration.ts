@@ -1,6 +1,7 @@
 import { otherStacksRecords, type SecretRecords } from "../../components/secrets/records.ts";
 import type { System } from "../../components/system.ts";
 import { parseConfig } from "../../config.ts";
+import { defaultImage } from "../../policy/schema.ts";
 import { pebbleDirectory } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority } from "../images/index.ts";
@@ -41,6 +42,8 @@ export interface PlannedStack {
   readonly values: Readonly<Record<string, Json>>;
   readonly systems: readonly string[];
   readonly images: readonly ImageUse[];
+  /** What the hosts' servers are made from, each once: `debian-13`. */
+  readonly machineImages: readonly string[];
   /** Of all systems in the stack file, so that adding one of them later needs no new certificate. */
   readonly domains: readonly string[];
   /** Secrets to make up, as full keys. */
@@ -128,6 +131,13 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
     values,
     systems,
     images: imagesInUse(values, used),
+    machineImages: [
+      ...new Set(
+        Object.values(objectAt(values["berth:hosts"])).map((host) =>
+          String(objectAt(host).image ?? defaultImage),
+        ),
+      ),
+    ],
     domains: [...new Set(domains)],
     inventedKeys: [...secrets.keys()].filter((key) => values[key] === undefined),
   };

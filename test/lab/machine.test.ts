@@ -109,7 +109,7 @@ function userData(hostKey: string, hostKeyPublic: string, userKey: string): stri
 beforeAll(async () => {
   docker = await ensureDocker(home, () => undefined);
   machines = createMachines(docker, home, () => undefined);
-  await ensureMachineImage(docker, home, () => undefined);
+  await ensureMachineImage(docker, home, "debian-13", () => undefined);
   before = await traces();
   keys = await mkdtemp(join(tmpdir(), "berth-machine-"));
   for (const name of ["host", "user"]) {
@@ -142,6 +142,7 @@ describe.sequential("a machine", { timeout: 180_000 }, () => {
     await machines.attachVolume(volumeId, serverId);
     const started = performance.now();
     await machines.boot({
+      image: "debian-13",
       name: "web-1",
       serverId,
       address,

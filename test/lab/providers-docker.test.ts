@@ -90,7 +90,7 @@ beforeAll(async () => {
   const key = await make(hcloud, "hcloud:index/sshKey:SshKey", "key", { publicKey: await file("user.pub") });
   server = await make(hcloud, "hcloud:index/server:Server", "swarm", {
     serverType: "cx23",
-    image: "debian-12",
+    image: "debian-13",
     location: "nbg1",
     sshKeys: [key.id],
     userData: [

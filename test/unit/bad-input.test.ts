@@ -42,8 +42,8 @@ const cases: [path: string, value: unknown, says: string][] = [
   ],
   [
     "berth:hosts.main.image",
-    "ubuntu-24.04",
-    'berth:hosts.main.image: "ubuntu-24.04" is not possible; allowed: debian-12',
+    "ubuntu-22.04",
+    'berth:hosts.main.image: "ubuntu-22.04" is not possible; allowed: debian-13, debian-12, ubuntu-24.04',
   ],
   [
     "berth:hosts.main.volumeGigabytes",

@@ -102,6 +102,7 @@ const site = { domain: "app.example", headers: { hstsIncludeSubDomains: true, fr
 
 describe("cloud-init", () => {
   const rendered = cloudInit({
+    image: "debian-13",
     authorizedKeys: ["ssh-ed25519 AAAAone a@b"],
     hostKeyPrivate: "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n",
     hostKeyPublic: "ssh-ed25519 AAAAhost",

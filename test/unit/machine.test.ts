@@ -16,6 +16,7 @@ const home: LabHome = {
   gateway: "198.18.9.1",
 };
 const spec: MachineSpec = {
+  image: "debian-13",
   name: "web-1",
   serverId: 42,
   address: "198.18.9.10",

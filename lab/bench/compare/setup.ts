@@ -53,9 +53,10 @@ export async function comparisonServer(home: LabHome, serverType: string): Promi
     const created = (await ask(home, "POST", "/servers", {
       name: serverName,
       server_type: serverType,
-      image: "debian-12",
+      image: "debian-13",
       location: "fsn1",
       user_data: cloudInit({
+        image: "debian-13",
         authorizedKeys: [publicKey],
         hostKeyPrivate: key.privateKey,
         hostKeyPublic: key.publicKey,
