@@ -3,6 +3,7 @@ import { ProgressReporter } from "./scripts/test-reporter.ts";
 
 export default defineConfig({
   test: {
+    globalSetup: "test/temporary-folder.ts",
     reporters: [["default", { summary: false }], new ProgressReporter()],
     projects: [
       {

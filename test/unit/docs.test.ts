@@ -37,6 +37,11 @@ function commands(markdown: string): string[] {
 }
 
 describe.each(documents)("%s", (document) => {
+  test("every command that it shows stands where the tests below see it", () => {
+    const shown = read(document).match(/\b(npm (ci|start|test|run)|npx )\b/g) ?? [];
+    expect(commands(read(document))).toHaveLength(shown.length);
+  });
+
   test("every npm command is one", () => {
     for (const command of commands(read(document))) {
       const script = /^npm (?:run )?([a-z:]+)/.exec(command)?.[1];

@@ -80,7 +80,7 @@ describe("a certificate", () => {
 
   test("lies on the data volume with its account, for root alone", async () => {
     const files = await onMachine(
-      "sudo find /mnt/data/acme -type f -name 'priv*' -printf '%m %u %f\\n' | sort; sudo stat --format '%a %U' /mnt/data/acme/*/accounts 2>/dev/null || sudo sh -c \"stat --format '%a %U' /mnt/data/acme/*/accounts\"; sudo stat --format '%a %U' /var/lib/berth/edge/tls/edge.pem",
+      "sudo find /mnt/data/acme -type f -name 'priv*' -printf '%m %u %f\\n' | sort; sudo stat --format '%a %U' /mnt/data/acme/*/accounts 2>/dev/null || sudo sh -c \"stat --format '%a %U' /mnt/data/acme/*/accounts\"; sudo sh -c \"stat --format '%a %U' /var/lib/berth/edge/tls/*.pem\"",
     );
     process.stdout.write(files);
     for (const line of files.trim().split("\n")) expect(line).toMatch(/^(400|600|700) root/);

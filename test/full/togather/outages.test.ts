@@ -141,16 +141,21 @@ describe("an app that dies when its requests come", () => {
 describe("the database", () => {
   test("restarts in the middle of a deploy: the next up converges", async () => {
     const version = other((await togather()).version);
+    const before = await onMachine(postgres);
     let sinceMs = 0;
+    let killed: Promise<string> | undefined;
     const { result, load } = await underLoad("the database is killed at the snapshot", async () => {
       const run = await startLab(up(version), (step) => {
-        if (step.name !== "togather_app-snapshot" || sinceMs > 0) return;
+        if (step.name !== "togather_app-snapshot" || killed !== undefined) return;
         sinceMs = Date.now();
-        void onMachine(`docker kill $(${postgres})`);
+        killed = onMachine(`docker kill $(${postgres})`);
       }).done;
       await answering(60);
       return run;
     });
+    // It did happen: this container was killed, and another one serves.
+    expect((await killed)?.trim()).toBe(before.trim());
+    expect((await onMachine(postgres)).trim()).not.toBe(before.trim());
     note(`the database is killed at the snapshot (the deploy: exit ${result.exitCode})`, load, sinceMs);
     if (result.exitCode !== 0) expect(result.output).toMatch(/togather_postgres|snapshot|migration/);
     await converges(version);
