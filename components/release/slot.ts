@@ -30,8 +30,9 @@ const stopGraceSeconds = 30;
  *
  * No `convergeConfig`: the provider would delete a slot that does not come up before anyone can read why; the probe waits
  * instead. The grace period is stated because the provider sends zero when it is left out, which kills at once. Its delete
- * then waits that long for the container: an image that does not end within it makes the delete fail, although the service
- * is gone (`npx pulumi refresh` mends the state).
+ * then waits that long for the container and fails when that has not ended, although the service is gone. Docker's init is
+ * process 1, so that SIGTERM ends an app which sets no handler for it (the kernel drops such a signal for process 1: pid_namespaces(7)), and
+ * the switch has scaled an old slot to zero long before Pulumi deletes it.
  */
 export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions): Service {
   const { container } = args;
@@ -50,6 +51,7 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
           image: container.image,
           commands: containerCommand(container, args.command),
           env: container.environment,
+          init: true,
           stopGracePeriod: `${stopGraceSeconds}s`,
           labels: dockerLabels(name, args.system),
           secrets: container.secrets.map(({ name: fileName, secret }) => ({

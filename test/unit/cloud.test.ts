@@ -69,6 +69,7 @@ describe("servers", () => {
     expect(cloud.machines.specs.get(server.id)).toEqual({
       name: "web-1",
       serverId: server.id,
+      image: "debian-12",
       address: "198.18.26.10",
       userData: "#cloud-config\n",
       sshKeys: [publicKey],

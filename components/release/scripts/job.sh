@@ -30,7 +30,7 @@ create_job() {
   each_line --label "$LABELS"
   mapfile -t words <<<"$COMMAND"
   remove_job
-  output=$(docker service create --detach --no-resolve-image --quiet --name "$job" --mode replicated-job --restart-condition none \
+  output=$(docker service create --detach --no-resolve-image --quiet --name "$job" --mode replicated-job --restart-condition none --init \
     --limit-memory 512M "${job_arguments[@]}" "$@" --entrypoint "${words[0]}" "$IMAGE" "${words[@]:1}" 2>&1) ||
     fail "the Swarm does not take the job $job: $output"
 }
