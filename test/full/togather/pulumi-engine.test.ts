@@ -1,5 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 import { findCommand } from "../../../lab/docker/index.ts";
 import { parseDeployment, resources } from "../../../ops/deployment.ts";
@@ -86,6 +88,50 @@ describe.skipIf(pulumi === undefined)("a real pulumi", () => {
     expect(await leftovers()).toEqual([]);
     await labOk("refresh", ...real);
     await labOk("preview", "--set", `togather:app.version=${version}`, "--expect-no-changes", ...real);
+  });
+
+  test("is looked at in a loop during ten deploys, and its state is what the deploys wrote", async () => {
+    const folder = join(home.stateDir, "pulumi");
+    const checkpoint = () =>
+      readFileSync(join(folder, "backend/.pulumi/stacks/berth/production.json"), "utf8");
+    const env = {
+      PULUMI_BACKEND_URL: `file://${join(folder, "backend")}`,
+      PULUMI_CONFIG_PASSPHRASE: readFileSync(join(home.stateDir, "passphrase"), "utf8").trim(),
+    };
+    let looks = 0;
+    let deploying = true;
+    const looking = (async () => {
+      while (deploying) {
+        const look = await execa("npm", ["run", "--silent", "ops", "--", "status"], {
+          env,
+          all: true,
+          reject: false,
+        });
+        expect(look.exitCode, look.all).toBe(0);
+        expect(look.stderr).toContain(`Acting on the stack production in ${env.PULUMI_BACKEND_URL}`);
+        looks += 1;
+      }
+    })();
+    let version = (await togather()).version;
+    for (let deploy = 1; deploy <= 10; deploy += 1) {
+      version = other(version);
+      await labOk("up", "--set", `togather:app.version=${version}`, ...real);
+      // What the deploy wrote last, before anybody could have written over it.
+      expect(await togather()).toMatchObject({ version });
+    }
+    const written = checkpoint();
+    const looksBefore = looks;
+    while (looks < looksBefore + 3) await sleep(200);
+    deploying = false;
+    await looking;
+    expect(checkpoint()).toBe(written);
+    const runs = readdirSync(join(folder, "backend/.pulumi/history/berth/production"));
+    process.stdout.write(
+      `ops status looked ${looks} times during ten deploys; ${runs.filter((name) => name.endsWith(".history.json")).length} runs in the backend's history\n`,
+    );
+    expect(looks).toBeGreaterThan(10);
+    await labOk("preview", "--set", `togather:app.version=${version}`, "--expect-no-changes", ...real);
+    expect(await leftovers()).toEqual([]);
   });
 
   test("keeps the old version when a probe fails, and goes on from there", async () => {
