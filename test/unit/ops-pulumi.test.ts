@@ -5,6 +5,7 @@ import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isStale, StateMovedError } from "../../ops/backend.ts";
+import { opsProgram } from "../../ops/program.ts";
 import { PulumiBackend } from "../../ops/pulumi-backend.ts";
 import { readPulumiLocks } from "../../ops/pulumi-locks.ts";
 import { CommandError, type RunCommand } from "../../ops/run.ts";
@@ -227,4 +228,27 @@ describe("npm run ops", () => {
       await expect(failure).rejects.toThrow("npm run lab -- ops");
     },
   );
+
+  test("refuses every command before it does anything where no pulumi runs", async () => {
+    const run: RunCommand = async () => {
+      throw new CommandError("pulumi", "not found on the PATH");
+    };
+    const program = () =>
+      opsProgram({ name: "npm run ops --", target: ({ stack }) => pulumiTarget(".", stack, run) });
+    const values: Record<string, string> = { "--from": "203.0.113.7", "--to": "1" };
+    const names = program().commands.map((command) => command.name());
+    expect(names.length).toBeGreaterThan(8);
+    for (const name of names) {
+      const command = program().commands.find((each) => each.name() === name);
+      const options = command?.options.filter(({ mandatory }) => mandatory) ?? [];
+      const args = [
+        name,
+        ...(command?.registeredArguments.filter(({ required }) => required) ?? []).map(() => "togather"),
+        ...options.flatMap(({ long = "" }) => [long, values[long] ?? "none"]),
+      ];
+      await expect(program().parseAsync(args, { from: "user" }), args.join(" ")).rejects.toThrow(
+        "there is no pulumi that runs here. Nothing was done.",
+      );
+    }
+  });
 });
