@@ -9,7 +9,7 @@ import { removeNamespaces } from "./netns.ts";
  * Makes the lab's bridge network: its gateway is this machine, addresses below `.224` are given out by the lab, the rest
  * by Docker to containers that ask for none.
  *
- * @throws when a network of that name has another subnet.
+ * @throws when a network of that name has another subnet, or another lab that runs has this one's.
  */
 export async function ensureNetwork(docker: OuterDocker, home: LabHome): Promise<void> {
   const name = networkName(home);
@@ -27,8 +27,8 @@ export async function ensureNetwork(docker: OuterDocker, home: LabHome): Promise
       `the lab "${home.name}" runs on ${subnet}, BERTH_LAB_SUBNET says ${home.subnet}; end it first: npm run lab -- down`,
     );
   }
-  await docker.client
-    .createNetwork({
+  const create = () =>
+    docker.client.createNetwork({
       Name: name,
       Driver: "bridge",
       CheckDuplicate: true,
@@ -38,11 +38,41 @@ export async function ensureNetwork(docker: OuterDocker, home: LabHome): Promise
         Driver: "default",
         Config: [{ Subnet: home.subnet, Gateway: home.gateway, IPRange: `${networkAddress(home, 224)}/27` }],
       },
+    });
+  await create()
+    .catch(async (error: { statusCode?: number }) => {
+      // Docker: "Pool overlaps with other one on this address space".
+      if (error.statusCode !== 403) throw error;
+      await removeAbandoned(docker, home);
+      return create();
     })
     .catch((error: { statusCode?: number }) => {
       // Two commands at once: the other one made it.
       if (error.statusCode !== 409) throw error;
     });
+}
+
+/**
+ * Removes the network of another lab that has this one's addresses and no container that runs: its commands were killed, and Docker
+ * keeps networks over its own restarts.
+ * @throws when that lab is in use.
+ */
+async function removeAbandoned(docker: OuterDocker, home: LabHome): Promise<void> {
+  const networks = await docker.client.listNetworks({ filters: { label: [labLabel] } });
+  const other = networks.find(({ IPAM }) => IPAM?.Config?.[0]?.Subnet === home.subnet);
+  const lab = other?.Labels?.[labLabel];
+  if (other === undefined || lab === undefined) {
+    throw new Error(
+      `${home.subnet} overlaps a network of this machine's Docker: docker network ls. Choose another for the lab: BERTH_LAB_SUBNET=198.18.7.0/24`,
+    );
+  }
+  const running = await docker.client.listContainers({ filters: { label: [`${labLabel}=${lab}`] } });
+  if (running.length > 0) {
+    throw new Error(
+      `the lab "${lab}" runs on ${home.subnet}; end it first: BERTH_LAB=${lab} npm run lab -- down, or choose another: BERTH_LAB_SUBNET=198.18.7.0/24`,
+    );
+  }
+  await removeNetwork(docker, { ...home, name: lab });
 }
 
 /** Removes the lab's network with everything on it: containers of this lab, client namespaces. */

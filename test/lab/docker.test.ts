@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureDocker, ensureNetwork, run, stopOwnDocker, withLock } from "../../lab/docker/index.ts";
+import { labLabel } from "../../lab/docker/labels.ts";
 import { labHome } from "../../lab/home.ts";
 
 let cacheDir: string;
@@ -61,6 +62,15 @@ test("two commands at once start one engine; it outlives them and ends with the 
   );
   expect(await stopOwnDocker(one)).toBe("in use");
   expect(await stopOwnDocker(two)).toBe("in use");
+  // One whose commands were killed leaves its network, and nothing that runs: the next lab with these addresses takes them over.
+  const three = { ...two, name: "three" };
+  await ensureNetwork(docker, three);
+  const names = (await docker.client.listNetworks({ filters: { label: [labLabel] } })).map(
+    ({ Name }) => Name,
+  );
+  expect(names.toSorted()).toEqual(["berth-one", "berth-three"]);
+  await docker.client.getNetwork("berth-three").remove();
+  await ensureNetwork(docker, two);
   await docker.client.getNetwork("berth-one").remove();
 
   // To a lab of another folder it is an engine of this machine: tried out, then used.

@@ -267,6 +267,31 @@ describe("a stack on a Swarm over SSH", () => {
     expect(await ssh(`cat /tmp/${end} 2>/dev/null || echo killed`)).toBe(end);
   });
 
+  test.each([
+    // What the provider waits for after the grace period, and what it then says although the service is gone.
+    [false, /context deadline exceeded|did not|still/],
+    [true, undefined],
+  ])("a process without a handler for SIGTERM, init: %s", async (init, failure) => {
+    const args: Properties = {
+      mode: { replicated: { replicas: 1 } },
+      taskSpec: {
+        containerSpec: { image: "shell:1", commands: ["/bin/sleep", "600"], stopGracePeriod: "8s", init },
+      },
+    };
+    const slot = await make(provider, service, `init-${init}`, args);
+    await until(
+      "it runs",
+      30,
+      async () => (await ssh(`docker ps --quiet --filter name=init-${init}`)) !== "",
+    );
+    const began = performance.now();
+    const removal = remove(slot);
+    await (failure === undefined ? removal : expect(removal).rejects.toThrow(failure));
+    const seconds = (performance.now() - began) / 1000;
+    process.stdout.write(`removed after ${seconds.toFixed(1)} s with init: ${init}\n`);
+    if (init) expect(seconds).toBeLessThan(7);
+  });
+
   test("convergeConfig waits, and deletes what does not come up", async () => {
     const args = (commands: string[], timeout: string): Properties => ({
       mode: { replicated: { replicas: 1 } },
