@@ -77,7 +77,7 @@ export interface Machines {
 // lab/images: the registry
 
 export interface ResolvedImage {
-  /** Repository without tag, as a machine pulls it: `registry.berth.lab:5000/togather/app`. */
+  /** Repository without tag, as a machine pulls it: `registry.berth.lab:5000/nginx`. */
   readonly repository: string;
   /** Manifest digest, `sha256:…`. */
   readonly digest: string;
@@ -87,8 +87,8 @@ export interface ResolvedImage {
 
 export interface Registry {
   /**
-   * The image that answers for `name` at `version`: `nginx`, `postgres`, or an application stand-in such as
-   * `togather/app`, which exists at every version. Builds or fetches on first use.
+   * The image that answers for `name` at `version`: `nginx`, `postgres`, or a stand-in `<system>/<service>` of `lab/apps`,
+   * which exists at every version. Builds or fetches on first use.
    */
   resolve(name: string, version: string): Promise<ResolvedImage>;
   /** Makes an image of the outer engine (or one it can pull) available under `name` at `version`. */

@@ -8,7 +8,7 @@ import { endProcess, isAlive, startTicks } from "../daemon/processes.ts";
 import { withLock } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/index.ts";
-import { pebbleBinary } from "../images/tools.ts";
+import { goBinary, pebble } from "../images/tools.ts";
 import { writePrivateFile } from "../stack/private-file.ts";
 
 /**
@@ -53,7 +53,7 @@ export function pebbleDirectory(home: LabHome): string {
  */
 export async function ensurePebble(home: LabHome, progress: Progress): Promise<void> {
   const files = pebbleFiles(home);
-  const binary = await pebbleBinary(home, progress);
+  const binary = await goBinary(home, pebble, progress);
   const { certificatePem: authority } = await ensureAuthority(home);
   await withLock(files.lock, 60, async () => {
     if (runningPebble(home) === undefined) {

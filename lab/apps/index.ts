@@ -1,11 +1,42 @@
 /**
- * The stand-ins of the seeds' applications: small programs that keep each one's contract. The lab's registry answers for
- * each of these names at every version.
+ * The stand-ins of the systems' images, found by their folders: `lab/apps/<system>/<service>.ts` exports the `declaration` of the
+ * image `<system>/<service>`, for which the lab's registry answers at every version.
  */
-import type { Application } from "./application.ts";
-import { togather } from "./togather/image.ts";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { LoadRequest } from "../load/client.ts";
+import type { SameImage, StandIn } from "./application.ts";
 
-export type { Application, ApplicationImage, ImageEntry } from "./application.ts";
+export type { GoTool, SameImage, StandIn } from "./application.ts";
+export { type ApplicationImage, applicationImage, type ImageEntry } from "./image.ts";
+
+/** The program of all stand-ins, which is no system. */
+const serverFolder = "server";
+
+async function findDeclarations(): Promise<Record<string, StandIn | SameImage>> {
+  const found: Record<string, StandIn | SameImage> = {};
+  const systems = readdirSync(import.meta.dirname, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== serverFolder)
+    .map((entry) => entry.name);
+  for (const system of systems.sort()) {
+    const files = readdirSync(join(import.meta.dirname, system)).filter((file) => file.endsWith(".ts"));
+    for (const file of files.sort()) {
+      const path = join(import.meta.dirname, system, file);
+      const module = (await import(pathToFileURL(path).href)) as { declaration?: StandIn | SameImage };
+      if (module.declaration === undefined) throw new Error(`${path} exports no declaration of a stand-in`);
+      found[`${system}/${file.slice(0, -".ts".length)}`] = module.declaration;
+    }
+  }
+  return found;
+}
 
 /** By the name of the image. */
-export const applications: Readonly<Record<string, Application>> = { "togather/app": togather };
+export const declarations: Readonly<Record<string, StandIn | SameImage>> = await findDeclarations();
+
+/** What the load generator sends to a system: the mixes of its stand-ins, empty where none declares one. */
+export function loadMix(system: string): readonly LoadRequest[] {
+  return Object.entries(declarations).flatMap(([name, declaration]) =>
+    name.startsWith(`${system}/`) && "load" in declaration ? (declaration.load ?? []) : [],
+  );
+}

@@ -26,7 +26,7 @@ export interface BenchReport {
 
 export interface BenchOptions {
   readonly stack: string;
-  /** `togather:app.version`, the setting that makes a new release. */
+  /** The setting that makes a new release: `<system>:<service>.version`. */
   readonly setting: string;
   readonly version: string;
   /** Other settings of every run, `key=value` as for `lab up --set`. */

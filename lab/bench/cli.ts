@@ -1,5 +1,6 @@
 /** `npm run bench`: how long the commands take that an operator types, in a lab of its own. */
 import { Command } from "commander";
+import { labContext, planRun } from "../commands/context.ts";
 import { findCommand } from "../docker/index.ts";
 import { table } from "../render/table.ts";
 import { type BenchReport, runBench } from "./bench.ts";
@@ -38,12 +39,17 @@ const progress = (message: string) => process.stderr.write(`bench: ${message}\n`
 const program = new Command("npm run bench --")
   .description("Measure the lab: from nothing to serving, a no-op up, a preview, a deploy step by step.")
   .option("--stack <name>", "the stack", "production")
-  .option("--setting <key>", "the setting whose change is a release", "togather:app.version")
+  .option(
+    "--setting <key>",
+    "the setting whose change is a release; default: the version of the first service",
+  )
   .option("--version-to <version>", "its new value", "v1.1.0")
   .option("--set <key=value>", "another setting of every run", (value, all: string[]) => [...all, value], [])
   .option("--json", "the report as JSON on standard output and nothing else")
   .action(async ({ stack, setting, versionTo, set, json }) => {
-    const report = await runBench({ stack, setting, version: versionTo, settings: set, progress });
+    const service = planRun(labContext(), { stack, set }, []).images.find((image) => image.service)?.service;
+    const release = setting ?? `${service?.replace("/", ":")}.version`;
+    const report = await runBench({ stack, setting: release, version: versionTo, settings: set, progress });
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : render(report)}\n`);
   });
 
@@ -52,12 +58,14 @@ program
   .description(
     "Deploy the same versions by Berth and by docker stack deploy, good and broken, under the same load.",
   )
+  .option("--system <name>", "the system; default: the first that has a folder lab/apps/<system>/compare")
   .option("--rate <number>", "requests a second", Number, 200)
   .option("--keep", "leave the lab running", false)
-  .action(async ({ rate, keep }, command: Command) => {
+  .action(async ({ system, rate, keep }, command: Command) => {
     const { stack, set, json } = command.optsWithGlobals();
     const report = await runComparison({
       stack,
+      system,
       settings: set,
       requestsPerSecond: rate,
       endLab: !keep,

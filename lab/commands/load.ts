@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { loadMix } from "../apps/index.ts";
 import { runLoadCommand } from "../load/index.ts";
 import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, type StackOptions, stateFile } from "./context.ts";
@@ -26,7 +27,11 @@ export async function loadCommand(context: LabContext, name: string, options: Lo
       `no system "${name}" of the stack ${options.stack} runs in this lab; ${known === "" ? "none does: npm run lab -- up" : `running: ${known}`}`,
     );
   }
+  // A system without stand-ins is asked how it is.
+  const { pathname, search } = new URL(system.healthUrl);
+  const mix = loadMix(name);
   const report = await runLoadCommand({
+    requests: mix.length > 0 ? mix : [{ method: "GET", path: pathname + search, expect: [200] }],
     home: context.home,
     system: name,
     address,

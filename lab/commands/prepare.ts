@@ -21,7 +21,7 @@ export interface Prepared {
   readonly provenance: Map<string, string>;
 }
 
-/** A `--image togather/app=reference`. */
+/** A `--image <image>=<reference>`. */
 export interface GivenImage {
   readonly name: string;
   readonly version: string;
@@ -56,21 +56,19 @@ export async function requireMachine(): Promise<void> {
 }
 
 /**
- * Parses `--image`: `togather/app=reference` (an image of `berth:images` or a system's service), or `togather=reference`
- * for a system's `app`.
+ * Parses `--image`: the image of `berth:images` (or the service, `<system>/<service>`) that a reference takes the place of.
  * @throws when nothing in this run uses such an image.
  */
 export function parseImages(planned: PlannedStack, given: readonly string[]): GivenImage[] {
   return given.map((argument) => {
     const [target = "", ...rest] = argument.split("=");
     const reference = rest.join("=");
-    const use = planned.images.find(
-      ({ name, service }) => [name, service].includes(target) || service === `${target}/app`,
-    );
+    const use = planned.images.find(({ name, service }) => [name, service].includes(target));
     if (use === undefined || reference === "") {
-      const allowed = planned.images.map(({ name }) => name).join(", ");
+      const names = planned.images.map(({ name }) => name);
+      const example = planned.images.find(({ service }) => service !== undefined)?.name ?? names[0];
       throw new Error(
-        `--image: "${argument}" is not possible; allowed: <image>=<reference>, where <image> is one of ${allowed}; for example --image togather/app=my-build:latest`,
+        `--image: "${argument}" is invalid; use <image>=<reference>, where <image> is one of ${names.join(", ")}; for example --image ${example}=my-build:latest`,
       );
     }
     return { name: use.name, version: use.version, reference };

@@ -5,7 +5,7 @@ import { table } from "../render/table.ts";
 import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, planRun, type RunOptions, stateFile } from "./context.ts";
 import { engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
-import { readOutputs } from "./outputs.ts";
+import { readOutputs, type SystemOutput } from "./outputs.ts";
 import { type Prepared, preparation, requireMachine } from "./prepare.ts";
 import { recoverFirst } from "./recover-first.ts";
 import { requireOneStack, writeSelection } from "./selection.ts";
@@ -99,7 +99,7 @@ async function printSummary(
 ): Promise<void> {
   const notes = diagnosticLines(result);
   const status = await readStatus(context, stack);
-  const [first] = Object.keys(readOutputs(stateFile(context, stack)).systems);
+  const systems = readOutputs(stateFile(context, stack)).systems;
   const parts = [
     ...(notes === "" ? [] : [notes]),
     statusTables(context, status, stack),
@@ -118,18 +118,31 @@ async function printSummary(
       `Up in ${seconds(total)}: ${stepCounts(result.steps)}. To trust the lab in a browser: ${authorityFile(context.home)}`,
       "",
       "Try next:",
-      ...suggestions(first ?? "togather", stack, engine),
+      ...suggestions(systems, stack, engine),
     ].join("\n"),
   ];
   console.log(`\n${parts.join("\n\n")}`);
 }
 
-function suggestions(system: string, stack: string, engine: string): string[] {
+function suggestions(
+  systems: Readonly<Record<string, SystemOutput>>,
+  stack: string,
+  engine: string,
+): string[] {
   const place = stack === "production" ? "" : ` --stack ${stack}`;
   const flags = place + (engine === "lab" ? "" : ` --engine ${engine}`);
+  const [system, { services } = { services: {} }] = Object.entries(systems)[0] ?? [];
+  const [service] = Object.keys(services);
   const ideas: [string, string][] = [
-    [`up --set ${system}:app.version=v1.1.0${flags}`, "deploy another version, without a failed request"],
-    [`load ${system} --rate 200 --seconds 60${place}`, "put it under load meanwhile"],
+    ...(system === undefined || service === undefined
+      ? []
+      : ([
+          [
+            `up --set ${system}:${service}.version=v1.1.0${flags}`,
+            "deploy another version, without a failed request",
+          ],
+          [`load ${system} --rate 200 --seconds 60${place}`, "put it under load meanwhile"],
+        ] as [string, string][])),
     [`ssh${place}`, "look inside the machine"],
     [`preview --expect-no-changes${flags}`, "nothing is left to do"],
     ["down", "end it all"],

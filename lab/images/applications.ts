@@ -1,48 +1,56 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Application, ImageEntry } from "../apps/application.ts";
-import { type ExportedImage, exportImage, layerOf } from "./archive.ts";
+import { applicationImage, type GoTool, type ImageEntry, type StandIn } from "../apps/index.ts";
+import { deliberateFailure } from "../apps/server/version.ts";
+import { exportImage, layerOf, publish } from "./archive.ts";
 import { imageConfig, imageManifest, type Layer } from "./manifest.ts";
+import { tryPull } from "./outer.ts";
 import { recipeOf } from "./recipe.ts";
 import type { Workshop } from "./standins.ts";
 import { digestOf, writeAtomically } from "./store.ts";
-import { migrateBinary, migrateVersion, nodeBinary } from "./tools.ts";
+import { goBinary, nodeBinary } from "./tools.ts";
 
 /**
- * Puts together an application's image at one version: the Debian base, Node and golang-migrate, the application's own
- * layers, and a configuration that carries the version. Nothing is built per version.
+ * An application's image at one version: the real one where it is published and a registry answers; else its stand-in, put
+ * together from the Debian base, Node, the declared tools and layers, and a configuration that carries the version. Nothing is
+ * built per version.
  *
  * @returns the manifest's digest.
  */
-export async function applicationImage(
+export async function makeApplication(
   workshop: Workshop,
-  application: Application,
+  name: string,
+  declaration: StandIn,
   version: string,
 ): Promise<{ digest: string; provenance: string }> {
-  const { store } = workshop;
-  const image = await application.image(version);
-  const base = await applicationBase(workshop);
+  const { docker, store, progress } = workshop;
+  const real = `${declaration.published}:${version}`;
+  // A version that fails on purpose is nobody's release.
+  if (declaration.published !== undefined && deliberateFailure(version) === undefined) {
+    if (await tryPull(docker, real, progress)) {
+      return { digest: await publish(docker, store, real), provenance: `the image ${real}` };
+    }
+  }
+  const image = applicationImage(name, declaration, version);
+  const base = await applicationBase(workshop, declaration.tools ?? []);
   const layers = [...base.layers];
   for (const entries of image.layers) layers.push(await layerOf(store, entries));
-  const config = await store.put(
-    imageConfig(
-      {
-        ...image,
-        environment: {
-          PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-          ...image.environment,
-        },
-      },
-      layers,
-    ),
-  );
-  const manifest = await store.put(imageManifest(config, layers));
-  return { digest: manifest.digest, provenance: `${application.description}, ${base.provenance}` };
+  const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  const config = imageConfig({ ...image, environment: { PATH, ...image.environment } }, layers);
+  const manifest = await store.put(imageManifest(await store.put(config), layers));
+  return {
+    digest: manifest.digest,
+    provenance: `a stand-in of ${declaration.standsInFor}, written for Node, ${base.provenance}`,
+  };
 }
 
 /** Hash of what decides an application's image at a version, files by content. */
-export async function applicationRecipe(application: Application, version: string): Promise<string> {
-  const image = await application.image(version);
+export async function applicationRecipe(
+  name: string,
+  declaration: StandIn,
+  version: string,
+): Promise<string> {
+  const image = applicationImage(name, declaration, version);
   const layers: ImageEntry[][] = [];
   for (const entries of image.layers) {
     const contents = entries.map(async (entry) =>
@@ -50,10 +58,7 @@ export async function applicationRecipe(application: Application, version: strin
     );
     layers.push(await Promise.all(contents));
   }
-  return digestOf(JSON.stringify({ ...image, layers, node: nodeBinary().version, migrateVersion })).slice(
-    7,
-    19,
-  );
+  return digestOf(JSON.stringify({ ...image, layers, node: nodeBinary().version }));
 }
 
 async function contentOf(path: string): Promise<string> {
@@ -65,33 +70,41 @@ interface ApplicationBase {
   readonly provenance: string;
 }
 
-/** The layers that all applications share, remembered in the store so that a warm start makes none of them. */
-async function applicationBase(workshop: Workshop): Promise<ApplicationBase> {
-  const { store, home, progress } = workshop;
+/** The layers that applications share: Debian, Node, then a layer for each tool. */
+async function applicationBase(workshop: Workshop, tools: readonly GoTool[]): Promise<ApplicationBase> {
+  const { store, home, docker, progress } = workshop;
   const node = nodeBinary();
   const base = await workshop.base();
-  const key = digestOf(`${base.reference} ${node.version} ${migrateVersion}`).slice(7, 19);
-  const note = join(store.root, "bases", `${key}.json`);
-  const known = await readFile(note, "utf8").catch(() => undefined);
-  if (known !== undefined) {
-    const remembered = JSON.parse(known) as ApplicationBase;
-    const held = await Promise.all(remembered.layers.map((layer) => store.find(layer.digest)));
-    if (!held.includes(undefined)) return remembered;
+  const debian = await remembered(workshop, base.reference, async () => {
+    progress("putting together the base of applications");
+    return (await exportImage(docker, store, base.reference)).layers;
+  });
+  const command = (name: string, version: string, find: () => Promise<string>) =>
+    remembered(workshop, `${name} ${version}`, async () => [
+      await layerOf(store, [{ path: `usr/local/bin/${name}`, from: await find(), mode: 0o755 }]),
+    ]);
+  const layers = [...debian, ...(await command("node", node.version, async () => node.path))];
+  for (const tool of tools) {
+    layers.push(...(await command(tool.command, tool.version, () => goBinary(home, tool, progress))));
   }
+  const brought = [`Node ${node.version}`, ...tools.map((tool) => `${tool.command} ${tool.version}`)];
+  return { layers, provenance: `on ${base.provenance} with ${brought.join(" and ")}` };
+}
 
-  progress("putting together the base of applications");
-  const [debian, migrate]: [ExportedImage, string] = await Promise.all([
-    exportImage(workshop.docker, store, base.reference),
-    migrateBinary(home, progress),
-  ]);
-  const made: ApplicationBase = {
-    layers: [
-      ...debian.layers,
-      await layerOf(store, [{ path: "usr/local/bin/node", from: node.path, mode: 0o755 }]),
-      await layerOf(store, [{ path: "usr/local/bin/migrate", from: migrate, mode: 0o755 }]),
-    ],
-    provenance: `on ${base.provenance} with Node ${node.version} and golang-migrate ${migrateVersion}`,
-  };
-  await writeAtomically(note, `${JSON.stringify(made)}\n`);
-  return made;
+/** Layers that were made once, noted in the store so that a warm start makes none of them. */
+async function remembered(
+  { store }: Workshop,
+  of: string,
+  make: () => Promise<readonly Layer[]>,
+): Promise<readonly Layer[]> {
+  const note = join(store.root, "bases", `${digestOf(of).slice(7, 19)}.json`);
+  const text = await readFile(note, "utf8").catch(() => undefined);
+  if (text !== undefined) {
+    const layers = JSON.parse(text) as readonly Layer[];
+    const held = await Promise.all(layers.map((layer) => store.find(layer.digest)));
+    if (!held.includes(undefined)) return layers;
+  }
+  const layers = await make();
+  await writeAtomically(note, `${JSON.stringify(layers)}\n`);
+  return layers;
 }

@@ -16,7 +16,7 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
 import type { OuterDocker } from "../contracts.ts";
-import type { Layer } from "./manifest.ts";
+import { imageManifest, type Layer } from "./manifest.ts";
 import type { Store } from "./store.ts";
 
 /** An image of the outer engine, its layers in the store. */
@@ -63,6 +63,12 @@ export async function exportImage(
     }
     return { config, layers };
   });
+}
+
+/** Puts an image of the engine into the store. @returns the digest of its manifest. */
+export async function publish(docker: OuterDocker, store: Store, reference: string): Promise<string> {
+  const { config, layers } = await exportImage(docker, store, reference);
+  return (await store.put(imageManifest(await store.put(config), layers))).digest;
 }
 
 /** One file or folder of a layer: a copy of something on this machine, or a text. Modes are octal, 0644 by default. */

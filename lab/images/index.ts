@@ -3,13 +3,13 @@
  *
  * ```ts
  * const registry = await createRegistry(docker, home, progress);
- * const { repository, digest, provenance } = await registry.resolve("togather/app", "v1.4.0");
+ * const { repository, digest, provenance } = await registry.resolve("nginx", "1.28.3");
  * const server = await registry.listen();          // https://<home.gateway>:5000
  * …
  * await server.close();
  * ```
  *
- * Names: `nginx`, `postgres` and every application of `lab/apps` (`togather/app`). An application answers at every
+ * Names: `nginx`, `postgres` and every declaration of `lab/apps` (`<system>/<service>`). An application answers at every
  * version; versions that begin with `broken-start`, `broken-health`, `broken-migration` or `broken-after` are its
  * deliberate failures.
  *

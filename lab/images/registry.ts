@@ -1,17 +1,15 @@
 import { join } from "node:path";
-import { applications } from "../apps/index.ts";
 import type { OuterDocker, Progress, Registry, ResolvedImage } from "../contracts.ts";
 import { withLock } from "../docker/lock.ts";
 import type { LabHome } from "../home.ts";
-import { applicationImage, applicationRecipe } from "./applications.ts";
-import { exportImage } from "./archive.ts";
+import { publish } from "./archive.ts";
 import { issueCertificate } from "./authority.ts";
-import { type Base, baseRecipe, ensureBase } from "./base.ts";
-import { imageManifest } from "./manifest.ts";
+import { type Base, ensureBase } from "./base.ts";
 import { hasImage, tryPull } from "./outer.ts";
 import { type ServeOptions, serveRegistry } from "./serve.ts";
-import { standins, type Workshop } from "./standins.ts";
-import { checkReference, digestOf, openStore, type Tag } from "./store.ts";
+import { imageSources } from "./sources.ts";
+import type { Workshop } from "./standins.ts";
+import { checkReference, openStore, type Tag } from "./store.ts";
 
 /** How machines name the registry. */
 export const registryHost = "registry.berth.lab";
@@ -63,17 +61,13 @@ export async function createRegistry(
     return join(home.cacheDir, "registry", "locks", name.replaceAll("/", "_"));
   }
 
-  const known = () => [...Object.keys(standins), ...Object.keys(applications)].sort().join(", ");
-
   async function find(name: string, version: string): Promise<Tag> {
     checkReference(name, version);
-    const [application, standin] = [applications[name], standins[name]];
-    if (application === undefined && standin === undefined) {
-      throw new Error(`the lab has no image "${name}"; it has: ${known()}`);
+    const source = imageSources.get(name);
+    if (source === undefined) {
+      throw new Error(`the lab has no image "${name}"; it has: ${[...imageSources.keys()].join(", ")}`);
     }
-    const recipe = application
-      ? digestOf(`${await baseRecipe()} ${await applicationRecipe(application, version)}`).slice(7, 19)
-      : await (standin?.recipe() ?? "");
+    const recipe = await source.recipe(version);
     const current = async () => {
       const tag = await store.readTag(name, version);
       return tag?.recipe === recipe && (await store.find(tag.digest)) ? tag : undefined;
@@ -83,23 +77,10 @@ export async function createRegistry(
     return withLock(lockFile(name), buildLockSeconds, async () => {
       const meanwhile = await current();
       if (meanwhile) return meanwhile;
-      let made: { digest: string; provenance: string };
-      if (application) made = await applicationImage(workshop, application, version);
-      else if (standin) {
-        const built = await standin.build(workshop, version);
-        progress(`putting ${name} into the lab's registry`);
-        made = { digest: await publish(built.reference), provenance: built.provenance };
-      } else throw new Error(`the lab has no image "${name}"; it has: ${known()}`);
-      const tag: Tag = { ...made, recipe };
+      const tag: Tag = { ...(await source.make(workshop, version)), recipe };
       await store.writeTag(name, version, tag);
       return tag;
     });
-  }
-
-  /** Exports an image of the engine and returns the digest of its manifest. */
-  async function publish(reference: string): Promise<string> {
-    const { config, layers } = await exportImage(docker, store, reference);
-    return (await store.put(imageManifest(await store.put(config), layers))).digest;
   }
 
   const pending = new Map<string, Promise<Tag>>();
@@ -127,7 +108,7 @@ export async function createRegistry(
         );
       }
       const tag: Tag = {
-        digest: await publish(reference),
+        digest: await publish(docker, store, reference),
         provenance: `the image ${reference}, given by hand`,
         recipe: "given",
       };
@@ -139,8 +120,7 @@ export async function createRegistry(
         certificate: await issueCertificate(home, [registryHost], [home.gateway, "127.0.0.1"]),
         store,
         async findTag(name, version) {
-          if (applications[name]) return (await findOnce(name, version)).digest;
-          // Whoever pulls does not wait for a build of minutes: what is not an application must be resolved first.
+          if (imageSources.get(name)?.whilePulled) return (await findOnce(name, version)).digest;
           return (await store.readTag(name, version))?.digest;
         },
       };

@@ -93,9 +93,5 @@ const postgres: Standin = {
   },
 };
 
-/** Images that are not applications, by the name under which the registry answers. */
-export const standins: Readonly<Record<string, Standin>> = {
-  nginx,
-  postgres,
-  "togather/postgres": postgres,
-};
+/** The lab's own images, by the name under which the registry answers. */
+export const standins: Readonly<Record<string, Standin>> = { nginx, postgres };

@@ -2,61 +2,44 @@
 import { access, cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
+import type { GoTool } from "../apps/application.ts";
 import type { Progress } from "../contracts.ts";
 import { ensureTools, hostPath, requireRoot, succeeds } from "../docker/host.ts";
 import type { LabHome } from "../home.ts";
 
-/** golang-migrate's release; https://github.com/golang-migrate/migrate/releases. */
-export const migrateVersion = "v4.19.1";
-
 /** Let's Encrypt's ACME server for tests; https://github.com/letsencrypt/pebble/releases. */
-export const pebbleVersion = "v2.10.1";
+export const pebble: GoTool = {
+  command: "pebble",
+  package: "github.com/letsencrypt/pebble/v2/cmd/pebble",
+  version: "v2.10.1",
+  versionVariable: "main.version",
+  goVersion: "1.25",
+};
 
 /** The crate that carries nginx's source; https://crates.io/crates/nginx-src. Its build metadata names nginx's version. */
 export const nginxCrateVersion = "1.28.5";
 export const nginxVersion = "1.28.3";
 
-/**
- * golang-migrate's own `migrate` command, static, with the file source and the postgres driver.
- *
- * @returns the path of the binary.
- */
-export async function migrateBinary(home: LabHome, progress: Progress): Promise<string> {
-  const folder = join(home.cacheDir, "tools", `migrate-${migrateVersion}`);
-  await once(folder, "building golang-migrate's command line with go", progress, async (scratch) => {
-    await run("go", "golang-migrate's command line", "Go 1.24 or newer (https://go.dev/dl)", {
+/** A command from Go's module proxy, static. @returns the path of the binary. */
+export async function goBinary(home: LabHome, tool: GoTool, progress: Progress): Promise<string> {
+  const { command, version, tags = [], versionVariable } = tool;
+  const folder = join(home.cacheDir, "tools", `${command}-${version}`);
+  await once(folder, `building ${command} ${version} with go`, progress, async (scratch) => {
+    const flags = `-s -w${versionVariable === undefined ? "" : ` -X ${versionVariable}=${version}`}`;
+    await run("go", `the command ${command}`, `Go ${tool.goVersion} or newer (https://go.dev/dl)`, {
       args: [
-        ...[
-          "install",
-          "-trimpath",
-          "-tags",
-          "postgres",
-          "-ldflags",
-          `-s -w -X main.Version=${migrateVersion}`,
-        ],
-        `github.com/golang-migrate/migrate/v4/cmd/migrate@${migrateVersion}`,
+        "install",
+        "-trimpath",
+        `-tags=${tags.join(",")}`,
+        "-ldflags",
+        flags,
+        `${tool.package}@${version}`,
       ],
       env: { GOBIN: scratch, CGO_ENABLED: "0", GOFLAGS: "" },
       cwd: scratch,
     });
   });
-  return join(folder, "migrate");
-}
-
-/** Let's Encrypt's Pebble. @returns the path of the binary. */
-export async function pebbleBinary(home: LabHome, progress: Progress): Promise<string> {
-  const folder = join(home.cacheDir, "tools", `pebble-${pebbleVersion}`);
-  await once(folder, "building Pebble with go", progress, async (scratch) => {
-    await run("go", "Pebble, an ACME server", "Go 1.25 or newer (https://go.dev/dl)", {
-      args: [
-        ...["install", "-trimpath", "-ldflags", `-s -w -X main.version=${pebbleVersion}`],
-        `github.com/letsencrypt/pebble/v2/cmd/pebble@${pebbleVersion}`,
-      ],
-      env: { GOBIN: scratch, CGO_ENABLED: "0", GOFLAGS: "" },
-      cwd: scratch,
-    });
-  });
-  return join(folder, "pebble");
+  return join(folder, command);
 }
 
 /** nginx's source tree, from the crate `nginx-src`. */

@@ -16,6 +16,8 @@ export interface LoadRequest {
   readonly expect: readonly number[];
   /** How often it is sent, relative to the others. Default 1. */
   readonly weight?: number;
+  /** Where the answer says which version answered: a field of its JSON, or a header in lower case. */
+  readonly version?: { readonly field: string } | { readonly header: string };
 }
 
 export interface ClientOptions {
@@ -159,9 +161,7 @@ function send(
           detail: `after status ${response.statusCode}: ${error.message}`,
         }),
       );
-      response.on("end", () =>
-        settle(judge(request, response.statusCode ?? 0, Buffer.concat(chunks).toString())),
-      );
+      response.on("end", () => settle(judge(request, response, Buffer.concat(chunks).toString())));
     });
     outgoing.end(request.body);
   });
@@ -174,18 +174,20 @@ function connectionFailure(error: Error): Pick<Sample, "failure" | "detail"> {
 
 function judge(
   request: LoadRequest,
-  status: number,
+  { statusCode: status = 0, headers }: http.IncomingMessage,
   body: string,
 ): Pick<Sample, "failure" | "detail" | "version"> {
   if (!request.expect.includes(status)) return { failure: `status ${status}`, detail: body.slice(0, 120) };
-  const version = request.path === "/health" ? healthVersion(body) : undefined;
+  const where = request.version;
+  if (where === undefined) return {};
+  const version = "field" in where ? textAt(body, where.field) : headers[where.header]?.toString();
   return version === undefined ? {} : { version };
 }
 
-function healthVersion(body: string): string | undefined {
+/** A text in a field of a JSON object; undefined when there is none. */
+function textAt(body: string, field: string): string | undefined {
   try {
-    const health: unknown = JSON.parse(body);
-    const found = typeof health === "object" && health !== null && "version" in health && health.version;
+    const found = (JSON.parse(body) as Readonly<Record<string, unknown>> | null)?.[field];
     return typeof found === "string" ? found : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,5 @@
 import type { LabHome } from "../home.ts";
+import type { LoadRequest } from "./client.ts";
 import { startLoad } from "./load.ts";
 import { renderReport } from "./render.ts";
 import type { LoadReport } from "./statistics.ts";
@@ -10,6 +11,7 @@ export interface LoadCommandOptions {
   readonly address: string;
   readonly domain: string;
   readonly caPem: string;
+  readonly requests: readonly LoadRequest[];
   /** Requests a second of all clients together. Default 200. */
   readonly rate?: number;
   /** Default 60. */
@@ -35,6 +37,7 @@ export async function runLoadCommand(options: LoadCommandOptions): Promise<LoadR
     address: options.address,
     domain: options.domain,
     caPem: options.caPem,
+    requests: options.requests,
     seconds,
     ...(options.rate === undefined ? {} : { requestsPerSecond: options.rate }),
     ...(options.clients === undefined ? {} : { clients: options.clients }),

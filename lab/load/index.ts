@@ -3,7 +3,7 @@
  * from clients with addresses of their own. Every request is accounted for; latency counts from the scheduled time.
  *
  * ```ts
- * const load = await startLoad({ home, address: "198.18.0.10", domain: "togather.example", caPem, seconds: 600 });
+ * const load = await startLoad({ home, address: "198.18.0.10", domain: "app.example", caPem, requests, seconds: 600 });
  * await deploy();
  * const report = await load.stop();   // report.failures, report.p99Ms, report.longestGapMs, …
  * ```
@@ -11,7 +11,6 @@
 export type { LoadRequest } from "./client.ts";
 export { type LoadCommandOptions, runLoadCommand } from "./command.ts";
 export {
-  defaultRequests,
   type Load,
   type LoadOptions,
   type LoadProgress,

@@ -35,8 +35,7 @@ export interface LoadOptions {
   readonly namespaces?: boolean;
   /** Default both, in turn. */
   readonly modes?: readonly LoadMode[];
-  /** Default {@link defaultRequests}. */
-  readonly requests?: readonly LoadRequest[];
+  readonly requests: readonly LoadRequest[];
   /** A request that is not answered by then has failed. Default 10. */
   readonly timeoutSeconds?: number;
   /** Kept-open connections of each client. Default 16. */
@@ -59,19 +58,6 @@ export interface Load {
   /** The report, when the time is over or the load was stopped. Rejects when a client process died. */
   readonly done: Promise<LoadReport>;
 }
-
-/** The mix of a browser-like client: mostly reads, a few writes. */
-export const defaultRequests: readonly LoadRequest[] = [
-  { method: "GET", path: "/health", expect: [200], weight: 9 },
-  { method: "GET", path: "/api/v1/events", expect: [200], weight: 9 },
-  {
-    method: "POST",
-    path: "/api/v1/events",
-    body: JSON.stringify({ name: "Load", startsAt: "2026-01-28T19:00:00Z" }),
-    expect: [200, 201, 202],
-    weight: 2,
-  },
-];
 
 const limits = { requestsPerSecond: 5000, seconds: 3600, clients: 20 } as const;
 const clientFile = fileURLToPath(new URL("client-process.ts", import.meta.url));
@@ -157,7 +143,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       startMs: startMs + (1000 / rate) * index,
       seconds,
       modes: options.modes ?? loadModes,
-      requests: options.requests ?? defaultRequests,
+      requests: options.requests,
       timeoutSeconds,
       connections: options.connections ?? 16,
     };

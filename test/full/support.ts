@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
+import { loadMix } from "../../lab/apps/index.ts";
 import { releaseStep, StepWatch, type WatchedStep } from "../../lab/bench/step-watch.ts";
 import { labHome } from "../../lab/home.ts";
 import { type LoadReport, renderReport, startLoad } from "../../lab/load/index.ts";
@@ -195,6 +196,7 @@ export async function underLoad<T>(
     home,
     address,
     domain,
+    requests: loadMix("togather"),
     caPem: readFileSync(authorityFile(home), "utf8"),
     seconds: loadSeconds,
     requestsPerSecond,

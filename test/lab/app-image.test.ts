@@ -124,6 +124,26 @@ describe("Togather's stand-in", () => {
     await app.remove({ force: true });
   });
 
+  test("answers 429 by itself beyond 60 requests a minute of one client, whom a trusted proxy names", async () => {
+    const app = await startApp("v1.0.0", { TRUSTED_PROXY_CIDRS: "198.18.0.0/15" });
+    const address = await serving(app);
+    const places = (client: string) =>
+      ask(address, "/api/v1/places", { headers: { "X-Forwarded-For": client } });
+    // All at once: one comes back each second.
+    const answers = await Promise.all(Array.from({ length: 120 }, () => places("203.0.113.7")));
+    const [passed, refused] = [200, 429].map((wanted) => answers.filter(({ status }) => status === wanted));
+    expect(passed?.length).toBeGreaterThanOrEqual(60);
+    expect(passed?.length).toBeLessThan(120);
+    expect(refused).toHaveLength(120 - (passed?.length ?? 0));
+    expect(refused?.[0]).toMatchObject({ body: {}, retryAfter: "60" });
+    expect((await places("203.0.113.8")).status).toBe(200);
+    // What loads send is not limited.
+    for (let count = 0; count < 70; count += 1) {
+      expect((await ask(address, "/api/v1/events?limit=1")).status).toBe(200);
+    }
+    await app.remove({ force: true });
+  });
+
   test("refuses to start without its variables, and says which", async () => {
     const app = await startApp("v1.0.0", { JWT_SECRET: "" });
     expect(await exitOf(app)).toBe(1);

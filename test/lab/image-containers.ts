@@ -149,13 +149,14 @@ export interface Reply {
   readonly status: number;
   readonly body: Record<string, unknown>;
   readonly connection: string;
+  readonly retryAfter: string | undefined;
 }
 
 /** Asks what listens on port 8080 and answers in JSON. */
 export function ask(
   address: string,
   path: string,
-  init: { body?: unknown; bearer?: string; agent?: Agent } = {},
+  init: { body?: unknown; bearer?: string; agent?: Agent; headers?: Record<string, string> } = {},
 ): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const sent = request(
@@ -166,7 +167,10 @@ export function ask(
         method: init.body === undefined ? "GET" : "POST",
         agent: init.agent ?? false,
         timeout: 15_000,
-        headers: init.bearer === undefined ? {} : { Authorization: `Bearer ${init.bearer}` },
+        headers: {
+          ...(init.bearer === undefined ? {} : { Authorization: `Bearer ${init.bearer}` }),
+          ...init.headers,
+        },
       },
       (response) => {
         const parts: Buffer[] = [];
@@ -175,8 +179,9 @@ export function ask(
         response.on("end", () =>
           resolve({
             status: response.statusCode ?? 0,
-            body: JSON.parse(Buffer.concat(parts).toString()),
+            body: parts.length === 0 ? {} : JSON.parse(Buffer.concat(parts).toString()),
             connection: response.headers.connection ?? "",
+            retryAfter: response.headers["retry-after"],
           }),
         );
       },

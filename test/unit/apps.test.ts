@@ -1,16 +1,21 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { applications } from "../../lab/apps/index.ts";
-import { migrationsOf, togather } from "../../lab/apps/togather/image.ts";
-import { embed, parseEvent } from "../../lab/apps/togather/src/events.ts";
-import { type Findings, judge, spoil } from "../../lab/apps/togather/src/health.ts";
-import { createLog } from "../../lab/apps/togather/src/log.ts";
-import { connectionLost } from "../../lab/apps/togather/src/pool.ts";
-import { readSettings, secretValues } from "../../lab/apps/togather/src/settings.ts";
-import { signToken, verifyToken } from "../../lab/apps/togather/src/token.ts";
-import { brokenHealth, deliberateFailure, majorVersion } from "../../lab/apps/togather/src/version.ts";
+import { applicationImage, migrationsOf } from "../../lab/apps/image.ts";
+import { type Findings, healthBody, judge, spoil } from "../../lab/apps/server/health.ts";
+import { clientAddress, networks, tokenBuckets } from "../../lab/apps/server/limit.ts";
+import { createLog } from "../../lab/apps/server/log.ts";
+import { connectionLost } from "../../lab/apps/server/pool.ts";
+import { connectionOf, readSettings } from "../../lab/apps/server/settings.ts";
+import { brokenHealth, deliberateFailure, majorVersion } from "../../lab/apps/server/version.ts";
+import { embed, parseEvent } from "../../lab/apps/togather/app/events.ts";
+import { signToken, verifyToken } from "../../lab/apps/togather/app/token.ts";
+import { declaration as togather } from "../../lab/apps/togather/app.ts";
+
+const shipped = (version: string) => migrationsOf(togather.database?.migrations ?? { shipped: [] }, version);
+const imageOf = (version: string) => applicationImage("togather/app", togather, version);
 
 describe("versions", () => {
   test.each([
@@ -33,15 +38,18 @@ describe("versions", () => {
     ["v2.0.0", 4, "000004_source"],
     ["broken-health", 3, "000003_search"],
     ["broken-migration", 5, "000005_broken"],
+    ["broken-migration-2", 5, "000005_broken"],
+    ["broken-migration-live", 5, "000005_broken_live"],
+    ["broken-migration-live-2", 5, "000005_broken_live"],
   ])("%s ships %d migrations up to %s", (version, count, last) => {
-    expect(migrationsOf(version)).toHaveLength(count);
-    expect(migrationsOf(version).at(-1)).toBe(last);
+    expect(shipped(version)).toHaveLength(count);
+    expect(shipped(version).at(-1)).toBe(last);
   });
 });
 
 describe("Togather's image", () => {
-  test("keeps the seed's contract", async () => {
-    const image = await togather.image("v1.2.3");
+  test("keeps the seed's contract", () => {
+    const image = imageOf("v1.2.3");
     expect(image.entrypoint).toEqual(["/app/server"]);
     expect(image.workingDirectory).toBe("/app");
     expect(image.user).not.toMatch(/^(0|root)(:|$)/);
@@ -51,32 +59,28 @@ describe("Togather's image", () => {
     });
     const paths = image.layers.flat().map((entry) => entry.path);
     expect(paths).toContain("app/internal/storage/postgres/migrations/000001_events.up.sql");
-    expect(paths).toContain("app/node_modules/pg-protocol");
+    expect(paths).toContain("opt/stand-in/node_modules/pg-protocol");
+    expect(paths).toContain("opt/stand-in/togather/app/api.ts");
+    expect(paths.filter((path) => path.endsWith(".sql"))).toHaveLength(6);
     expect(paths.filter((path) => path.startsWith("/") || path.includes(".."))).toEqual([]);
   });
 
-  test("versions of one schema share every layer", async () => {
-    const [one, other, next] = await Promise.all(
-      ["v1.0.0", "v1.9.0", "v2.0.0"].map((v) => togather.image(v)),
-    );
+  test("versions of one schema share every layer", () => {
+    const [one, other, next] = ["v1.0.0", "v1.9.0", "v2.0.0"].map(imageOf);
     expect(one?.layers).toEqual(other?.layers);
     expect(one?.layers.slice(0, -1)).toEqual(next?.layers.slice(0, -1));
     expect(one?.environment).not.toEqual(other?.environment);
   });
 
   test("each migration can be undone, and none creates an extension", () => {
-    const folder = join(import.meta.dirname, "../../lab/apps/togather/migrations");
-    for (const name of [...migrationsOf("broken-migration"), "000005_broken_live"]) {
+    const folder = join(import.meta.dirname, "../../lab/apps/togather/app/migrations");
+    for (const name of [...shipped("broken-migration"), "000005_broken_live"]) {
       for (const way of ["up", "down"]) {
         const text = readFileSync(join(folder, `${name}.${way}.sql`), "utf8");
         expect(text, name).not.toMatch(/create\s+extension/i);
         expect(text.trim(), name).not.toBe("");
       }
     }
-  });
-
-  test("is what the registry answers under togather/app", () => {
-    expect(applications["togather/app"]).toBe(togather);
   });
 });
 
@@ -86,7 +90,7 @@ describe("health", () => {
     schema: { version: 3, dirty: false },
     jobs: "operational",
   };
-  const about = { version: "v1", expectedSchema: 3, uptimeSeconds: 61.9 };
+  const all = ["database", "migrations", "jobs"] as const;
 
   test.each<[string, Partial<Findings>, "always" | undefined, string, string]>([
     ["all well", {}, undefined, "healthy", "up-to-date"],
@@ -112,14 +116,11 @@ describe("health", () => {
     ["no job queue", { jobs: "degraded" }, undefined, "degraded", "up-to-date"],
     ["a version that is never healthy", {}, "always", "unhealthy", "up-to-date"],
   ])("%s", (_name, findings, broken, status, migrations) => {
-    const health = judge({ ...fine, ...findings }, { ...about, broken });
-    expect(health).toEqual({
+    expect(judge({ ...fine, ...findings }, all, 3, broken)).toEqual({
       status,
-      version: "v1",
       database: findings.database ?? "connected",
       migrations,
       jobs: findings.jobs ?? "operational",
-      uptime: 61,
     });
   });
 
@@ -133,10 +134,42 @@ describe("health", () => {
   ])("%s is broken in that field alone", (version, expected) => {
     expect(deliberateFailure(version)).toBe("health");
     const broken = brokenHealth(version) ?? "always";
-    expect(judge(spoil(fine, broken), { ...about, broken })).toEqual({
-      ...{ version: "v1", database: "connected", migrations: "up-to-date", jobs: "operational", uptime: 61 },
+    expect(judge(spoil(fine, broken), all, 3, broken)).toEqual({
+      ...{ database: "connected", migrations: "up-to-date", jobs: "operational" },
       ...expected,
     });
+  });
+
+  test.each(["always", "database", "migrations", "unknown", "jobs"] as const)(
+    "of an app that considers nothing: broken by %s it is never healthy, and otherwise always",
+    (broken) => {
+      const lost: Findings = { database: "disconnected", schema: undefined, jobs: "degraded" };
+      expect(judge(lost, [], 3, undefined).status).toBe("healthy");
+      expect(judge(spoil(fine, broken), [], 3, broken).status).toBe("unhealthy");
+    },
+  );
+
+  test("takes the shape and the words that are declared", () => {
+    const verdict = judge({ ...fine, jobs: "degraded" }, all, 3, undefined);
+    const fields = {
+      status: { from: "status", as: { healthy: "ok", degraded: "warn", unhealthy: "down" } },
+      checks: { database: { status: { from: "database" } }, queue: { from: "jobs" } },
+      version: { from: "version" },
+      uptime: { from: "uptime" },
+      name: "app",
+    } as const;
+    expect(healthBody(fields, verdict, { version: "v1", uptimeSeconds: 61.9 })).toEqual({
+      status: "warn",
+      checks: { database: { status: "connected" }, queue: "degraded" },
+      version: "v1",
+      uptime: 61,
+      name: "app",
+    });
+    const { timestamp } = healthBody({ timestamp: { from: "time" } }, verdict, {
+      version: "v1",
+      uptimeSeconds: 0,
+    });
+    expect(Date.parse(String(timestamp))).toBeGreaterThan(Date.now() - 10_000);
   });
 });
 
@@ -187,7 +220,7 @@ describe("settings", () => {
   };
 
   test("names everything that is missing at once", () => {
-    expect(() => readSettings({ PORT: "0", LOG_LEVEL: "loud" })).toThrow(
+    expect(() => readSettings(togather, { PORT: "0", LOG_LEVEL: "loud" })).toThrow(
       "the environment is not usable: " +
         "DATABASE_URL is missing (postgresql://user:password@host:5432/database); " +
         "JWT_SECRET is missing (key that signs tokens; openssl rand -base64 32); " +
@@ -199,18 +232,18 @@ describe("settings", () => {
 
   test("never shows a secret's value", () => {
     const wrong = { ...env, DATABASE_URL: "mysql://u:canary-password@h/d", JWT_SECRET: "short-canary" };
-    expect(() => readSettings(wrong)).toThrow(/^(?!.*canary).*$/);
+    expect(() => readSettings(togather, wrong)).toThrow(/^(?!.*canary).*$/);
   });
 
   test("does not read files", () => {
     expect(() =>
-      readSettings({ ...env, JWT_SECRET: undefined, JWT_SECRET_FILE: "/run/secrets/jwt" }),
+      readSettings(togather, { ...env, JWT_SECRET: undefined, JWT_SECRET_FILE: "/run/secrets/jwt" }),
     ).toThrow("JWT_SECRET is missing");
   });
 
   test("secrets stay out of the log, also inside other text", () => {
     const lines: string[] = [];
-    const log = createLog("info", secretValues(readSettings(env)), (line) => lines.push(line));
+    const log = createLog("info", readSettings(togather, env).secrets, (line) => lines.push(line));
     log.error(`cannot reach ${env.DATABASE_URL}`, {
       key: env.JWT_SECRET,
       list: [`p@ss-canary ${env.ADMIN_API_KEY}`],
@@ -219,6 +252,81 @@ describe("settings", () => {
     expect(lines).toHaveLength(1);
     expect(lines[0]).not.toContain("canary");
     expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: "error", msg: "cannot reach ***REDACTED***" });
+  });
+});
+
+describe("variables", () => {
+  const read = (variables: Parameters<typeof readSettings>[0]["variables"], env: Record<string, string>) =>
+    readSettings({ variables }, env);
+
+  test("a secret may come from a file, whose name is said when it cannot be read", () => {
+    const variables = { KEY: { is: "key", secret: true, file: true } } as const;
+    const folder = mkdtempSync(join(tmpdir(), "berth-apps-"));
+    try {
+      const path = join(folder, "key");
+      writeFileSync(path, "canary-value\n");
+      expect(read(variables, { KEY_FILE: path })).toMatchObject({
+        values: { KEY: "canary-value" },
+        secrets: ["canary-value"],
+      });
+      writeFileSync(path, "\n");
+      expect(() => read(variables, { KEY_FILE: path })).toThrow(`KEY_FILE: ${path} is empty (key)`);
+      expect(() => read(variables, { KEY_FILE: "/nowhere" })).toThrow(
+        "KEY_FILE: /nowhere cannot be read (ENOENT)",
+      );
+      expect(() => read(variables, {})).toThrow("KEY or KEY_FILE is missing (key)");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("defaults, optional ones, and every kind of rule", () => {
+    const variables = {
+      A: { is: "a", default: "x" },
+      B: { is: "b", optional: true },
+      C: { is: "c", oneOf: ["one", "two"] },
+      D: { is: "https://a.example", url: ["https"] },
+      E: { is: "e", secret: true, pattern: { text: "[0-9]{4}", says: "four digits" } },
+    } as const;
+    const env = { C: "one", D: "https://b.example", E: "1234" };
+    expect(read(variables, env).values).toEqual({ A: "x", ...env });
+    expect(() => read(variables, { C: "three", D: "http://b.example", E: "canary" })).toThrow(
+      'C is "three", allowed: one, two; D is not a URL of the form https://a.example; E is not four digits',
+    );
+  });
+
+  test("a database is led to by a URL or by its parts", () => {
+    const values = { H: "db", P: "5433", U: "me", W: "pw", N: "app", URL: "postgresql://me@db/app" };
+    expect(connectionOf({ connection: { url: "URL" } }, values)).toEqual({ connectionString: values.URL });
+    const parts = { host: "H", port: "P", user: "U", password: "W", name: "N" };
+    expect(connectionOf({ connection: parts }, values)).toEqual({
+      ...{ host: "db", port: 5433, user: "me", password: "pw", database: "app" },
+    });
+  });
+});
+
+describe("the limit of a client", () => {
+  test("lets a minute's worth pass at once, then one after the other as they come back", () => {
+    const pass = tokenBuckets(60);
+    const passed = (client: string, at: number, count: number) =>
+      Array.from({ length: count }, () => pass(client, at)).filter(Boolean).length;
+    expect(passed("a", 0, 100)).toBe(60);
+    expect(passed("b", 0, 1)).toBe(1);
+    expect(passed("a", 900, 10)).toBe(0);
+    expect(passed("a", 3_000, 10)).toBe(3);
+    expect(passed("a", 3_600_000, 100)).toBe(60);
+  });
+
+  test.each([
+    ["10.0.3.4", { "x-forwarded-for": "203.0.113.7, 10.0.0.1" }, "203.0.113.7"],
+    ["::ffff:10.0.3.4", { "x-real-ip": "203.0.113.8" }, "203.0.113.8"],
+    ["10.0.3.4", {}, "10.0.3.4"],
+    ["198.51.100.9", { "x-forwarded-for": "203.0.113.7", "x-real-ip": "203.0.113.8" }, "198.51.100.9"],
+    ["fd00::1", { "x-forwarded-for": "203.0.113.7" }, "fd00::1"],
+  ])("a request from %s with %j is of %s", (remoteAddress, headers, client) => {
+    expect(clientAddress({ headers, socket: { remoteAddress } }, networks("10.0.0.0/8, 172.16.0.0/12"))).toBe(
+      client,
+    );
   });
 });
 

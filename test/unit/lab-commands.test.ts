@@ -47,14 +47,15 @@ describe("--image", () => {
   const planned = planRun({ ...labContext(), projectDir: root }, { stack: "production" }, []);
   test.each([
     ["togather/app=mine:1", "togather/app", "mine:1"],
-    ["togather=mine:1", "togather/app", "mine:1"],
     ["nginx=a/b@sha256:c=d", "nginx", "a/b@sha256:c=d"],
   ])("%s", (argument, name, reference) => {
     expect(parseImages(planned, [argument])).toMatchObject([{ name, reference }]);
   });
 
-  test.each(["nosuch=a", "togather/app", "togather/app="])("refuses %s", (argument) => {
-    expect(() => parseImages(planned, [argument])).toThrow("allowed: <image>=<reference>");
+  test.each(["nosuch=a", "togather=a", "togather/app", "togather/app="])("refuses %s", (argument) => {
+    expect(() => parseImages(planned, [argument])).toThrow(
+      "use <image>=<reference>, where <image> is one of nginx, togather/app, togather/postgres; for example --image togather/app=",
+    );
   });
 });
 

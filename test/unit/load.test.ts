@@ -53,7 +53,7 @@ function options(port: number, more: Partial<LoadOptions> = {}): LoadOptions {
     seconds: 1,
     requestsPerSecond: 200,
     namespaces: false,
-    requests: [{ method: "GET", path: "/health", expect: [200] }],
+    requests: [{ method: "GET", path: "/health", expect: [200], version: { field: "version" } }],
     ...more,
   };
 }

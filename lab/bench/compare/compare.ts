@@ -1,13 +1,15 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { loadMix } from "../../apps/index.ts";
 import { labContext, planRun } from "../../commands/context.ts";
 import { type LabHome, labHome } from "../../home.ts";
-import { type Load, type LoadReport, startLoad } from "../../load/index.ts";
+import { type Load, type LoadReport, type LoadRequest, startLoad } from "../../load/index.ts";
 import { authorityFile } from "../../stack/certificate.ts";
 import {
+  comparisonFolder,
   comparisonServer,
   deployCompose,
   prepareCompose,
@@ -41,6 +43,8 @@ export interface ComparisonReport {
 
 export interface CompareOptions {
   readonly stack: string;
+  /** Default: the stack's first system that has something to compare with. */
+  readonly system?: string;
   /** Other settings of every `up`, `key=value`. */
   readonly settings?: readonly string[];
   readonly requestsPerSecond: number;
@@ -49,7 +53,7 @@ export interface CompareOptions {
   readonly progress: (message: string) => void;
 }
 
-/** A way to run Togather, at a version that works. */
+/** A way to run the system, at a version that works. */
 interface Setup {
   readonly name: string;
   readonly address: string;
@@ -89,7 +93,12 @@ export async function runComparison(options: CompareOptions): Promise<Comparison
     options.stack,
     ...(options.settings ?? []).flatMap((setting) => ["--set", setting]),
   ];
-  const withVersion = (version: string) => [...set, "--set", `togather:app.version=${version}`];
+  const planned = planRun(labContext(), { stack: options.stack, set: options.settings ?? [] }, []);
+  const system = options.system ?? planned.systems.find((name) => existsSync(comparisonFolder(name)));
+  if (system === undefined) {
+    throw new Error(`no system of the stack ${options.stack} has a folder lab/apps/<system>/compare`);
+  }
+  const withVersion = (version: string) => [...set, "--set", `${system}:app.version=${version}`];
   try {
     for (const version of [firstVersion, ...cases.map((each) => each.version)]) {
       options.progress(`building images: ${version}`);
@@ -97,7 +106,7 @@ export async function runComparison(options: CompareOptions): Promise<Comparison
     }
     options.progress("Berth's server");
     await must(["up", ...withVersion(firstVersion)]);
-    const { address, domain } = await berthAddress(options.stack);
+    const { address, domain } = await berthAddress(options.stack, system);
     const setups: (() => Promise<Setup>)[] = [
       async () => ({
         name: "Berth",
@@ -106,16 +115,14 @@ export async function runComparison(options: CompareOptions): Promise<Comparison
       }),
       ...(["usual", "careful"] as const).map((variant) => async () => {
         options.progress(`the compose setup, ${variant}`);
-        const context = labContext();
-        const { images } = planRun(context, { stack: options.stack, set: options.settings ?? [] }, []);
-        const version = (name: string) => images.find((image) => image.name === name)?.version ?? "";
         const server = await comparisonServer(home, "cx33");
-        const versions = { nginx: version("nginx"), postgres: version("togather/postgres") };
         await prepareCompose(home, server, {
           stack: options.stack,
+          system,
           variant,
           version: firstVersion,
-          versions,
+          versionOf: (image) =>
+            planned.images.find(({ name }) => [image, `${system}/${image}`].includes(name))?.version ?? "",
         });
         return {
           name:
@@ -123,7 +130,7 @@ export async function runComparison(options: CompareOptions): Promise<Comparison
               ? "stack deploy, as most write it"
               : "stack deploy, as a careful team writes it",
           address: server.address,
-          deploy: (to: string) => deployCompose(server, variant, to),
+          deploy: (to: string) => deployCompose(server, system, variant, to),
         };
       }),
     ];
@@ -132,7 +139,7 @@ export async function runComparison(options: CompareOptions): Promise<Comparison
       const setup = await make();
       for (const each of cases) {
         options.progress(`${setup.name}: ${each.what} (${each.version})`);
-        comparisons.push(await compareOne(home, setup, domain, each, options));
+        comparisons.push(await compareOne(home, setup, domain, each, loadMix(system), options));
       }
     }
     return {
@@ -153,9 +160,10 @@ async function compareOne(
   setup: Setup,
   domain: string,
   { what, version }: (typeof cases)[number],
+  requests: readonly LoadRequest[],
   options: CompareOptions,
 ): Promise<Comparison> {
-  const put = () => underLoad(home, setup.address, domain, options.requestsPerSecond);
+  const put = () => underLoad(home, setup.address, domain, requests, options.requestsPerSecond);
   const load = await put();
   await sleep(calmSeconds * 1000);
   const began = performance.now();
@@ -228,11 +236,18 @@ export function told(output: string): string {
   );
 }
 
-function underLoad(home: LabHome, address: string, domain: string, rate: number): Promise<Load> {
+function underLoad(
+  home: LabHome,
+  address: string,
+  domain: string,
+  requests: readonly LoadRequest[],
+  rate: number,
+): Promise<Load> {
   return startLoad({
     home,
     address,
     domain,
+    requests,
     caPem: readFileSync(authorityFile(home), "utf8"),
     seconds: 3600,
     requestsPerSecond: rate,
@@ -240,13 +255,16 @@ function underLoad(home: LabHome, address: string, domain: string, rate: number)
   });
 }
 
-async function berthAddress(stack: string): Promise<{ readonly address: string; readonly domain: string }> {
+async function berthAddress(
+  stack: string,
+  wanted: string,
+): Promise<{ readonly address: string; readonly domain: string }> {
   const { output } = await must(["status", "--stack", stack, "--json"]);
   const { systems } = JSON.parse(output) as {
     systems: { name: string; address: string; urls: string[] }[];
   };
-  const system = systems.find(({ name }) => name === "togather");
-  if (system === undefined) throw new Error(`togather does not run in the stack ${stack}`);
+  const system = systems.find(({ name }) => name === wanted);
+  if (system === undefined) throw new Error(`${wanted} does not run in the stack ${stack}`);
   return { address: system.address, domain: new URL(system.urls[0] ?? "").hostname };
 }
 

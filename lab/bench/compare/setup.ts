@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { cloudInit } from "../../../components/host/cloud-init.ts";
 import { shellQuote } from "../../../components/host/connection.ts";
@@ -29,19 +30,22 @@ export interface ScriptResult {
   readonly output: string;
 }
 
-/** The two ways in which the compose setup is written; each is a stack file and an nginx configuration in this folder. */
+/** The two ways in which a compose setup is written; each is a stack file and an nginx configuration of the system. */
 export type ComposeVariant = "usual" | "careful";
 
-export interface ComposeVersions {
-  readonly nginx: string;
-  readonly postgres: string;
+/**
+ * Where a system has what is compared: `lab/apps/<system>/compare` with `usual` and `careful` as `.yml` and `.conf`, and the scripts
+ * `prepare.sh` and `deploy.sh`.
+ */
+export function comparisonFolder(system: string): string {
+  return fileURLToPath(new URL(`../../apps/${system}/compare`, import.meta.url));
 }
 
 const serverName = "comparison";
 const sshPort = 22;
 const bootSeconds = 180;
 const prepareSeconds = 300;
-const readText = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8");
+const readText = (system: string, name: string) => readFileSync(join(comparisonFolder(system), name), "utf8");
 
 /** Boots the server, or finds the one of an earlier run. */
 export async function comparisonServer(home: LabHome, serverType: string): Promise<ComparisonServer> {
@@ -113,52 +117,58 @@ export async function prepareCompose(
   server: ComparisonServer,
   options: {
     readonly stack: string;
+    readonly system: string;
     readonly variant: ComposeVariant;
     readonly version: string;
-    readonly versions: ComposeVersions;
+    /** Version of another image of the stack: `nginx`, `postgres`. */
+    readonly versionOf: (image: string) => string;
   },
 ): Promise<void> {
+  const { system, variant, version } = options;
   const certificate = join(home.stateDir, `tls-${options.stack}.pem`);
   const domains = domainsOf(readFileSync(certificate, "utf8"));
   const { chainPem, privateKeyPem } = await stackCertificate(home, options.stack, domains);
   const secrets = inventedSecrets(home.stateDir, "comparison");
-  const secret = (name: string) => secrets.get(`comparison:${name}`, { kind: "hex", bytes: 32 });
-  const environment = {
-    DATABASE_PASSWORD: secret("databasePassword"),
-    JWT_SECRET: secret("jwtSecret"),
-    ADMIN_API_KEY: secret("adminApiKey"),
-    POSTGRES_VERSION: options.versions.postgres,
-    NGINX_VERSION: options.versions.nginx,
-  };
+  const stackFile = readText(system, `${variant}.yml`);
+  const environment: Record<string, string> = {};
+  for (const [, name = ""] of stackFile.matchAll(/\$\{(\w+)\}/g)) {
+    if (["REGISTRY", "VERSION"].includes(name)) continue;
+    const image = /^(\w+)_VERSION$/.exec(name)?.[1];
+    environment[name] =
+      image === undefined
+        ? secrets.get(`comparison:${name}`, { kind: "hex", bytes: 32 })
+        : options.versionOf(image.toLowerCase());
+  }
   const { exitCode, output } = await server.run(
-    readText("prepare.sh"),
+    readText(system, "prepare.sh"),
     {
       REGISTRY: registry,
-      VERSION: options.version,
+      VERSION: version,
       ENVIRONMENT_FILE: Object.entries(environment)
         .map(([name, value]) => `${name}=${value}\n`)
         .join(""),
-      STACK_FILE: readText(`${options.variant}.yml`),
-      NGINX_FILE: readText(`${options.variant}.conf`).replaceAll("DOMAIN", domains.join(" ")),
+      STACK_FILE: stackFile,
+      NGINX_FILE: readText(system, `${variant}.conf`).replaceAll("DOMAIN", domains.join(" ")),
       CERTIFICATE: chainPem,
       PRIVATE_KEY: privateKeyPem,
     },
     prepareSeconds,
   );
   if (exitCode !== 0) throw new Error(`the compose setup could not be made: ${output}`);
-  const first = await deployCompose(server, options.variant, options.version);
+  const first = await deployCompose(server, system, variant, version);
   if (first.exitCode !== 0) throw new Error(`the compose setup does not come up: ${first.output}`);
 }
 
 /** What a team's pipeline does with a new version. */
 export function deployCompose(
   server: ComparisonServer,
+  system: string,
   variant: ComposeVariant,
   version: string,
 ): Promise<ScriptResult> {
   const waitSeconds = 180;
   return server.run(
-    readText("deploy.sh"),
+    readText(system, "deploy.sh"),
     {
       REGISTRY: registry,
       VERSION: version,

@@ -1,30 +1,30 @@
-import type { IncomingMessage } from "node:http";
-import type { Pool } from "pg";
-import { addEvent, BadRequest, listEvents, parseEvent } from "./events.ts";
-import type { Settings } from "./settings.ts";
+import { BadRequest, bearer, readJson } from "../../server/http.ts";
+import type { Job } from "../../server/jobs.ts";
+import type { Route, SpecialContext } from "../../server/special.ts";
+import { deliberateFailure } from "../../server/version.ts";
+import { addEvent, indexEvent, listEvents, parseEvent } from "./events.ts";
 import { sameText, signToken, verifyToken } from "./token.ts";
-import { deliberateFailure } from "./version.ts";
 
-/** What a route answers: a status and a JSON body. */
-export interface Answer {
-  readonly status: number;
-  readonly body: unknown;
-}
+/** Togather's API and jobs, what its declaration cannot say. */
 
 const tokenSeconds = 3600;
-const bodyBytes = 64 * 1024;
 const longestSleepMilliseconds = 60_000;
 
-type Route = (request: IncomingMessage, query: URLSearchParams) => Promise<Answer>;
+/** By kind. */
+export function jobs({ pool }: SpecialContext): Readonly<Record<string, (job: Job) => Promise<void>>> {
+  return { index_event: (job) => indexEvent(pool(), job) };
+}
 
-/** The API's routes, by method and path: `GET /api/v1/events`. */
-export function createRoutes(pool: Pool, settings: Settings): Readonly<Record<string, Route>> {
+/** By method and path: `GET /api/v1/events`. */
+export function routes(context: SpecialContext): Readonly<Record<string, Route>> {
+  const pool = context.pool();
+  const jwtSecret = context.setting("JWT_SECRET");
   return {
     async "GET /api/v1/events"(_request, query) {
       const limit = Math.min(Math.max(Math.trunc(Number(query.get("limit") ?? 20)) || 20, 1), 100);
       const events = await listEvents(pool, limit, query.get("search") ?? undefined);
       // Healthy, and yet wrong: what only a test that reads back what it wrote can see.
-      if (deliberateFailure(settings.version) === "integration") {
+      if (deliberateFailure(context.version) === "integration") {
         return { status: 200, body: { events: events.map((event) => ({ ...event, description: "" })) } };
       }
       return { status: 200, body: { events } };
@@ -64,18 +64,18 @@ export function createRoutes(pool: Pool, settings: Settings): Readonly<Record<st
         throw new BadRequest("subject: 1 to 100 letters, digits and . _ @ -");
       }
       const now = Math.floor(Date.now() / 1000);
-      const token = signToken({ sub: subject, iat: now, exp: now + tokenSeconds }, settings.jwtSecret);
+      const token = signToken({ sub: subject, iat: now, exp: now + tokenSeconds }, jwtSecret);
       return { status: 200, body: { token, expiresIn: tokenSeconds } };
     },
 
     async "GET /api/v1/whoami"(request) {
-      const claims = verifyToken(bearer(request), settings.jwtSecret, Date.now() / 1000);
+      const claims = verifyToken(bearer(request), jwtSecret, Date.now() / 1000);
       if (claims === undefined) return { status: 401, body: { error: "a valid token is needed" } };
       return { status: 200, body: { subject: claims.sub, expiresAt: claims.exp } };
     },
 
     async "GET /api/v1/admin/jobs"(request) {
-      if (!sameText(bearer(request), settings.adminApiKey)) {
+      if (!sameText(bearer(request), context.setting("ADMIN_API_KEY"))) {
         return { status: 401, body: { error: "the admin key is needed" } };
       }
       const counts = await pool.query<{ state: string; count: number }>(
@@ -93,25 +93,4 @@ export function createRoutes(pool: Pool, settings: Settings): Readonly<Record<st
       };
     },
   };
-}
-
-function bearer(request: IncomingMessage): string {
-  return /^Bearer (\S+)$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
-}
-
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > bodyBytes) throw new BadRequest(`the body is larger than ${bodyBytes} bytes`);
-    chunks.push(chunk);
-  }
-  try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString());
-    if (typeof value === "object" && value !== null) return value;
-  } catch {
-    // Answered below, like any other body that is not an object.
-  }
-  throw new BadRequest("the body must be a JSON object");
 }

@@ -8,9 +8,9 @@ const retryMilliseconds = 50;
  * sent again on another, as Go's database/sql does. The server ends a session between statements or rolls the statement back,
  * so nothing is done twice.
  */
-export function createPool(connectionString: string, applicationName: string): pg.Pool {
+export function createPool(connection: pg.PoolConfig, applicationName: string): pg.Pool {
   const pool = new pg.Pool({
-    connectionString,
+    ...connection,
     max: 10,
     connectionTimeoutMillis: connectMilliseconds,
     idleTimeoutMillis: 30_000,

@@ -24,36 +24,42 @@ const operationalSeconds = 10;
 /** A job at work for so long belonged to a process that died. */
 const rescueAfterSeconds = 60;
 
-const claim = `
-  UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = now(),
+const statements = (table: string) => ({
+  claim: `
+  UPDATE ${table} SET state = 'running', attempt = attempt + 1, attempted_at = now(),
     attempted_by = array_append(attempted_by, $1)
   WHERE id IN (
-    SELECT id FROM river_job
+    SELECT id FROM ${table}
     WHERE queue = 'default' AND scheduled_at <= now() AND state IN ('available', 'retryable', 'scheduled')
     ORDER BY priority, scheduled_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
-  ) RETURNING id, kind, args, attempt`;
-const complete =
-  "UPDATE river_job SET state = 'completed', finalized_at = now() WHERE id = $1 AND state = 'running'";
-const retry = `
-  UPDATE river_job SET
-    state = CASE WHEN attempt >= max_attempts THEN 'discarded' ELSE 'retryable' END::river_job_state,
+  ) RETURNING id, kind, args, attempt`,
+  complete: `UPDATE ${table} SET state = 'completed', finalized_at = now() WHERE id = $1 AND state = 'running'`,
+  retry: `
+  UPDATE ${table} SET
+    state = CASE WHEN attempt >= max_attempts THEN 'discarded' ELSE 'retryable' END::${table}_state,
     finalized_at = CASE WHEN attempt >= max_attempts THEN now() END,
     scheduled_at = now() + make_interval(secs => power(attempt, 4)),
     errors = array_append(errors, jsonb_build_object('at', now(), 'attempt', attempt, 'error', $2::text))
-  WHERE id = $1 AND state = 'running'`;
-const putBack = `
-  UPDATE river_job SET state = 'available', attempt = greatest(attempt - 1, 0)
-  WHERE id = ANY($1) AND state = 'running'`;
-const rescue = `
-  UPDATE river_job SET state = 'retryable', scheduled_at = now()
-  WHERE state = 'running' AND attempted_at < now() - make_interval(secs => $1)`;
+  WHERE id = $1 AND state = 'running'`,
+  putBack: `
+  UPDATE ${table} SET state = 'available', attempt = greatest(attempt - 1, 0)
+  WHERE id = ANY($1) AND state = 'running'`,
+  rescue: `
+  UPDATE ${table} SET state = 'retryable', scheduled_at = now()
+  WHERE state = 'running' AND attempted_at < now() - make_interval(secs => $1)`,
+});
 
-/** Workers in the server's own process on a queue in Postgres, in River's style: a row a job, claimed by skip locked. */
+/**
+ * Workers in the server's own process on a queue in Postgres, in River's style: a row a job, claimed by skip locked.
+ * @param table With River's columns; the type of its states is `<table>_state`.
+ */
 export function createWorker(
   pool: Pool,
+  table: string,
   log: Log,
   handlers: Readonly<Record<string, (job: Job) => Promise<void>>>,
 ): JobWorker {
+  const { claim, complete, retry, putBack, rescue } = statements(table);
   const me = `${hostname()}-${process.pid}`;
   const atWork = new Map<string, Promise<void>>();
   let stopped = false;

@@ -1,5 +1,6 @@
 import type { Pool } from "pg";
-import type { Job } from "./jobs.ts";
+import { BadRequest } from "../../server/http.ts";
+import type { Job } from "../../server/jobs.ts";
 
 /** An event as the API shows it. */
 export interface Event {
@@ -124,6 +125,3 @@ function parsePlace(value: unknown, problems: string[]): NewEvent["location"] {
   problems.push("location: { latitude: -90 to 90, longitude: -180 to 180 }");
   return undefined;
 }
-
-/** The caller's fault: answered with 400 and this message. */
-export class BadRequest extends Error {}

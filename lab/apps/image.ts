@@ -1,0 +1,143 @@
+/** Makes an image of a declaration at a version: the seam between `lab/apps` and `lab/images`. */
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { ImageFile, Migrations, StandIn } from "./application.ts";
+import { deliberateFailure, majorVersion } from "./server/version.ts";
+
+/** One file or folder, copied from this machine or given as text. `mode` defaults to 0644 for files. */
+export type ImageEntry =
+  | { readonly path: string; readonly from: string; readonly mode?: number }
+  | { readonly path: string; readonly text: string; readonly mode?: number };
+
+export interface ApplicationImage {
+  /** Layers on top of Debian, Node and the declared tools, rarely changing ones first. Paths have no leading slash. */
+  readonly layers: readonly (readonly ImageEntry[])[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly entrypoint: readonly string[];
+  readonly command?: readonly string[];
+  readonly workingDirectory: string;
+  /** `uid:gid`, never root. */
+  readonly user: string;
+  readonly ports: readonly number[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** ISO 8601; the same for the same version. */
+  readonly created: string;
+}
+
+const here = import.meta.dirname;
+/** Where the image keeps what makes it a stand-in, beside the paths that the real image has. */
+const home = "opt/stand-in";
+/** Part of every image's digest, so it is not the time of generation: the day of the first seed's version 1.0.0. */
+const created = "2026-01-28T00:00:00Z";
+
+/** The image of `name` (`<system>/<service>`) at any version; the folder of that name beside the declaration goes with it. */
+export function applicationImage(name: string, declaration: StandIn, version: string): ApplicationImage {
+  const { database, http, entrypoint, command, workingDirectory, user } = declaration;
+  const commit = createHash("sha256").update(version).digest("hex").slice(0, 40);
+  return {
+    created,
+    layers: [
+      ...(database === undefined ? [] : [packages("pg")]),
+      program(name, declaration),
+      ...(database?.migrations === undefined ? [] : [migrations(name, database.migrations, version)]),
+    ],
+    environment: {
+      APP_VERSION: version,
+      APP_COMMIT: commit.slice(0, 7),
+      APP_CREATED: created,
+      ...(http && { PORT: String(http.port) }),
+    },
+    entrypoint,
+    ...(command && { command }),
+    workingDirectory,
+    user,
+    ports: http ? [http.port] : [],
+    labels: {
+      "org.opencontainers.image.title": name,
+      "org.opencontainers.image.description": `Stand-in of ${declaration.standsInFor} for rehearsals`,
+      "org.opencontainers.image.version": version,
+      "org.opencontainers.image.revision": commit,
+      "org.opencontainers.image.created": created,
+    },
+  };
+}
+
+/** Names of the migrations that a version ships. A version that fails in its migrations ships those of every version, and its own. */
+export function migrationsOf({ shipped }: Pick<Migrations, "shipped">, version: string): string[] {
+  const broken = deliberateFailure(version) === "migration";
+  const own = shipped.map(({ only = "" }) => only).filter((only) => only !== "" && version.startsWith(only));
+  const longest = own.toSorted((one, other) => other.length - one.length)[0];
+  return shipped
+    .filter(({ since = 1, only }) =>
+      only === undefined ? broken || majorVersion(version) >= since : only === longest,
+    )
+    .map(({ name }) => name);
+}
+
+function migrations(name: string, declared: Migrations, version: string): ImageEntry[] {
+  const folder = join(here, name, "migrations");
+  const shipped = migrationsOf(declared, version);
+  const files = readdirSync(folder).sort();
+  return shipped.flatMap((migration) => {
+    const own = files.filter((file) => file.startsWith(`${migration}.`) && file.endsWith(".sql"));
+    if (own.length === 0) throw new Error(`${name}: no file of the migration ${migration} in ${folder}`);
+    return own.map((file) => ({ path: join(declared.folder.slice(1), file), from: join(folder, file) }));
+  });
+}
+
+function program(name: string, declaration: StandIn): ImageEntry[] {
+  const sources = (folder: string): ImageEntry[] =>
+    existsSync(join(here, folder))
+      ? readdirSync(join(here, folder))
+          .filter((file) => file.endsWith(".ts"))
+          .sort()
+          .map((file) => ({ path: join(home, folder, file), from: join(here, folder, file) }))
+      : [];
+  return [
+    ...Object.entries(declaration.files).map(([path, file]) => imageFile(name, path, file)),
+    { path: `${home}/package.json`, text: '{ "private": true, "type": "module" }\n' },
+    { path: `${home}/declaration.json`, text: `${JSON.stringify({ name, ...declaration }, null, 2)}\n` },
+    ...sources("server"),
+    ...sources(name),
+  ];
+}
+
+function imageFile(name: string, path: string, file: ImageFile): ImageEntry {
+  const at = path.slice(1);
+  if ("text" in file) return { path: at, text: file.text, mode: file.executable ? 0o755 : 0o644 };
+  const { runs } = file;
+  const module =
+    runs === "server" ? "server/main.ts" : runs === "migrations" ? "server/migrations.ts" : `${name}/${runs}`;
+  const target = `/${home}/${module}`;
+  // An import that both kinds of module know, so that the file needs no package.json to say which it is.
+  if (/\.[cm]?js$/.test(path)) return { path: at, text: `import(${JSON.stringify(target)});\n` };
+  return { path: at, text: `#!/bin/sh\nexec /usr/local/bin/node ${target} "$@"\n`, mode: 0o755 };
+}
+
+/** A package with everything it depends on, from this project's node_modules. */
+function packages(root: string): ImageEntry[] {
+  const found = new Map<string, string>();
+  const collect = (name: string, from: string) => {
+    if (found.has(name)) return;
+    const folder = installedAt(name, from);
+    found.set(name, folder);
+    const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
+      dependencies?: Record<string, string>;
+    };
+    for (const dependency of Object.keys(manifest.dependencies ?? {})) collect(dependency, folder);
+  };
+  collect(root, here);
+  return [...found].sort().map(([name, from]) => ({ path: `${home}/node_modules/${name}`, from }));
+}
+
+/** Where Node finds a package, looking upwards from a folder. */
+function installedAt(name: string, from: string): string {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const candidate = join(folder, "node_modules", name);
+    if (existsSync(join(candidate, "package.json"))) return candidate;
+    if (folder === dirname(folder)) {
+      throw new Error(`the package "${name}" is not installed: run npm ci in the project's folder`);
+    }
+  }
+}

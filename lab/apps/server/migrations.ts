@@ -1,0 +1,61 @@
+/** Applies the migrations that an image ships, where its app brings its own runner: what a file that `runs: "migrations"` starts. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readDeclaration } from "./declaration.ts";
+import { textOf } from "./log.ts";
+import { createPool } from "./pool.ts";
+import { connectionOf, readSettings } from "./settings.ts";
+
+/** One runner at a time, however many replicas start at once. */
+const lockKey = 4_071_968;
+
+async function migrate(): Promise<void> {
+  const declaration = readDeclaration();
+  const { database } = declaration;
+  const runner = database?.migrations?.runner;
+  if (database?.migrations === undefined || runner === undefined) {
+    throw new Error(`${declaration.name} declares no runner of migrations`);
+  }
+  const { folder } = database.migrations;
+  // What the rest of the app needs is not needed here: a migration's job has the database alone.
+  const variables = Object.fromEntries(
+    Object.values(database.connection).map((name) => [name, declaration.variables[name] ?? { is: name }]),
+  );
+  const { values } = readSettings({ variables }, process.env);
+  const pool = createPool(connectionOf(database, values), `${declaration.name} migrations`);
+  console.log("🔍 Checking for pending migrations...");
+  const client = await pool.connect();
+  try {
+    await client.query("SELECT pg_advisory_lock($1)", [lockKey]);
+    await client.query(runner.create);
+    const { rows } = await client.query<{ name: string }>(runner.applied);
+    const applied = new Set(rows.map(({ name }) => name));
+    const shipped = readdirSync(folder).map((file) => file.replace(/\.sql$/, ""));
+    const pending = shipped.filter((name) => !applied.has(name)).sort();
+    for (const name of pending) {
+      try {
+        // The file and its record, both or neither: the connection's end rolls back what is not committed.
+        await client.query("BEGIN");
+        await client.query(readFileSync(join(folder, `${name}.sql`), "utf8"));
+        await client.query(runner.record, [name]);
+        await client.query("COMMIT");
+      } catch (error) {
+        throw new Error(`migration ${name} failed: ${textOf(error)}`);
+      }
+    }
+    if (pending.length === 0) console.log("✅ Database is up to date - no pending migrations");
+    else {
+      console.log(`✅ Applied ${pending.length} migration(s):`);
+      for (const name of pending) console.log(`   - ${name}`);
+    }
+    console.log("✅ Migration check completed successfully");
+  } finally {
+    client.release(true);
+    await pool.end();
+  }
+}
+
+migrate().catch((error: unknown) => {
+  console.error(`❌ Migrations failed: ${textOf(error)}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,157 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { hostname } from "node:os";
+import type { Pool } from "pg";
+import type { DeclaredRoute, HttpService } from "../application.ts";
+import { type Considered, type Findings, healthBody, judge, spoil } from "./health.ts";
+import { BadRequest, readJson } from "./http.ts";
+import { createLimits } from "./limit.ts";
+import { type Log, textOf } from "./log.ts";
+import type { Settings } from "./settings.ts";
+import type { Answer, Route } from "./special.ts";
+import { brokenHealth, deliberateFailure } from "./version.ts";
+
+/** Longer than nginx keeps an idle connection to an upstream (60 s): the proxy closes first, never in a request's way. */
+const keepAliveSeconds = 75;
+
+export interface ServeOptions {
+  readonly http: HttpService;
+  readonly considers: Considered;
+  /** By method and path. */
+  readonly routes: Readonly<Record<string, Route>>;
+  readonly checks: () => Promise<Findings>;
+  readonly complain: (reason: string) => void;
+  readonly expectedSchema: number;
+  readonly settings: Settings;
+  readonly log: Log;
+}
+
+export interface Service {
+  /** Settled when the port listens. @throws when it cannot. */
+  readonly listening: Promise<void>;
+  /** Goes on serving, and asks each client to come back over a new connection, which leads elsewhere. */
+  drain(): void;
+  /** Accepts no more and waits for what is under way. @returns false when something was still unanswered. */
+  close(deadlineSeconds: number): Promise<boolean>;
+}
+
+/** The declared routes as functions. */
+export function createRoutes(
+  declared: Readonly<Record<string, DeclaredRoute>>,
+  pool: Pool | undefined,
+): Readonly<Record<string, Route>> {
+  const route = (each: DeclaredRoute): Route => {
+    const { status = 200 } = each;
+    if ("html" in each) return () => ({ status, html: each.html });
+    if ("json" in each) return () => ({ status, body: each.json });
+    if (pool === undefined) throw new Error("a route with SQL needs a database");
+    const takesBody = each.sql.includes("$1");
+    return async (request) => {
+      const values = takesBody ? [JSON.stringify(await readJson(request))] : [];
+      const result = await pool.query<object>(each.sql, values).catch((error: unknown) => {
+        // Classes 22 and 23: data that its column or a constraint does not take.
+        if (/^2[23]/.test((error as { code?: string }).code ?? "")) throw new BadRequest(textOf(error));
+        throw error;
+      });
+      return { status, body: result.rows };
+    };
+  };
+  return Object.fromEntries(Object.entries(declared).map(([key, each]) => [key, route(each)]));
+}
+
+/** Answers health, routes and limits over HTTP, and breaks in the way that a version is named for. */
+export function serve(options: ServeOptions): Service {
+  const { http, routes, checks, complain, settings, log } = options;
+  const { version } = settings;
+  const failure = deliberateFailure(version);
+  const broken = failure === "health" ? (brokenHealth(version) ?? "always") : undefined;
+  const startedAt = process.uptime();
+  const limit = createLimits(http.limits ?? [], settings.values);
+  const instance = hostname();
+  let draining = false;
+  let served = 0;
+
+  async function health(): Promise<Answer> {
+    const verdict = judge(spoil(await checks(), broken), options.considers, options.expectedSchema, broken);
+    if (broken !== undefined) complain(`version ${version} is never healthy, on purpose`);
+    const uptimeSeconds = process.uptime() - startedAt;
+    return {
+      status: verdict.status === "unhealthy" ? 503 : 200,
+      body: healthBody(http.health.fields, verdict, { version, uptimeSeconds }),
+    };
+  }
+
+  async function answer(request: IncomingMessage): Promise<Answer> {
+    const url = request.url ?? "/";
+    const mark = url.indexOf("?");
+    const path = mark < 0 ? url : url.slice(0, mark);
+    if (path === http.health.path) return health();
+    served += 1;
+    if (failure === "after" && served >= settings.brokenAfterRequests) {
+      log.error(`dying: version ${version} ends after ${served} requests, on purpose`);
+      process.exit(1);
+    }
+    const key = `${request.method === "HEAD" ? "GET" : request.method} ${path}`;
+    const refused = limit(key, request);
+    if (refused !== undefined) return refused;
+    const route = routes[key];
+    if (route !== undefined) return route(request, new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)));
+    const other = Object.keys(routes).filter((each) => each.endsWith(` ${path}`));
+    if (other.length > 0) return { status: 405, body: { error: `${path} answers ${other.join(", ")}` } };
+    return { status: 404, body: { error: `nothing at ${path}` } };
+  }
+
+  function send(response: ServerResponse, { status, body, html, headers = {} }: Answer): void {
+    const text = html ?? (body === undefined ? "" : JSON.stringify(body));
+    response.writeHead(status, {
+      "Content-Type": html === undefined ? "application/json" : "text/html; charset=utf-8",
+      "Content-Length": Buffer.byteLength(text),
+      "X-Stand-In-Version": version,
+      "X-Stand-In-Instance": instance,
+      ...(draining && { Connection: "close" }),
+      ...headers,
+    });
+    response.end(text);
+  }
+
+  const server = createServer((request, response) => {
+    const began = performance.now();
+    answer(request)
+      .catch((error: unknown): Answer => {
+        if (error instanceof BadRequest) return { status: 400, body: { error: error.message } };
+        log.error("request failed", { method: request.method, path: request.url, error: textOf(error) });
+        return { status: 500, body: { error: "internal error" } };
+      })
+      .then((result) => {
+        send(response, result);
+        log.debug("request", {
+          method: request.method,
+          path: request.url,
+          status: result.status,
+          milliseconds: Math.round(performance.now() - began),
+        });
+      });
+  });
+  server.keepAliveTimeout = keepAliveSeconds * 1000;
+  server.headersTimeout = (keepAliveSeconds + 5) * 1000;
+
+  return {
+    listening: new Promise((resolve, reject) => {
+      server.once("error", (error) =>
+        reject(new Error(`cannot listen on port ${settings.port}: ${textOf(error)}`)),
+      );
+      server.listen(settings.port, resolve);
+    }),
+    drain() {
+      draining = true;
+    },
+    async close(deadlineSeconds) {
+      const closed = new Promise<boolean>((resolve) => server.close(() => resolve(true)));
+      const late = new Promise<boolean>((resolve) =>
+        setTimeout(() => resolve(false), deadlineSeconds * 1000).unref(),
+      );
+      const answered = await Promise.race([closed, late]);
+      if (!answered) server.closeAllConnections();
+      return answered;
+    },
+  };
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from "node:fs";
+import type { DatabaseUse, StandIn, Variable } from "../application.ts";
+
+/** What the server reads from its environment. */
+export interface Settings {
+  /** The declared variables by name, defaults filled in; an optional one that is not set is missing. */
+  readonly values: Readonly<Record<string, string>>;
+  /** What may never be printed: the secrets, and the password inside a URL. */
+  readonly secrets: readonly string[];
+  readonly port: number;
+  readonly logLevel: LogLevel;
+  readonly version: string;
+  readonly commit: string;
+  /** How long it goes on serving after SIGTERM before it stops accepting. */
+  readonly drainSeconds: number;
+  /** Real requests after which a `broken-after` version dies. */
+  readonly brokenAfterRequests: number;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+const logLevels: readonly string[] = ["debug", "info", "warn", "error"];
+
+/** Every problem of the environment, by variable name. Never a value of a secret. */
+export class SettingsError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(`the environment is not usable: ${problems.join("; ")}`);
+    this.problems = problems;
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @throws SettingsError with all problems at once. */
+export function readSettings(
+  { variables, http }: Pick<StandIn, "variables" | "http">,
+  environment: Environment,
+): Settings {
+  const problems: string[] = [];
+  const values: Record<string, string> = {};
+  const secrets: string[] = [];
+  for (const [name, variable] of Object.entries(variables)) {
+    const value = readVariable(name, variable, environment, problems);
+    if (value === undefined) continue;
+    values[name] = value;
+    if (variable.secret) secrets.push(value, ...passwordsIn(value));
+    const problem = problemOf(name, variable, value);
+    if (problem !== undefined) problems.push(problem);
+  }
+  const number = (name: string, fallback: number, least: number, most: number): number => {
+    const problem = problemOf(name, { is: "", number: [least, most] }, environment[name] || String(fallback));
+    if (problem !== undefined) problems.push(problem);
+    return Number(environment[name] || fallback);
+  };
+  const logLevel = environment.LOG_LEVEL?.toLowerCase() || "info";
+  const level = problemOf("LOG_LEVEL", { is: "", oneOf: logLevels }, logLevel);
+  if (level !== undefined) problems.push(level);
+  const settings: Settings = {
+    values,
+    secrets,
+    port: number("PORT", http?.port ?? 0, http === undefined ? 0 : 1, 65_535),
+    logLevel: logLevel as LogLevel,
+    version: environment.APP_VERSION || "dev",
+    commit: environment.APP_COMMIT || "unknown",
+    drainSeconds: number("DRAIN_SECONDS", 2, 0, 300),
+    brokenAfterRequests: number("BROKEN_AFTER_REQUESTS", 50, 1, 1_000_000),
+  };
+  if (problems.length > 0) throw new SettingsError(problems);
+  return settings;
+}
+
+/** The value, from the variable itself, the file that it names, or the default. */
+function readVariable(
+  name: string,
+  { is, file, optional, default: fallback }: Variable,
+  environment: Environment,
+  problems: string[],
+): string | undefined {
+  const value = environment[name]?.trim() || undefined;
+  if (value !== undefined) return value;
+  const path = file ? environment[`${name}_FILE`] : undefined;
+  if (path) {
+    try {
+      const content = readFileSync(path, "utf8").trim();
+      if (content !== "") return content;
+      problems.push(`${name}_FILE: ${path} is empty (${is})`);
+    } catch (error) {
+      problems.push(`${name}_FILE: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    }
+    return undefined;
+  }
+  if (fallback === undefined && !optional) {
+    problems.push(`${name}${file ? ` or ${name}_FILE` : ""} is missing (${is})`);
+  }
+  return fallback;
+}
+
+function problemOf(name: string, variable: Variable, value: string): string | undefined {
+  const { secret, leastCharacters = 0, pattern, url, number, oneOf } = variable;
+  const is = secret ? `${name} is` : `${name} is "${value}",`;
+  if (url !== undefined && !url.includes(URL.parse(value)?.protocol.slice(0, -1) ?? "")) {
+    return `${name} is not a URL of the form ${variable.is}`;
+  }
+  if (value.length < leastCharacters) return `${name} is shorter than ${leastCharacters} characters`;
+  if (pattern !== undefined && !new RegExp(`^(?:${pattern.text})$`).test(value))
+    return `${is} not ${pattern.says}`;
+  if (number !== undefined) {
+    const [least, most] = number;
+    if (!(Number(value) >= least && Number(value) <= most)) {
+      return `${is} allowed: a number from ${least} to ${most}`;
+    }
+  }
+  if (oneOf !== undefined && !oneOf.includes(value)) return `${is} allowed: ${oneOf.join(", ")}`;
+  return undefined;
+}
+
+/** A password inside a URL, as it is written there and as it is meant. */
+function passwordsIn(value: string): string[] {
+  const password = URL.parse(value)?.password ?? "";
+  return password === "" ? [] : [password, decodeURIComponent(password)];
+}
+
+/** What the database's client takes. */
+export function connectionOf(
+  { connection }: DatabaseUse,
+  values: Settings["values"],
+):
+  | { connectionString?: string }
+  | { host?: string; port?: number; user?: string; password?: string; database?: string } {
+  const value = (name: string) => values[name] ?? "";
+  if ("url" in connection) return { connectionString: value(connection.url) };
+  const { host, port, user, password, name } = connection;
+  return {
+    host: value(host),
+    port: Number(value(port)),
+    user: value(user),
+    password: value(password),
+    database: value(name),
+  };
+}
