@@ -163,25 +163,20 @@ export const togather = defineSystem<Settings>({
         replicas: app.replicas,
         memoryMebibytes: app.memoryMebibytes,
         routes: routes(domain, settings),
-        healthcheck: [
-          "CMD",
-          "wget",
-          "--quiet",
-          "--tries=1",
-          "--spider",
-          `http://127.0.0.1:${appPort}/health`,
-        ],
-        probe: {
-          port: appPort,
-          path: "/health",
-          expect: {
-            status: "healthy",
-            database: "connected",
-            migrations: "up-to-date",
-            jobs: "operational",
+        health: {
+          tool: "wget",
+          http: {
+            port: appPort,
+            path: "/health",
+            fields: {
+              status: "healthy",
+              database: "connected",
+              migrations: "up-to-date",
+              jobs: "operational",
+            },
           },
-          ...probe,
         },
+        probe,
         schema: {
           database,
           keepSnapshots: snapshots.keep,
