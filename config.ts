@@ -188,7 +188,23 @@ function parseSystem(
       if (problem !== undefined) problems.push(`${full}: [secret] ${problem}. ${fix}`);
     }
   }
-  return parseEntries(definition.name, plain, definition.settings, problems, Object.keys(definition.secrets));
+  const { name, settings } = definition;
+  const secretKeys = Object.keys(definition.secrets);
+  const encrypted = [...plain.keys()].filter((key) => source.isSecret(`${name}:${key}`));
+  for (const key of encrypted) {
+    const own = secretKeys.map((secretKey) => `${name}:${secretKey}`).join(", ");
+    problems.push(
+      `${name}:${key}: [secret] holds an encrypted value, but settings are no secrets and stand in clear on the host; secrets are ${own}. ` +
+        `Set it without --secret, or declare a secret in stacks/${name}.ts`,
+    );
+  }
+  // What is wrong with such a value stays unsaid: it would be shown.
+  const said: string[] = [];
+  const parsed = parseEntries(name, plain, settings, said, secretKeys);
+  const shown = (problem: string) =>
+    !encrypted.some((key) => [":", "."].some((end) => problem.startsWith(`${name}:${key}${end}`)));
+  problems.push(...said.filter(shown));
+  return encrypted.length === 0 ? parsed : undefined;
 }
 
 function setCommand(key: string, producer: string, stack: string): string {

@@ -35,7 +35,9 @@ export interface WebServiceArgs {
   readonly command: readonly string[];
   /** Networks beside the edge's. */
   readonly networks: readonly Network[];
+  /** Plain variables, in clear in the service's specification. */
   readonly environment: Readonly<Record<string, Input<string>>>;
+  /** None of them is a plain variable too. */
   readonly secrets: Readonly<Record<string, Output<string>>>;
   /** How the image takes its secrets: as files that it reads itself, or as variables through the shim. */
   readonly secretsAs: "files" | "variables";
@@ -86,6 +88,8 @@ export class WebService extends ComponentResource {
     super("berth:release:WebService", name, {}, opts);
     const child = { parent: this };
     this.version = args.image.version;
+    const both = Object.keys(args.secrets).filter((key) => key in args.environment);
+    if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: a secret and a plain variable`);
 
     const container = this.container(name, args);
     const release: Release = {

@@ -227,6 +227,45 @@ describe("the previous slot", () => {
   });
 });
 
+describe("plain variables", () => {
+  test("are the service's, beside its own, and a setting moves the port everywhere", async () => {
+    const app = {
+      version: "v1.0.0",
+      port: 9090,
+      environment: { CORS_ALLOWED_ORIGINS: "https://app.example", CACHE: true, LIMIT: 5 },
+    };
+    const program = await runProgram("production", { "togather:app": JSON.stringify(app) });
+    expect(program.error).toBeUndefined();
+    const { env, healthcheck } = containerOf(program, "togather_app");
+    expect(env).toEqual({
+      CORS_ALLOWED_ORIGINS: "https://app.example",
+      CACHE: "true",
+      LIMIT: "5",
+      PORT: "9090",
+      ENVIRONMENT: "production",
+      LOG_LEVEL: "INFO",
+    });
+    expect(healthcheck.tests.at(-1)).toBe("http://127.0.0.1:9090/health");
+    expect(program.find("command:local:Command", "togather_app-probe").inputs.stdin).toContain("PORT=9090\n");
+    expect(program.find("command:local:Command", "togather_app-switch").inputs.stdin).toContain(
+      ":9090 resolve",
+    );
+  });
+
+  test("no name that the program sets itself can be set", async () => {
+    const { env, secrets } = containerOf(await runProgram("production"), "togather_app");
+    const names = [...Object.keys(env), ...secrets.map(({ fileName }) => fileName)];
+    expect(names.length).toBeGreaterThan(5);
+    for (const name of names) {
+      const app = { version: "v1.0.0", environment: { [name]: "x" } };
+      const { error } = await runProgram("production", { "togather:app": JSON.stringify(app) });
+      expect(String(error)).toMatch(
+        new RegExp(`1 problem\n.*environment\\.${name}: (follows|is the secret|is a secret)`),
+      );
+    }
+  });
+});
+
 test("nothing that changes from run to run is an input: who deploys, ids and times are found out by the commands", async () => {
   const inputs = async (actor: string) => {
     process.env.GITHUB_ACTOR = actor;
@@ -271,6 +310,8 @@ function containerOf(program: ProgramRun, service: string) {
     taskSpec: {
       containerSpec: {
         args: string[];
+        env: Record<string, string>;
+        healthcheck: { tests: string[] };
         secrets: { fileName: string }[];
         configs: unknown[];
         mounts: unknown[];
