@@ -117,8 +117,15 @@ export const berthSchema = z.strictObject({
           : undefined,
     },
   ),
-  /** The zone at Hetzner DNS in which the domains' records are kept; left out, DNS is kept elsewhere. */
-  dns: z.strictObject({ zone: domain, ttlSeconds: z.int().min(60).max(86400).default(300) }).optional(),
+  /** The zones at Hetzner DNS in which the domains' records are kept; left out, DNS is kept elsewhere. */
+  dns: z
+    .strictObject({
+      zone: domain,
+      /** More zones, where the systems' domains lie in several. */
+      otherZones: z.array(domain).default([]),
+      ttlSeconds: z.int().min(60).max(86400).default(300),
+    })
+    .optional(),
   systems: z.record(
     name,
     z.strictObject({ host: name, domain, headers: headersSchema }),

@@ -279,6 +279,25 @@ test("nothing that changes from run to run is an input: who deploys, ids and tim
   }
 });
 
+test("zones beside the first one are resources of their own, and a record lies in the longest that fits", async () => {
+  const dns = { zone: "example.org", otherZones: ["togather.example", "deep.togather.example"] };
+  const domain = "app.deep.togather.example";
+  const program = await runProgram("production", {
+    "berth:dns": JSON.stringify(dns),
+    "berth:systems": JSON.stringify({ togather: { host: "main", domain } }),
+  });
+  expect(program.error).toBeUndefined();
+  const zones = program.registrations.filter(({ type }) => type === "hcloud:index/zone:Zone");
+  expect(zones.map(({ name, inputs, protect }) => [name, inputs.name, protect])).toEqual([
+    ["dns-zone", "example.org", true],
+    ["dns-zone-togather.example", "togather.example", true],
+    ["dns-zone-deep.togather.example", "deep.togather.example", true],
+  ]);
+  const record = program.find("hcloud:index/zoneRrset:ZoneRrset", `dns-${domain}`);
+  expect(record.inputs).toMatchObject({ zone: "deep.togather.example", name: "app" });
+  expect(record.deletedWith).toBe("dns-zone-deep.togather.example");
+});
+
 test("the certificate is asked for when the edge serves and the records are there", async () => {
   const program = await runProgram("production");
   const command = program.find("command:local:Command", "main-edge-certificates");

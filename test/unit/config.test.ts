@@ -106,7 +106,19 @@ describe("bad input", () => {
     [
       "a domain outside the zone",
       { "berth:systems": { togather: { ...placement, domain: "togather.test" } } },
-      ['berth:systems.togather.domain: "togather.test" is not in the zone togather.example of berth:dns'],
+      [
+        'berth:systems.togather.domain: "togather.test" lies in none of the zones of berth:dns; allowed: names in togather.example. ' +
+          "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[0]' ZONE --stack production",
+      ],
+    ],
+    [
+      "a zone that is named twice, and one that only looks like the domain's",
+      { "berth:dns": { zone: "gather.example", otherZones: ["togather.test", "gather.example"] } },
+      [
+        "berth:dns.otherZones.1: gather.example is there already; remove it",
+        'berth:systems.togather.domain: "togather.example" lies in none of the zones of berth:dns; allowed: names in gather.example, togather.test, gather.example. ' +
+          "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[2]' ZONE --stack production",
+      ],
     ],
     [
       "a port clash",
