@@ -8,6 +8,7 @@ import {
 } from "./components/secrets/records.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
+import { adoptionWarnings } from "./policy/adoption.ts";
 import { configurationRules } from "./policy/configuration.ts";
 import { fromText, parseEntries } from "./policy/entries.ts";
 import { type BerthConfig, berthSchema, type SiteHeaders } from "./policy/schema.ts";
@@ -116,7 +117,10 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
   const { stack, otherStacks: others = [], now = new Date() } = source;
   problems.push(...reuseProblems(secrets, { stack, environment: berth.environment, others }));
   if (problems.length > 0) throw new ConfigError(source.stack, problems);
-  const warnings = ageWarnings(secrets, berth.secretRecords, { stack, now });
+  const warnings = [
+    ...adoptionWarnings(berth, stack),
+    ...ageWarnings(secrets, berth.secretRecords, { stack, now }),
+  ];
   return { ...berth, systems, warnings, image: (image, version) => resolveImage(berth, image, version) };
 }
 

@@ -2,6 +2,7 @@ import { zoneOf } from "../components/dns/records.ts";
 import { edgePorts } from "../components/edge/route.ts";
 import { serverTypeMemoryGibibytes, soldIn } from "../components/host/server-types.ts";
 import type { BerthConfig, SystemConfig } from "../config.ts";
+import { adoptedServersAreKnown, adoptionsAreKnown } from "./adoption.ts";
 
 /** What must never be deployed, as far as the configuration shows it: one rule, one function, one message. */
 export type ConfigurationRule = (configuration: {
@@ -218,6 +219,8 @@ export const configurationRules: readonly ConfigurationRule[] = [
   stackIsItsEnvironment,
   tunnelsHaveTheirOwnPorts,
   domainsLieInAZone,
+  adoptionsAreKnown,
+  adoptedServersAreKnown,
   routesHaveOneOwner,
   headersHaveOneOwner,
   productionIsTrusted,

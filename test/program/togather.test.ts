@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { givenCertificate, madeUpSecrets, type ProgramRun, runProgram } from "./support.ts";
+import { adoptable } from "../../policy/adoption.ts";
+import type { BerthConfig } from "../../policy/schema.ts";
+import { completeConfig, givenCertificate, madeUpSecrets, type ProgramRun, runProgram } from "./support.ts";
 
 const secretSignature = "4dabf18193072939515e22adb298388d";
 const isSecret = (value: unknown): boolean =>
@@ -277,6 +279,40 @@ test("nothing that changes from run to run is an input: who deploys, ids and tim
   } finally {
     delete process.env.GITHUB_ACTOR;
   }
+});
+
+describe("adoption", () => {
+  const berth = {
+    hosts: { main: {} },
+    ssh: JSON.parse(completeConfig("production").values["berth:ssh"] ?? "{}"),
+    dns: { zone: "togather.example", otherZones: [] },
+  };
+  const names = [...adoptable(berth as unknown as BerthConfig, ["togather.example"])];
+  const adopt = Object.fromEntries(names.map(([name, { id }], index) => [name, id ?? String(index + 1)]));
+
+  test("by its name everything takes over what is there, and ignores all that it declares of it", async () => {
+    const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
+    const program = await runProgram("production", {
+      "berth:adopt": JSON.stringify(adopt),
+      "berth:hosts": JSON.stringify({ main: { ...hosts.main, hostKey: "ssh-ed25519 AAAAown" } }),
+    });
+    expect(program.error).toBeUndefined();
+    expect(names).toHaveLength(6);
+    const taken = program.registrations.filter(({ importId }) => importId !== "");
+    expect(Object.fromEntries(taken.map(({ name, importId }) => [name, importId]))).toEqual(adopt);
+    for (const { name, inputs, ignoreChanges } of taken) {
+      expect(ignoreChanges, name).toEqual(expect.arrayContaining(["name", ...Object.keys(inputs)]));
+    }
+    expect(JSON.stringify(program.find("pulumi:providers:docker", "main-docker").inputs)).toContain(
+      "AAAAown",
+    );
+  });
+
+  test("without it nothing is, and nothing more is ignored", async () => {
+    const { registrations, find } = await runProgram("production");
+    expect(registrations.filter(({ importId }) => importId !== "")).toEqual([]);
+    expect(find("hcloud:index/primaryIp:PrimaryIp", "main-address").ignoreChanges).toEqual(["location"]);
+  });
 });
 
 test("zones beside the first one are resources of their own, and a record lies in the longest that fits", async () => {

@@ -108,6 +108,31 @@ const cases: [path: string, value: unknown, says: string][] = [
     "https://togather.example",
     'berth:dns.zone: "https://togather.example" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
   ],
+  [
+    "berth:adopt.main-adress",
+    4711,
+    "berth:adopt.main-adress: nothing of that name can be adopted; use one of: main-server, main-address, main-data, ssh-key-30162d76d9ff, dns-zone, dns-togather.example",
+  ],
+  [
+    "berth:adopt.main-address",
+    "203.0.113.7",
+    'berth:adopt.main-address: "203.0.113.7" is not the id of a primary-ip; allowed: its number, as hcloud primary-ip list prints it',
+  ],
+  [
+    "berth:adopt.[dns-togather.example]",
+    4711,
+    'berth:adopt.dns-togather.example: "4711" is not the id of a record; allowed: togather.example/@/A',
+  ],
+  [
+    "berth:adopt.main-server",
+    4711,
+    "berth:hosts.main.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, then set it: npx pulumi config set --path berth:hosts.main.hostKey 'ssh-ed25519 …' --stack production",
+  ],
+  [
+    "berth:hosts.main.hostKey",
+    "ssh-rsa AAAA",
+    'berth:hosts.main.hostKey: "ssh-rsa AAAA" is not an Ed25519 host key; allowed: two words, as ssh-keyscan -t ed25519 ADDRESS prints them after the address',
+  ],
   ["berth:dns.ttlSeconds", 5, "berth:dns.ttlSeconds: 5 is too small; allowed: 60 or more"],
   [
     "berth:systems.togather.domain",

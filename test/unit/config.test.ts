@@ -62,7 +62,7 @@ describe("bad input", () => {
       "an unknown key",
       { "berth:hsots": "x" },
       [
-        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, systems, images, tls, secretRecords",
+        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, adopt, systems, images, tls, secretRecords",
       ],
     ],
     [
@@ -110,6 +110,14 @@ describe("bad input", () => {
         'berth:systems.togather.domain: "togather.test" lies in none of the zones of berth:dns; allowed: names in togather.example. ' +
           "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[0]' ZONE --stack production",
       ],
+    ],
+    [
+      "one address that two hosts adopt",
+      {
+        "berth:hosts": { main: host, other: host },
+        "berth:adopt": { "main-address": 7, "other-address": 7, "main-data": 7 },
+      },
+      ["berth:adopt.other-address: the primary-ip 7 is main-address already; remove one of them"],
     ],
     [
       "a zone that is named twice, and one that only looks like the domain's",
