@@ -56,16 +56,27 @@ export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
   });
 };
 
-/** A server that was not made from Berth's user data has a host key of its own, which is pinned. */
+/** A server that was not made from Berth's user data keeps what it has: its host key, which is pinned, and its address. */
 export const adoptedServersAreKnown: ConfigurationRule = ({ stack, berth }) =>
-  Object.entries(berth.hosts).flatMap(([name, { hostKey }]) =>
-    berth.adopt[`${name}-server`] === undefined || hostKey !== undefined
-      ? []
-      : [
-          `berth:hosts.${name}.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, ` +
-            `then set it: npx pulumi config set --path berth:hosts.${name}.hostKey 'ssh-ed25519 …' --stack ${stack}`,
-        ],
-  );
+  Object.entries(berth.hosts).flatMap(([name, { hostKey }]) => {
+    if (berth.adopt[`${name}-server`] === undefined) return [];
+    const set = (path: string, value: string) =>
+      `npx pulumi config set --path ${path} ${value} --stack ${stack}`;
+    return [
+      ...(hostKey === undefined
+        ? [
+            `berth:hosts.${name}.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, ` +
+              `then set it: ${set(`berth:hosts.${name}.hostKey`, "'ssh-ed25519 …'")}`,
+          ]
+        : []),
+      ...(berth.adopt[`${name}-address`] === undefined
+        ? [
+            `berth:adopt.${name}-address: missing, since the server is adopted and keeps its address. Look its id up: hcloud primary-ip list, ` +
+              `then set it: ${set(`berth:adopt.${name}-address`, "ID")}`,
+          ]
+        : []),
+    ];
+  });
 
 /** What is adopted does not change, so that it is not forgotten. */
 export function adoptionWarnings({ adopt }: BerthConfig, stack: string): string[] {

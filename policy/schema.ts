@@ -54,7 +54,7 @@ const hostSchema = z.strictObject({
   sshPort: port.default(22),
   /** The port that is given up: both are open while it is named, and Berth connects there. */
   sshPortBefore: port.optional(),
-  /** Public host key of a server that brings its own because it is adopted: `ssh-ed25519 AAAA…`. */
+  /** Public host key of a server that was adopted, as `ssh-ed25519 AAAA…`; it keeps its addresses too. */
   hostKey: z
     .string()
     .regex(

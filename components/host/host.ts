@@ -129,7 +129,15 @@ export class Host extends ComponentResource {
     const server = new hcloud.Server(
       `${name}-server`,
       serverArgs,
-      taken(`${name}-server`, serverArgs, ["userData", "sshKeys", "image", "location"]),
+      taken(`${name}-server`, serverArgs, [
+        "userData",
+        "sshKeys",
+        "image",
+        "location",
+        // The provider reads no public_net of a server that was imported; one that is declared then would have it power the server
+        // off, take its address away and delete it (terraform-provider-hcloud, publicNetUpdateDecision).
+        ...(config.hostKey === undefined ? [] : ["publicNets"]),
+      ]),
     );
     const attachment = new hcloud.VolumeAttachment(
       `${name}-data-attachment`,

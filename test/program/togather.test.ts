@@ -308,10 +308,21 @@ describe("adoption", () => {
     );
   });
 
+  test("an adopted server keeps its addresses for good: the provider would delete them", async () => {
+    const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
+    const { find } = await runProgram("production", {
+      "berth:hosts": JSON.stringify({ main: { ...hosts.main, hostKey: "ssh-ed25519 AAAAown" } }),
+    });
+    expect(find("hcloud:index/server:Server", "main-server").ignoreChanges).toContain("publicNets");
+  });
+
   test("without it nothing is, and nothing more is ignored", async () => {
     const { registrations, find } = await runProgram("production");
     expect(registrations.filter(({ importId }) => importId !== "")).toEqual([]);
     expect(find("hcloud:index/primaryIp:PrimaryIp", "main-address").ignoreChanges).toEqual(["location"]);
+    expect(find("hcloud:index/server:Server", "main-server").ignoreChanges).toEqual(
+      ["userData", "sshKeys", "image"].concat("location"),
+    );
   });
 });
 

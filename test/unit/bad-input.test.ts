@@ -126,7 +126,8 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:adopt.main-server",
     4711,
-    "berth:hosts.main.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, then set it: npx pulumi config set --path berth:hosts.main.hostKey 'ssh-ed25519 …' --stack production",
+    "berth:hosts.main.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, then set it: npx pulumi config set --path berth:hosts.main.hostKey 'ssh-ed25519 …' --stack production\n" +
+      "berth:adopt.main-address: missing, since the server is adopted and keeps its address. Look its id up: hcloud primary-ip list, then set it: npx pulumi config set --path berth:adopt.main-address ID --stack production",
   ],
   [
     "berth:hosts.main.hostKey",
