@@ -60,7 +60,7 @@ describe("secrets", () => {
 });
 
 /** As step_generator.go and step.go (ImportStep) of Pulumi 3.256 have it: import, then what the difference asks for. */
-describe("the option import", { timeout: timeoutMilliseconds }, () => {
+describe("the option import", { timeout: 3 * timeoutMilliseconds }, () => {
   const own = () => ({ stateFile: join(folder, "own.json") });
   const steps = async (program: string) => {
     const { ok, steps } = await engine().up(run(program, own()));
