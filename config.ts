@@ -8,6 +8,7 @@ import {
 } from "./components/secrets/records.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
+import { adoptionWarnings } from "./policy/adoption.ts";
 import { configurationRules } from "./policy/configuration.ts";
 import { fromText, parseEntries } from "./policy/entries.ts";
 import { type BerthConfig, berthSchema, type SiteHeaders } from "./policy/schema.ts";
@@ -116,7 +117,10 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
   const { stack, otherStacks: others = [], now = new Date() } = source;
   problems.push(...reuseProblems(secrets, { stack, environment: berth.environment, others }));
   if (problems.length > 0) throw new ConfigError(source.stack, problems);
-  const warnings = ageWarnings(secrets, berth.secretRecords, { stack, now });
+  const warnings = [
+    ...adoptionWarnings(berth, stack),
+    ...ageWarnings(secrets, berth.secretRecords, { stack, now }),
+  ];
   return { ...berth, systems, warnings, image: (image, version) => resolveImage(berth, image, version) };
 }
 
@@ -188,7 +192,23 @@ function parseSystem(
       if (problem !== undefined) problems.push(`${full}: [secret] ${problem}. ${fix}`);
     }
   }
-  return parseEntries(definition.name, plain, definition.settings, problems, Object.keys(definition.secrets));
+  const { name, settings } = definition;
+  const secretKeys = Object.keys(definition.secrets);
+  const encrypted = [...plain.keys()].filter((key) => source.isSecret(`${name}:${key}`));
+  for (const key of encrypted) {
+    const own = secretKeys.map((secretKey) => `${name}:${secretKey}`).join(", ");
+    problems.push(
+      `${name}:${key}: [secret] holds an encrypted value, but settings are no secrets and stand in clear on the host; secrets are ${own}. ` +
+        `Set it without --secret, or declare a secret in stacks/${name}.ts`,
+    );
+  }
+  // What is wrong with such a value stays unsaid: it would be shown.
+  const said: string[] = [];
+  const parsed = parseEntries(name, plain, settings, said, secretKeys);
+  const shown = (problem: string) =>
+    !encrypted.some((key) => [":", "."].some((end) => problem.startsWith(`${name}:${key}${end}`)));
+  problems.push(...said.filter(shown));
+  return encrypted.length === 0 ? parsed : undefined;
 }
 
 function setCommand(key: string, producer: string, stack: string): string {

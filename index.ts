@@ -23,9 +23,9 @@ const otherStacks = otherStacksRecords(import.meta.dirname, stack);
 const config = parseConfig({ stack, values: runtime.allConfig(), isSecret, otherStacks }, definitions);
 for (const warning of config.warnings) log.warn(warning);
 
-const keys = sshKeys(config.ssh.authorizedKeys, Object.keys(config.hosts));
+const keys = sshKeys(config.ssh.authorizedKeys, Object.keys(config.hosts), config.adopt);
 const machines = Object.entries(config.hosts).map(([name, host]) => {
-  const machine = new Host(name, { config: host, sshKeys: keys, ...config.ssh });
+  const machine = new Host(name, { config: host, sshKeys: keys, adopt: config.adopt, ...config.ssh });
   const sites = Object.values(config.systems)
     .filter((system) => system.host === name)
     .flatMap(({ definition, domain, settings, headers }) =>
@@ -51,7 +51,9 @@ if (config.dns !== undefined) {
   const addresses = machines.flatMap(({ machine, domains }) =>
     domains.map((domain) => [domain, machine.connection.address] as const),
   );
-  records.push(new Dns("dns", { ...config.dns, addresses: Object.fromEntries(addresses) }));
+  records.push(
+    new Dns("dns", { ...config.dns, addresses: Object.fromEntries(addresses), adopt: config.adopt }),
+  );
 }
 // An authority looks where the records lead.
 for (const { edge } of machines) edge.certify(records);

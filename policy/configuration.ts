@@ -1,6 +1,8 @@
+import { zoneOf } from "../components/dns/records.ts";
 import { edgePorts } from "../components/edge/route.ts";
 import { serverTypeMemoryGibibytes, soldIn } from "../components/host/server-types.ts";
 import type { BerthConfig, SystemConfig } from "../config.ts";
+import { adoptedServersAreKnown, adoptionsAreKnown } from "./adoption.ts";
 
 /** What must never be deployed, as far as the configuration shows it: one rule, one function, one message. */
 export type ConfigurationRule = (configuration: {
@@ -138,13 +140,25 @@ const tunnelsHaveTheirOwnPorts: ConfigurationRule = ({ systems }) => {
   });
 };
 
-/** A domain lies in the zone that Berth keeps. */
-const domainsLieInTheZone: ConfigurationRule = ({ berth, systems }) =>
-  Object.entries(systems).flatMap(([name, { domain }]) => {
-    const zone = berth.dns?.zone;
-    if (zone === undefined || domain === zone || domain.endsWith(`.${zone}`)) return [];
-    return [`berth:systems.${name}.domain: "${domain}" is not in the zone ${zone} of berth:dns`];
-  });
+/** A domain lies in a zone that Berth keeps, and each zone is named once. */
+const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }) => {
+  if (dns === undefined) return [];
+  const zones = [dns.zone, ...dns.otherZones];
+  const twice = dns.otherZones.flatMap((zone, index) =>
+    zones.indexOf(zone) === index + 1
+      ? []
+      : [`berth:dns.otherZones.${index}: ${zone} is there already; remove it`],
+  );
+  const outside = Object.entries(systems).flatMap(([name, { domain }]) =>
+    zoneOf(domain, dns) !== undefined
+      ? []
+      : [
+          `berth:systems.${name}.domain: "${domain}" lies in none of the zones of berth:dns; allowed: names in ${zones.join(", ")}. ` +
+            `Add its zone: npx pulumi config set --path 'berth:dns.otherZones[${dns.otherZones.length}]' ZONE --stack ${stack}`,
+        ],
+  );
+  return [...twice, ...outside];
+};
 
 /** A domain's path leads to one system. */
 const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
@@ -204,7 +218,9 @@ export const configurationRules: readonly ConfigurationRule[] = [
   versionsStay,
   stackIsItsEnvironment,
   tunnelsHaveTheirOwnPorts,
-  domainsLieInTheZone,
+  domainsLieInAZone,
+  adoptionsAreKnown,
+  adoptedServersAreKnown,
   routesHaveOneOwner,
   headersHaveOneOwner,
   productionIsTrusted,

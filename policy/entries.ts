@@ -70,6 +70,9 @@ function describeIssue(
           ? `${path}: ${value} is too small; allowed: ${issue.minimum} or more`
           : `${path}: ${value} is too large; allowed: ${issue.maximum} or less`,
       ];
+    case "custom":
+      if (issue.params?.hideValue === true) return [`${path}: ${issue.message}`];
+      return [`${path}: ${value} ${issue.message}`];
     default:
       return [`${path}: ${value} ${issue.message}`];
   }

@@ -54,6 +54,14 @@ const hostSchema = z.strictObject({
   sshPort: port.default(22),
   /** The port that is given up: both are open while it is named, and Berth connects there. */
   sshPortBefore: port.optional(),
+  /** Public host key of a server that was adopted, as `ssh-ed25519 AAAA…`; it keeps its addresses too. */
+  hostKey: z
+    .string()
+    .regex(
+      /^ssh-ed25519 [A-Za-z0-9+/]+=*$/,
+      "is not an Ed25519 host key; allowed: two words, as ssh-keyscan -t ed25519 ADDRESS prints them after the address",
+    )
+    .optional(),
   /** The one edge of the host. */
   edge: z.strictObject({
     kind: z.enum(["nginx"]),
@@ -117,8 +125,17 @@ export const berthSchema = z.strictObject({
           : undefined,
     },
   ),
-  /** The zone at Hetzner DNS in which the domains' records are kept; left out, DNS is kept elsewhere. */
-  dns: z.strictObject({ zone: domain, ttlSeconds: z.int().min(60).max(86400).default(300) }).optional(),
+  /** The zones at Hetzner DNS in which the domains' records are kept; left out, DNS is kept elsewhere. */
+  dns: z
+    .strictObject({
+      zone: domain,
+      /** More zones, where the systems' domains lie in several. */
+      otherZones: z.array(domain).default([]),
+      ttlSeconds: z.int().min(60).max(86400).default(300),
+    })
+    .optional(),
+  /** What is at Hetzner already and is taken over: resource's name to id. See docs/runbooks/infrastructure.md. */
+  adopt: z.record(z.string(), z.coerce.string()).default({}),
   systems: z.record(
     name,
     z.strictObject({ host: name, domain, headers: headersSchema }),

@@ -7,6 +7,19 @@ import { overlayNetwork } from "../components/network/overlay.ts";
 import { probePatience } from "../components/release/probe.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { defineSystem } from "../components/system.ts";
+import { plainVariables } from "../components/variables.ts";
+
+/** What sets the server's own variables; whatever else it reads stands in `togather:app.environment`. */
+const variables = plainVariables({
+  path: "togather:app.environment",
+  set: { PORT: "togather:app.port", ENVIRONMENT: "berth:environment", LOG_LEVEL: "togather:app.logLevel" },
+  secrets: {
+    JWT_SECRET: "togather:jwtSecret",
+    ADMIN_API_KEY: "togather:adminApiKey",
+    DATABASE_URL: undefined,
+    DATABASE_AUTHORITY: undefined,
+  },
+});
 
 const memoryMebibytes = z.int().min(64, "is too small; allowed: 64 or more");
 
@@ -24,6 +37,10 @@ const settings = z
       /** Networks whose clients may use the admin API; nobody else does, whatever key they have. */
       adminAllowedFrom: z.array(network).default([]),
       logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
+      /** On which the server listens in its container. */
+      port: z.int().min(1024).max(65535).default(8080),
+      /** More variables of the server, as CORS_ALLOWED_ORIGINS. */
+      environment: variables.default({}),
       /** How long the slot that served before stays after a release, without tasks, so that going back is a start and a switch. */
       keepPreviousMinutes: z
         .int()
@@ -74,13 +91,11 @@ const settings = z
     onlyForVersion(["app", "releaseAgain"], app.releaseAgain, "acknowledges");
   });
 
-const appPort = 8080;
-
 type Settings = z.infer<typeof settings>;
 
 function routes(domain: string, { app, limits }: Settings): readonly Route[] {
   const { requestsPerSecond, burst, admin, bodyMebibytes, readTimeoutSeconds } = limits;
-  const all = { domain, port: appPort, bodyLimitMebibytes: bodyMebibytes, readTimeoutSeconds };
+  const all = { domain, port: app.port, bodyLimitMebibytes: bodyMebibytes, readTimeoutSeconds };
   return [
     { ...all, path: "/", rateLimit: { requestsPerSecond, burst } },
     { ...all, path: "/api/v1/admin/", allowFrom: app.adminAllowedFrom, banOn: [401], rateLimit: admin },
@@ -151,7 +166,12 @@ export const togather = defineSystem<Settings>({
         image: image("app"),
         command: ["/app/server"],
         networks: [network],
-        environment: { PORT: String(appPort), ENVIRONMENT: environment, LOG_LEVEL: app.logLevel },
+        environment: {
+          ...app.environment,
+          PORT: String(app.port),
+          ENVIRONMENT: environment,
+          LOG_LEVEL: app.logLevel,
+        },
         // The server reads variables only.
         secretsAs: "variables",
         secrets: {
@@ -163,25 +183,20 @@ export const togather = defineSystem<Settings>({
         replicas: app.replicas,
         memoryMebibytes: app.memoryMebibytes,
         routes: routes(domain, settings),
-        healthcheck: [
-          "CMD",
-          "wget",
-          "--quiet",
-          "--tries=1",
-          "--spider",
-          `http://127.0.0.1:${appPort}/health`,
-        ],
-        probe: {
-          port: appPort,
-          path: "/health",
-          expect: {
-            status: "healthy",
-            database: "connected",
-            migrations: "up-to-date",
-            jobs: "operational",
+        health: {
+          tool: "wget",
+          http: {
+            port: app.port,
+            path: "/health",
+            fields: {
+              status: "healthy",
+              database: "connected",
+              migrations: "up-to-date",
+              jobs: "operational",
+            },
           },
-          ...probe,
         },
+        probe,
         schema: {
           database,
           keepSnapshots: snapshots.keep,

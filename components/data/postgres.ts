@@ -10,6 +10,7 @@ import {
 } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import type { ResolvedImage } from "../../config.ts";
+import { dockerCheck } from "../health.ts";
 import { currentContainerScript, hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { hostPaths } from "../host/paths.ts";
@@ -130,7 +131,7 @@ export class Postgres extends ComponentResource {
             ],
             configs: tls.configs,
             healthcheck: {
-              tests: ["CMD", "pg_isready", "--quiet", "--host", "127.0.0.1", "--username", "postgres"],
+              tests: dockerCheck({ tool: "pg_isready", user: "postgres" }),
               // Patient: Swarm stops what fails it, and a busy host must not lose its database for that.
               interval: "2s",
               timeout: "10s",

@@ -1,49 +1,80 @@
 import * as hcloud from "@pulumi/hcloud";
 import { ComponentResource, type ComponentResourceOptions, type Input, mergeOptions } from "@pulumi/pulumi";
+import { type Adoptions, adoption } from "../adoption.ts";
 import { labels } from "../labels.ts";
 
-export interface DnsArgs {
+/** `berth:dns`. */
+export interface DnsZones {
   readonly zone: string;
+  /** More zones. Their resources carry their names; `zone` is `<name>-zone`, whichever it is. */
+  readonly otherZones: readonly string[];
+}
+
+export interface DnsArgs extends DnsZones {
   readonly ttlSeconds: number;
-  /** Domain to the address of the host that serves it. */
+  /** Domain to the address of the host that serves it; each lies in one of the zones. */
   readonly addresses: Readonly<Record<string, Input<string>>>;
+  readonly adopt: Adoptions;
 }
 
 /**
- * The zone at Hetzner DNS and one A record set for each domain that a route uses. The zone is protected, by Pulumi and by
- * Hetzner: deleting it takes every other record with it.
+ * The zones at Hetzner DNS and one A record set for each domain that a route uses. The zones are protected, by Pulumi and by
+ * Hetzner: deleting one takes every other record with it.
  */
 export class Dns extends ComponentResource {
   constructor(name: string, args: DnsArgs, opts?: ComponentResourceOptions) {
     super("berth:dns:Dns", name, {}, opts);
-    const zone = new hcloud.Zone(
-      `${name}-zone`,
-      {
-        name: args.zone,
-        mode: "primary",
-        ttl: args.ttlSeconds,
-        deleteProtection: true,
-        labels: labels(`${name}-zone`),
-      },
-      { parent: this, protect: true },
+    const zones = new Map(
+      [args.zone, ...args.otherZones].map((zone) => [
+        zone,
+        this.zone(zoneResource(name, zone, args), zone, args),
+      ]),
     );
     for (const [domain, address] of Object.entries(args.addresses)) {
+      const zoneName = zoneOf(domain, args);
+      const zone = zoneName && zones.get(zoneName);
+      if (!zone) throw new Error(`${domain} lies in no zone, although the configuration was checked`);
+      const record: hcloud.ZoneRrsetArgs = {
+        zone: zone.name,
+        name: relativeName(domain, zoneName),
+        type: "A",
+        ttl: args.ttlSeconds,
+        records: [{ value: address }],
+        changeProtection: false,
+        labels: labels(`${name}-${domain}`),
+      };
       new hcloud.ZoneRrset(
         `${name}-${domain}`,
-        {
-          zone: zone.name,
-          name: relativeName(domain, args.zone),
-          type: "A",
-          ttl: args.ttlSeconds,
-          records: [{ value: address }],
-          changeProtection: false,
-          labels: labels(`${name}-${domain}`),
-        },
-        mergeOptions({ parent: this }, { deletedWith: zone }),
+        record,
+        mergeOptions({ parent: this, deletedWith: zone }, adoption(args.adopt, `${name}-${domain}`, record)),
       );
     }
     this.registerOutputs();
   }
+
+  private zone(resource: string, zone: string, { ttlSeconds, adopt }: DnsArgs): hcloud.Zone {
+    const args: hcloud.ZoneArgs = {
+      name: zone,
+      mode: "primary",
+      ttl: ttlSeconds,
+      deleteProtection: true,
+      labels: labels(resource),
+    };
+    const opts = { parent: this, protect: true };
+    return new hcloud.Zone(resource, args, mergeOptions(opts, adoption(adopt, resource, args)));
+  }
+}
+
+/** Name of a zone's resource. */
+export function zoneResource(name: string, zone: string, { zone: first }: DnsZones): string {
+  return zone === first ? `${name}-zone` : `${name}-zone-${zone}`;
+}
+
+/** The zone that a domain's record belongs to: of those that it lies in, the longest. Undefined when it lies in none. */
+export function zoneOf(domain: string, { zone, otherZones }: DnsZones): string | undefined {
+  return [zone, ...otherZones]
+    .filter((candidate) => domain === candidate || domain.endsWith(`.${candidate}`))
+    .toSorted((one, other) => other.length - one.length)[0];
 }
 
 /** `app.example.org` in the zone `example.org` is `app`; the zone itself is `@`. */

@@ -9,12 +9,14 @@ import {
   interpolate,
   mergeOptions,
   type Output,
+  output,
   ResourceHook,
   type ResourceHookFunction,
   secret,
 } from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { HostConfig } from "../../config.ts";
+import { type Adoptions, adoption } from "../adoption.ts";
 import { edgePorts } from "../edge/route.ts";
 import { labels } from "../labels.ts";
 import { cloudInit } from "./cloud-init.ts";
@@ -30,6 +32,7 @@ export interface HostArgs {
   /** Ids of the keys at Hetzner. */
   readonly sshKeys: readonly Input<string>[];
   readonly identityFile?: string;
+  readonly adopt: Adoptions;
 }
 
 /** How long a new server may take until SSH, cloud-init, Docker and the volume are ready; package downloads included. */
@@ -60,17 +63,20 @@ export class Host extends ComponentResource {
     const kept = mergeOptions(child, { protect: true });
 
     const hostKey = new tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, kept);
+    const taken = (resource: string, declared: object, ignoreChanges: string[]) =>
+      mergeOptions(mergeOptions(kept, { ignoreChanges }), adoption(args.adopt, resource, declared));
+    const addressArgs: hcloud.PrimaryIpArgs = {
+      type: "ipv4",
+      assigneeType: "server",
+      location: config.location,
+      autoDelete: false,
+      deleteProtection: true,
+      labels: labels(`${name}-address`),
+    };
     const address = new hcloud.PrimaryIp(
       `${name}-address`,
-      {
-        type: "ipv4",
-        assigneeType: "server",
-        location: config.location,
-        autoDelete: false,
-        deleteProtection: true,
-        labels: labels(`${name}-address`),
-      },
-      mergeOptions(kept, { ignoreChanges: ["location"] }),
+      addressArgs,
+      taken(`${name}-address`, addressArgs, ["location"]),
     );
     const firewall = new hcloud.Firewall(
       `${name}-firewall`,
@@ -83,16 +89,17 @@ export class Host extends ComponentResource {
         },
       }),
     );
+    const volumeArgs: hcloud.VolumeArgs = {
+      size: config.volumeGigabytes,
+      location: config.location,
+      format: "ext4",
+      deleteProtection: true,
+      labels: labels(`${name}-data`),
+    };
     const volume = new hcloud.Volume(
       `${name}-data`,
-      {
-        size: config.volumeGigabytes,
-        location: config.location,
-        format: "ext4",
-        deleteProtection: true,
-        labels: labels(`${name}-data`),
-      },
-      mergeOptions(kept, { ignoreChanges: ["location", "format"] }),
+      volumeArgs,
+      taken(`${name}-data`, volumeArgs, ["location", "format"]),
     );
     const userData = all([hostKey.privateKeyOpenssh, hostKey.publicKeyOpenssh]).apply(
       ([hostKeyPrivate, hostKeyPublic]) =>
@@ -105,23 +112,32 @@ export class Host extends ComponentResource {
           sshAllowedFrom: config.sshAllowedFrom,
         }),
     );
+    const serverArgs: hcloud.ServerArgs = {
+      serverType: config.serverType,
+      location: config.location,
+      image: config.image,
+      sshKeys: [...args.sshKeys],
+      publicNets: [{ ipv4Enabled: true, ipv4: numericId(address.id), ipv6Enabled: false }],
+      // At creation, not attached later: an attachment leaves the server open for a moment.
+      firewallIds: [numericId(firewall.id)],
+      userData: secret(userData),
+      keepDisk: true,
+      deleteProtection: true,
+      rebuildProtection: true,
+      labels: labels(`${name}-server`),
+    };
     const server = new hcloud.Server(
       `${name}-server`,
-      {
-        serverType: config.serverType,
-        location: config.location,
-        image: config.image,
-        sshKeys: [...args.sshKeys],
-        publicNets: [{ ipv4Enabled: true, ipv4: numericId(address.id), ipv6Enabled: false }],
-        // At creation, not attached later: an attachment leaves the server open for a moment.
-        firewallIds: [numericId(firewall.id)],
-        userData: secret(userData),
-        keepDisk: true,
-        deleteProtection: true,
-        rebuildProtection: true,
-        labels: labels(`${name}-server`),
-      },
-      mergeOptions(kept, { ignoreChanges: ["userData", "sshKeys", "image", "location"] }),
+      serverArgs,
+      taken(`${name}-server`, serverArgs, [
+        "userData",
+        "sshKeys",
+        "image",
+        "location",
+        // The provider reads no public_net of a server that was imported; one that is declared then would have it power the server
+        // off, take its address away and delete it (terraform-provider-hcloud, publicNetUpdateDecision).
+        ...(config.hostKey === undefined ? [] : ["publicNets"]),
+      ]),
     );
     const attachment = new hcloud.VolumeAttachment(
       `${name}-data-attachment`,
@@ -134,7 +150,7 @@ export class Host extends ComponentResource {
       address: address.ipAddress,
       port: connectionPort(config),
       user: deployUser,
-      hostKey: hostKey.publicKeyOpenssh,
+      hostKey: config.hostKey === undefined ? hostKey.publicKeyOpenssh : output(config.hostKey),
       ...(args.identityFile === undefined ? {} : { identityFile: args.identityFile }),
     };
     const up = gate(name, this.connection, volume.linuxDevice, {

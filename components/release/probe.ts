@@ -2,6 +2,7 @@ import type { local } from "@pulumi/command";
 import type { Service } from "@pulumi/docker";
 import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { z } from "zod";
+import { type Health, healthyStatuses } from "../health.ts";
 import { hostCommand, type Recorded } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { type DatabaseScope, databaseParameters, databaseScript } from "./snapshot.ts";
@@ -16,16 +17,13 @@ export const probePatience = z
   })
   .prefault({});
 
-export interface ProbeArgs extends z.infer<typeof probePatience> {
-  readonly port: number;
-  readonly path: string;
-  /** Fields of the answer's JSON that must have exactly these values. */
-  readonly expect: Readonly<Record<string, string>>;
-}
+export type ProbePatience = z.infer<typeof probePatience>;
 
-export interface SlotProbeArgs extends ProbeArgs {
+export interface ProbeArgs extends ProbePatience {
   readonly host: Host;
   readonly slot: Service;
+  /** Asked over the edge's network where it is over HTTP; otherwise Docker's check decides alone. */
+  readonly health: Health;
   readonly replicas: number;
   readonly image: string;
   readonly recorded: Recorded;
@@ -34,17 +32,13 @@ export interface SlotProbeArgs extends ProbeArgs {
 }
 
 /** How long a slot may take until it serves. */
-export function patienceSeconds({
-  graceSeconds,
-  attempts,
-  intervalSeconds,
-}: Pick<ProbeArgs, "graceSeconds" | "attempts" | "intervalSeconds">): number {
+export function patienceSeconds({ graceSeconds, attempts, intervalSeconds }: ProbePatience): number {
   return graceSeconds + attempts * intervalSeconds;
 }
 
-/** Waits until a slot is well in every field, and says field by field what is not when its patience ends. */
-export function probe(name: string, args: SlotProbeArgs, opts: CustomResourceOptions): local.Command {
-  const { schema } = args;
+/** Waits until a slot is healthy in every field, and says field by field what is not when its patience ends. */
+export function probe(name: string, args: ProbeArgs, opts: CustomResourceOptions): local.Command {
+  const { schema, health } = args;
   return hostCommand(
     name,
     args.recorded({
@@ -58,9 +52,7 @@ export function probe(name: string, args: SlotProbeArgs, opts: CustomResourceOpt
         SKIP: schema?.mayBeNewer ? "yes" : "no",
         SLOT: args.slot.name,
         REPLICAS: args.replicas,
-        PORT: args.port,
-        HEALTH_PATH: args.path,
-        EXPECT: JSON.stringify(args.expect),
+        ...healthParameters(health),
         GRACE_SECONDS: args.graceSeconds,
         ATTEMPTS: args.attempts,
         INTERVAL_SECONDS: args.intervalSeconds,
@@ -70,4 +62,16 @@ export function probe(name: string, args: SlotProbeArgs, opts: CustomResourceOpt
     }),
     opts,
   );
+}
+
+/** A health declaration as scripts/probe.sh takes it. */
+export function healthParameters(health: Health): Record<string, string | number> {
+  const { http } = health;
+  return {
+    DOCKER_CHECK: health.tool === "none" ? "no" : "yes",
+    PORT: http?.port ?? "",
+    HEALTH_PATH: http?.path ?? "",
+    STATUSES: http === undefined ? "" : healthyStatuses(http).join(" "),
+    FIELDS: JSON.stringify(http?.fields ?? {}),
+  };
 }

@@ -11,7 +11,7 @@ export interface SlotArgs {
   /** The image's own entry point and command. */
   readonly command: readonly string[];
   readonly replicas: number;
-  /** Docker's own check, with a tool that the image has: `["CMD", "wget", …]`. */
+  /** Test of Docker's own check, from `dockerCheck`. */
   readonly healthcheck: readonly string[];
   /** How long it may take to become healthy; the probe's patience. */
   readonly startPeriodSeconds: number;

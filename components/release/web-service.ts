@@ -12,6 +12,7 @@ import type { ResolvedImage } from "../../config.ts";
 import type { Database } from "../data/database.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { Route } from "../edge/route.ts";
+import { dockerCheck, type Health } from "../health.ts";
 import { type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { dockerLabels } from "../labels.ts";
@@ -19,7 +20,7 @@ import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
 import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
 import { migration } from "./migration.ts";
-import { type ProbeArgs, patienceSeconds, probe } from "./probe.ts";
+import { type ProbePatience, patienceSeconds, probe } from "./probe.ts";
 import { type Release, type ReleaseStep, recorded } from "./record.ts";
 import { slot } from "./slot.ts";
 import { snapshot } from "./snapshot.ts";
@@ -34,16 +35,18 @@ export interface WebServiceArgs {
   readonly command: readonly string[];
   /** Networks beside the edge's. */
   readonly networks: readonly Network[];
+  /** Plain variables, in clear in the service's specification. */
   readonly environment: Readonly<Record<string, Input<string>>>;
+  /** None of them is a plain variable too. */
   readonly secrets: Readonly<Record<string, Output<string>>>;
   /** How the image takes its secrets: as files that it reads itself, or as variables through the shim. */
   readonly secretsAs: "files" | "variables";
   readonly replicas: number;
   readonly memoryMebibytes: number;
   readonly routes: readonly Route[];
-  /** Docker's own check, with a tool that the image has. */
-  readonly healthcheck: readonly string[];
-  readonly probe: ProbeArgs;
+  readonly health: Health;
+  /** How long a new slot may take to become healthy. */
+  readonly probe: ProbePatience;
   /** What a release does to the database before the new slot starts, whenever the image changes. */
   readonly schema?: {
     readonly database: Database;
@@ -85,6 +88,8 @@ export class WebService extends ComponentResource {
     super("berth:release:WebService", name, {}, opts);
     const child = { parent: this };
     this.version = args.image.version;
+    const both = Object.keys(args.secrets).filter((key) => key in args.environment);
+    if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: a secret and a plain variable`);
 
     const container = this.container(name, args);
     const release: Release = {
@@ -151,7 +156,7 @@ export class WebService extends ComponentResource {
         container,
         command: args.command,
         replicas: args.replicas,
-        healthcheck: args.healthcheck,
+        healthcheck: dockerCheck(args.health),
         startPeriodSeconds: patienceSeconds(args.probe),
         retained: args.keepPreviousMinutes > 0,
         dependsOn: before,
@@ -162,6 +167,7 @@ export class WebService extends ComponentResource {
       `${name}-probe`,
       {
         ...args.probe,
+        health: args.health,
         host: args.host,
         slot: service,
         replicas: args.replicas,

@@ -6,10 +6,19 @@ import { providerUrn } from "./graph.ts";
 import { ignoreChanges } from "./paths.ts";
 import type { CheckResult, Diff } from "./provider-answers.ts";
 import type { ProviderClient } from "./provider-client.ts";
-import { aliasUrn, type Goal, inheritedAlias } from "./registration.ts";
+import { aliasUrn, type Goal, inheritedAlias, Unsupported } from "./registration.ts";
 import { targetOf } from "./registry.ts";
 import type { ResourceState } from "./state.ts";
-import { createStep, deleteStep, forgetStep, replaceStep, type Step, sameStep, updateStep } from "./steps.ts";
+import {
+  createStep,
+  deleteStep,
+  forgetStep,
+  importStep,
+  replaceStep,
+  type Step,
+  sameStep,
+  updateStep,
+} from "./steps.ts";
 import { isProviderType, makeUrn, nameOf } from "./urn.ts";
 import type { PropertyMap } from "./values.ts";
 import { stateOf, triggers, withoutInternal } from "./wanted.ts";
@@ -89,7 +98,7 @@ export class StepGenerator {
   /** The steps for one registration. Throws {@link Reported} when the user has been told why there are none. */
   async register(registration: Registration): Promise<Step[]> {
     const { goal } = registration;
-    const { registry, reporter } = this.#context;
+    const { registry } = this.#context;
     if (goal.parent !== "" && !this.#urns.has(goal.parent)) {
       throw new Error(`could not find parent resource ${goal.parent}`);
     }
@@ -101,6 +110,42 @@ export class StepGenerator {
     if (goal.custom && !isProviderType(goal.type) && !provider) {
       this.#refuse(`unknown provider '${goal.provider}' for resource '${urn}'`, urn);
     }
+    if (!provider || goal.importId === "" || (old && (old.importId || old.id) === goal.importId)) {
+      return this.#decide(registration, old, next, provider);
+    }
+    if (old) throw new Unsupported(`the option import in the place of what a resource is already (${urn})`);
+    const read = await this.#read(next, provider);
+    if (read instanceof Error) return [importStep(this.#context, registration, next, read)];
+    next.created = read.created;
+    return [
+      importStep(this.#context, registration, read),
+      ...(await this.#decide(registration, read, next, provider)),
+    ];
+  }
+
+  /** What the option import takes over; the error that its step ends with when there is nothing. */
+  async #read(next: ResourceState, provider: ProviderClient): Promise<ResourceState | Error> {
+    try {
+      const read = await provider.read(targetOf(next.urn), next.importId, {}, {});
+      if (read.id === "") return new Error(`resource '${next.importId}' does not exist`);
+      const now = new Date().toISOString();
+      const { id, inputs = {}, outputs } = read;
+      return { ...next, id, inputs, outputs, created: now, modified: now };
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** The steps from what a resource is to what the program wants. */
+  async #decide(
+    registration: Registration,
+    old: ResourceState | undefined,
+    next: ResourceState,
+    provider: ProviderClient | undefined,
+  ): Promise<Step[]> {
+    const { goal } = registration;
+    const { reporter } = this.#context;
+    const { urn } = next;
     const recreating = this.#deleted.has(urn);
     const seed = randomBytes(32);
     let inputs = goal.properties;

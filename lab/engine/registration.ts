@@ -38,6 +38,8 @@ export interface Goal {
   readonly replacementTrigger: Value;
   readonly additionalSecretOutputs: readonly string[];
   readonly aliases: readonly AliasSpec[];
+  /** The option import: id of what the resource takes over; empty for none. */
+  readonly importId: string;
   readonly customTimeouts: CustomTimeouts;
   readonly hooks: HookNames;
 }
@@ -55,7 +57,6 @@ function refuseUnsupported(request: RegisterResourceRequest): void {
     if (given) throw new Unsupported(`${option} (asked for by ${request.getType()} "${request.getName()}")`);
   };
   refuse("remote components", request.getRemote());
-  refuse("the option import", request.getImportid() !== "");
   refuse("the option replaceWith", request.getReplaceWithList().length > 0);
   refuse("the option hideDiffs", request.getHidediffsList().length > 0);
   refuse("the option envVarMappings", request.getEnvvarmappingsMap().getLength() > 0);
@@ -187,6 +188,7 @@ export function goalOf(request: RegisterResourceRequest): Goal {
       ...request.getAliasurnsList().map((urn) => ({ urn })),
       ...request.getAliasesList().map(aliasOf),
     ],
+    importId: request.getImportid(),
     customTimeouts: timeoutsOf(request),
     hooks: hooksOf(request),
   };
@@ -223,6 +225,7 @@ export function defaultProviderGoal(type: string, name: string, properties: Prop
     replacementTrigger: null,
     additionalSecretOutputs: [],
     aliases: [],
+    importId: "",
     customTimeouts: {},
     hooks: {},
   };

@@ -72,6 +72,7 @@ function resourceToJson(state: ResourceState, crypter: Crypter): Json {
   };
   put("delete", true, state.delete);
   put("id", state.id, state.id !== "");
+  put("importID", state.importId, state.importId !== "");
   json.type = state.type;
   put("inputs", propertiesToJson(state.inputs, crypter), Object.keys(state.inputs).length > 0);
   put("outputs", propertiesToJson(state.outputs, crypter), Object.keys(state.outputs).length > 0);
@@ -112,6 +113,7 @@ function resourceFromJson(json: Json, crypter: Crypter): ResourceState {
     type: text("type"),
     custom: json.custom === true,
     id: text("id"),
+    importId: text("importID"),
     inputs: propertiesFromJson(json.inputs, crypter),
     outputs: propertiesFromJson(json.outputs, crypter),
     parent: text("parent"),

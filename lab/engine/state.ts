@@ -33,6 +33,8 @@ export interface ResourceState {
   readonly custom: boolean;
   /** Provider-assigned; empty for components. */
   id: string;
+  /** The program's option import, as it was given; providers may take another id there than their own. */
+  importId: string;
   inputs: PropertyMap;
   outputs: PropertyMap;
   parent: string;

@@ -79,6 +79,7 @@ const plainFields = [
   "type",
   "custom",
   "retainOnDelete",
+  "importId",
   "provider",
   "parent",
   "deletedWith",
@@ -95,6 +96,32 @@ function differs(old: ResourceState, next: ResourceState): boolean {
     !equal(old.replacementTrigger, next.replacementTrigger) ||
     JSON.stringify([...old.dependencies].sort()) !== JSON.stringify([...next.dependencies].sort())
   );
+}
+
+/** Takes over what exists, as it was read; the steps after it make it what the program wants. `failure` says why it cannot. */
+export function importStep(
+  context: RunContext,
+  registration: Registration,
+  imported: ResourceState,
+  failure?: Error,
+): Step {
+  return {
+    op: "import",
+    urn: imported.urn,
+    old: undefined,
+    new: imported,
+    logical: false,
+    detail: [],
+    registration: failure && registration,
+    pending: undefined,
+    async apply() {
+      if (failure) throw failure;
+    },
+    record() {
+      context.snapshot.add(imported);
+      return true;
+    },
+  };
 }
 
 /** What a creation replaces. */

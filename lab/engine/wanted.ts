@@ -27,6 +27,7 @@ export function stateOf(
     type: goal.type,
     custom: goal.custom,
     id: "",
+    importId: goal.importId,
     inputs: goal.properties,
     outputs: {},
     parent: goal.parent,

@@ -13,8 +13,9 @@ containers() {
     xargs --no-run-if-empty docker inspect --type task --format '{{with .Status.ContainerStatus}}{{.ContainerID}}{{end}}' | sed '/^$/d'
 }
 
+# A service may have no check of Docker's (tool "none"): its containers count when they run.
 healthy_tasks() {
-  containers | xargs --no-run-if-empty docker inspect --format '{{with .State.Health}}{{.Status}}{{end}}' 2>/dev/null | grep --count --line-regexp healthy || true
+  containers | xargs --no-run-if-empty docker inspect --format '{{with .State.Health}}{{.Status}}{{else}}{{if .State.Running}}healthy{{end}}{{end}}' 2>/dev/null | grep --count --line-regexp healthy || true
 }
 
 leaving() {

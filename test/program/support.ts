@@ -23,6 +23,8 @@ export interface Registration {
   readonly additionalSecretOutputs: readonly string[];
   readonly deletedWith: string;
   readonly retainOnDelete: boolean;
+  /** Id of what is taken over; empty for none. */
+  readonly importId: string;
   /** Hooks that the engine calls before an update. */
   readonly beforeUpdate: readonly string[];
   /** Inputs as the engine would get them: secrets in their envelope. */
@@ -155,6 +157,7 @@ function record(registrations: Registration[]): () => void {
       replaceOnChanges: request.getReplaceonchangesList(),
       additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
       deletedWith: nameOf(request.getDeletedwith()),
+      importId: request.getImportid(),
       retainOnDelete: request.getRetainondelete() ?? false,
       beforeUpdate: request.getHooks()?.getBeforeUpdateList() ?? [],
       inputs: (request.getObject()?.toJavaScript() ?? {}) as Record<string, unknown>,

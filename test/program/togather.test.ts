@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { givenCertificate, madeUpSecrets, type ProgramRun, runProgram } from "./support.ts";
+import { adoptable } from "../../policy/adoption.ts";
+import type { BerthConfig } from "../../policy/schema.ts";
+import { completeConfig, givenCertificate, madeUpSecrets, type ProgramRun, runProgram } from "./support.ts";
 
 const secretSignature = "4dabf18193072939515e22adb298388d";
 const isSecret = (value: unknown): boolean =>
@@ -227,6 +229,45 @@ describe("the previous slot", () => {
   });
 });
 
+describe("plain variables", () => {
+  test("are the service's, beside its own, and a setting moves the port everywhere", async () => {
+    const app = {
+      version: "v1.0.0",
+      port: 9090,
+      environment: { CORS_ALLOWED_ORIGINS: "https://app.example", CACHE: true, LIMIT: 5 },
+    };
+    const program = await runProgram("production", { "togather:app": JSON.stringify(app) });
+    expect(program.error).toBeUndefined();
+    const { env, healthcheck } = containerOf(program, "togather_app");
+    expect(env).toEqual({
+      CORS_ALLOWED_ORIGINS: "https://app.example",
+      CACHE: "true",
+      LIMIT: "5",
+      PORT: "9090",
+      ENVIRONMENT: "production",
+      LOG_LEVEL: "INFO",
+    });
+    expect(healthcheck.tests.at(-1)).toBe("http://127.0.0.1:9090/health");
+    expect(program.find("command:local:Command", "togather_app-probe").inputs.stdin).toContain("PORT=9090\n");
+    expect(program.find("command:local:Command", "togather_app-switch").inputs.stdin).toContain(
+      ":9090 resolve",
+    );
+  });
+
+  test("no name that the program sets itself can be set", async () => {
+    const { env, secrets } = containerOf(await runProgram("production"), "togather_app");
+    const names = [...Object.keys(env), ...secrets.map(({ fileName }) => fileName)];
+    expect(names.length).toBeGreaterThan(5);
+    for (const name of names) {
+      const app = { version: "v1.0.0", environment: { [name]: "x" } };
+      const { error } = await runProgram("production", { "togather:app": JSON.stringify(app) });
+      expect(String(error)).toMatch(
+        new RegExp(`1 problem\n.*environment\\.${name}: (follows|is the secret|is a secret)`),
+      );
+    }
+  });
+});
+
 test("nothing that changes from run to run is an input: who deploys, ids and times are found out by the commands", async () => {
   const inputs = async (actor: string) => {
     process.env.GITHUB_ACTOR = actor;
@@ -238,6 +279,70 @@ test("nothing that changes from run to run is an input: who deploys, ids and tim
   } finally {
     delete process.env.GITHUB_ACTOR;
   }
+});
+
+describe("adoption", () => {
+  const berth = {
+    hosts: { main: {} },
+    ssh: JSON.parse(completeConfig("production").values["berth:ssh"] ?? "{}"),
+    dns: { zone: "togather.example", otherZones: [] },
+  };
+  const names = [...adoptable(berth as unknown as BerthConfig, ["togather.example"])];
+  const adopt = Object.fromEntries(names.map(([name, { id }], index) => [name, id ?? String(index + 1)]));
+
+  test("by its name everything takes over what is there, and ignores all that it declares of it", async () => {
+    const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
+    const program = await runProgram("production", {
+      "berth:adopt": JSON.stringify(adopt),
+      "berth:hosts": JSON.stringify({ main: { ...hosts.main, hostKey: "ssh-ed25519 AAAAown" } }),
+    });
+    expect(program.error).toBeUndefined();
+    expect(names).toHaveLength(6);
+    const taken = program.registrations.filter(({ importId }) => importId !== "");
+    expect(Object.fromEntries(taken.map(({ name, importId }) => [name, importId]))).toEqual(adopt);
+    for (const { name, inputs, ignoreChanges } of taken) {
+      expect(ignoreChanges, name).toEqual(expect.arrayContaining(["name", ...Object.keys(inputs)]));
+    }
+    expect(JSON.stringify(program.find("pulumi:providers:docker", "main-docker").inputs)).toContain(
+      "AAAAown",
+    );
+  });
+
+  test("an adopted server keeps its addresses for good: the provider would delete them", async () => {
+    const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
+    const { find } = await runProgram("production", {
+      "berth:hosts": JSON.stringify({ main: { ...hosts.main, hostKey: "ssh-ed25519 AAAAown" } }),
+    });
+    expect(find("hcloud:index/server:Server", "main-server").ignoreChanges).toContain("publicNets");
+  });
+
+  test("without it nothing is, and nothing more is ignored", async () => {
+    const { registrations, find } = await runProgram("production");
+    expect(registrations.filter(({ importId }) => importId !== "")).toEqual([]);
+    expect(find("hcloud:index/primaryIp:PrimaryIp", "main-address").ignoreChanges).toEqual(["location"]);
+    expect(find("hcloud:index/server:Server", "main-server").ignoreChanges).toEqual(
+      ["userData", "sshKeys", "image"].concat("location"),
+    );
+  });
+});
+
+test("zones beside the first one are resources of their own, and a record lies in the longest that fits", async () => {
+  const dns = { zone: "example.org", otherZones: ["togather.example", "deep.togather.example"] };
+  const domain = "app.deep.togather.example";
+  const program = await runProgram("production", {
+    "berth:dns": JSON.stringify(dns),
+    "berth:systems": JSON.stringify({ togather: { host: "main", domain } }),
+  });
+  expect(program.error).toBeUndefined();
+  const zones = program.registrations.filter(({ type }) => type === "hcloud:index/zone:Zone");
+  expect(zones.map(({ name, inputs, protect }) => [name, inputs.name, protect])).toEqual([
+    ["dns-zone", "example.org", true],
+    ["dns-zone-togather.example", "togather.example", true],
+    ["dns-zone-deep.togather.example", "deep.togather.example", true],
+  ]);
+  const record = program.find("hcloud:index/zoneRrset:ZoneRrset", `dns-${domain}`);
+  expect(record.inputs).toMatchObject({ zone: "deep.togather.example", name: "app" });
+  expect(record.deletedWith).toBe("dns-zone-deep.togather.example");
 });
 
 test("the certificate is asked for when the edge serves and the records are there", async () => {
@@ -271,6 +376,8 @@ function containerOf(program: ProgramRun, service: string) {
     taskSpec: {
       containerSpec: {
         args: string[];
+        env: Record<string, string>;
+        healthcheck: { tests: string[] };
         secrets: { fileName: string }[];
         configs: unknown[];
         mounts: unknown[];

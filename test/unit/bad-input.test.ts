@@ -108,6 +108,32 @@ const cases: [path: string, value: unknown, says: string][] = [
     "https://togather.example",
     'berth:dns.zone: "https://togather.example" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
   ],
+  [
+    "berth:adopt.main-adress",
+    4711,
+    "berth:adopt.main-adress: nothing of that name can be adopted; use one of: main-server, main-address, main-data, ssh-key-30162d76d9ff, dns-zone, dns-togather.example",
+  ],
+  [
+    "berth:adopt.main-address",
+    "203.0.113.7",
+    'berth:adopt.main-address: "203.0.113.7" is not the id of a primary-ip; allowed: its number, as hcloud primary-ip list prints it',
+  ],
+  [
+    "berth:adopt.[dns-togather.example]",
+    4711,
+    'berth:adopt.dns-togather.example: "4711" is not the id of a record; allowed: togather.example/@/A',
+  ],
+  [
+    "berth:adopt.main-server",
+    4711,
+    "berth:hosts.main.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, then set it: npx pulumi config set --path berth:hosts.main.hostKey 'ssh-ed25519 …' --stack production\n" +
+      "berth:adopt.main-address: missing, since the server is adopted and keeps its address. Look its id up: hcloud primary-ip list, then set it: npx pulumi config set --path berth:adopt.main-address ID --stack production",
+  ],
+  [
+    "berth:hosts.main.hostKey",
+    "ssh-rsa AAAA",
+    'berth:hosts.main.hostKey: "ssh-rsa AAAA" is not an Ed25519 host key; allowed: two words, as ssh-keyscan -t ed25519 ADDRESS prints them after the address',
+  ],
   ["berth:dns.ttlSeconds", 5, "berth:dns.ttlSeconds: 5 is too small; allowed: 60 or more"],
   [
     "berth:systems.togather.domain",
@@ -150,6 +176,52 @@ const cases: [path: string, value: unknown, says: string][] = [
     "verbose",
     'togather:app.logLevel: "verbose" is not possible; allowed: DEBUG, INFO, WARN, ERROR',
   ],
+  ["togather:app.port", 80, "togather:app.port: 80 is too small; allowed: 1024 or more"],
+  [
+    "togather:app.environment",
+    { corsAllowedOrigins: "x", "1ST": "x", "A-B": "x" },
+    ["corsAllowedOrigins", "1ST", "A-B"]
+      .map(
+        (name) =>
+          `togather:app.environment.${name}: is not the name of a variable; allowed: upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS`,
+      )
+      .join("\n"),
+  ],
+  [
+    "togather:app.environment.PORT",
+    8080,
+    "togather:app.environment.PORT: follows togather:app.port, which is what to set. Remove it: npx pulumi config rm --path togather:app.environment.PORT",
+  ],
+  [
+    "togather:app.environment.JWT_SECRET",
+    "canary",
+    "togather:app.environment.JWT_SECRET: is the secret togather:jwtSecret. Remove it: npx pulumi config rm --path togather:app.environment.JWT_SECRET. Set the secret: cat value.txt | npx pulumi config set --secret togather:jwtSecret",
+  ],
+  [
+    "togather:app.environment.DATABASE_URL",
+    "postgres://a:canary@b/c",
+    "togather:app.environment.DATABASE_URL: is a secret that Berth makes. Remove it: npx pulumi config rm --path togather:app.environment.DATABASE_URL",
+  ],
+  [
+    "togather:app.environment.SMTP_PASSWORD",
+    "canary",
+    'togather:app.environment.SMTP_PASSWORD: is a credential by its name, and a plain variable stands in clear in this file and on the host. Remove it: npx pulumi config rm --path togather:app.environment.SMTP_PASSWORD. Declare the secret "smtpPassword" in stacks/togather.ts, then set it: cat value.txt | npx pulumi config set --secret togather:smtpPassword',
+  ],
+  [
+    "togather:app.environment.BROKERS",
+    "amqp://one,amqp://user:canary@two",
+    'togather:app.environment.BROKERS: holds a URL with a password, and a plain variable stands in clear in this file and on the host. Remove it: npx pulumi config rm --path togather:app.environment.BROKERS. Declare the secret "brokers" in stacks/togather.ts, then set it: cat value.txt | npx pulumi config set --secret togather:brokers',
+  ],
+  [
+    "togather:app.environment.ORIGINS",
+    ["https://a.example"],
+    "togather:app.environment.ORIGINS: has the wrong type; allowed: text, a number, true or false",
+  ],
+  [
+    "togather:app.environment.GREETING",
+    "a\nb",
+    "togather:app.environment.GREETING: holds a line end; allowed: one line",
+  ],
   ["togather:app.version", "", 'togather:app.version: "" is empty'],
   ["togather:app.integartionTests", true, "togather:app.integartionTests: unknown key"],
   [
@@ -188,6 +260,22 @@ const cases: [path: string, value: unknown, says: string][] = [
 describe("bad input", () => {
   test.each(cases)("%s = %j", (path, value, says) => {
     expect(problems(changed(path, value))).toEqual(says.split("\n"));
+  });
+
+  test("a setting that is encrypted is refused, its value is not shown, and what else is wrong is said", () => {
+    const input = {
+      ...changed("togather:app.logLevel", "canary"),
+      "togather:snapshots": '{"keep":0}',
+    };
+    const encrypted = [...secretKeys, "togather:app"];
+    const isSecret = (key: string) => encrypted.includes(key);
+    expect(() => parseConfig({ stack: "production", values: input, isSecret }, systems)).toThrow(
+      "togather:app: [secret] holds an encrypted value, but settings are no secrets and stand in clear on the host; secrets are togather:jwtSecret, togather:adminApiKey. " +
+        "Set it without --secret, or declare a secret in stacks/togather.ts\n  ✖ togather:snapshots.keep: 0 is too small; allowed: 1 or more",
+    );
+    expect(() => parseConfig({ stack: "production", values: input, isSecret }, systems)).not.toThrow(
+      "canary",
+    );
   });
 
   test("several at once are all said", () => {

@@ -62,7 +62,7 @@ describe("bad input", () => {
       "an unknown key",
       { "berth:hsots": "x" },
       [
-        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, systems, images, tls, secretRecords",
+        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, adopt, systems, images, tls, secretRecords",
       ],
     ],
     [
@@ -106,7 +106,27 @@ describe("bad input", () => {
     [
       "a domain outside the zone",
       { "berth:systems": { togather: { ...placement, domain: "togather.test" } } },
-      ['berth:systems.togather.domain: "togather.test" is not in the zone togather.example of berth:dns'],
+      [
+        'berth:systems.togather.domain: "togather.test" lies in none of the zones of berth:dns; allowed: names in togather.example. ' +
+          "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[0]' ZONE --stack production",
+      ],
+    ],
+    [
+      "one address that two hosts adopt",
+      {
+        "berth:hosts": { main: host, other: host },
+        "berth:adopt": { "main-address": 7, "other-address": 7, "main-data": 7 },
+      },
+      ["berth:adopt.other-address: the primary-ip 7 is main-address already; remove one of them"],
+    ],
+    [
+      "a zone that is named twice, and one that only looks like the domain's",
+      { "berth:dns": { zone: "gather.example", otherZones: ["togather.test", "gather.example"] } },
+      [
+        "berth:dns.otherZones.1: gather.example is there already; remove it",
+        'berth:systems.togather.domain: "togather.example" lies in none of the zones of berth:dns; allowed: names in gather.example, togather.test, gather.example. ' +
+          "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[2]' ZONE --stack production",
+      ],
     ],
     [
       "a port clash",

@@ -21,6 +21,7 @@ const resource: ResourceState = {
   type: "testing:index:Thing",
   custom: true,
   id: "a-1",
+  importId: "imported-as",
   inputs: { password: new Secret("canary-in-the-state"), list: [1, new Secret({ deep: "canary-below" })] },
   outputs: { value: "x" },
   parent: "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev",

@@ -59,14 +59,58 @@ describe("secrets", () => {
   });
 });
 
+/** As step_generator.go and step.go (ImportStep) of Pulumi 3.256 have it: import, then what the difference asks for. */
+describe("the option import", { timeout: 3 * timeoutMilliseconds }, () => {
+  const own = () => ({ stateFile: join(folder, "own.json") });
+  const steps = async (program: string) => {
+    const { ok, steps } = await engine().up(run(program, own()));
+    return [ok, ...steps.map(({ op, urn }) => `${op} ${short(urn)}`)];
+  };
+  const recorded = () =>
+    JSON.parse(readFileSync(own().stateFile, "utf8")).deployment.resources.at(-1) as Record<string, unknown>;
+  beforeEach(async () => expect((await engine().up(run("original"))).ok).toBe(true));
+
+  test("takes over what is there and makes it what is declared; the same again changes nothing", async () => {
+    const preview = await engine().preview(run("import", own()));
+    expect(preview.steps.map(({ op }) => op)).toContain("import");
+    expect(await steps("import")).toEqual(
+      expect.arrayContaining([true, "import imported", "update imported"]),
+    );
+    expect(recorded()).toMatchObject({ id: "original-1", importID: "original-1", outputs: { value: "new" } });
+    expect(await steps("import")).toEqual([true]);
+    expect(await steps("imported")).toEqual([true]);
+    expect(recorded()).not.toHaveProperty("importID");
+  });
+
+  test("leaves alone what ignoreChanges names", async () => {
+    const taken = await steps("import-as-it-is");
+    expect(taken).toContain("import imported");
+    expect(taken).not.toContain("update imported");
+    expect(recorded()).toMatchObject({ id: "original-1", outputs: { value: "old" } });
+    expect(await steps("imported")).toEqual([true, "update imported"]);
+  });
+
+  test("fails where nothing is, and records nothing", async () => {
+    const { ok, diagnostics } = await engine().up(run("import-missing", own()));
+    expect(ok).toBe(false);
+    expect(diagnostics.map(({ message }) => message).join()).toContain("resource 'some-id' does not exist");
+    expect(recorded().type).not.toBe("testing:index:Thing");
+  });
+
+  test("of another id than the resource has is refused by name", async () => {
+    await steps("import");
+    const { ok, diagnostics } = await engine().up(run("import-another", own()));
+    expect(ok).toBe(false);
+    expect(diagnostics.map(({ message }) => message).join()).toContain(
+      "does not support the option import in the place of what a resource is already",
+    );
+  });
+});
+
 describe("what the engine does not do", () => {
   test.each([
     ["transforms", "transforms"],
     ["error-hooks", "error hooks"],
-    [
-      "import",
-      'the lab\'s engine does not support the option import (asked for by testing:index:Thing "imported")',
-    ],
     ["get", "the lab's engine does not support reading existing resources"],
     ["asset", "the lab's engine does not support assets and archives"],
     ["replace-with", "ReplaceWith"],

@@ -1,14 +1,17 @@
 # shellcheck shell=bash disable=SC2154
 # Waits until every task of a slot is healthy for Docker and answers as expected on the way that requests will take: from the
 # edge's container over the shared network; and until the database answers with the schema that the slot's image expects. Runs
-# after database.sh and golang-migrate.sh. SLOT, REPLICAS, PORT, HEALTH_PATH, EXPECT (JSON object of required fields),
-# GRACE_SECONDS, ATTEMPTS and INTERVAL_SECONDS are parameters; DATABASE is empty when the service has none, FOLDER when it ships
-# no migrations, SKIP is "yes" when a newer schema was acknowledged.
-# One that was stopped because it was not well, or was gone back from, starts again.
+# after database.sh and golang-migrate.sh. SLOT, REPLICAS, GRACE_SECONDS, ATTEMPTS and INTERVAL_SECONDS are parameters, and of the
+# health declaration DOCKER_CHECK ("no" when Docker checks nothing), PORT (empty: not over HTTP), HEALTH_PATH, STATUSES and FIELDS
+# (JSON object, path to value; empty: any body); DATABASE is empty when the service has none, FOLDER when it ships no migrations,
+# SKIP is "yes" when a newer schema was acknowledged.
+# One that was stopped because it was not healthy, or was gone back from, starts again.
 slot_scale "$SLOT" "$REPLICAS"
-edge=$(docker ps --quiet --filter label=berth.role=edge --filter status=running | head -n 1)
-[ -n "$edge" ] || fail "the edge is not running, so nothing can be probed on its way"
-edge_networks=$(docker inspect --format '{{range $id, $network := .NetworkSettings.Networks}}{{$network.NetworkID}} {{end}}' "$edge")
+if [ -n "$PORT" ]; then
+  edge=$(docker ps --quiet --filter label=berth.role=edge --filter status=running | head -n 1)
+  [ -n "$edge" ] || fail "the edge is not running, so nothing can be probed on its way"
+  edge_networks=$(docker inspect --format '{{range $id, $network := .NetworkSettings.Networks}}{{$network.NetworkID}} {{end}}' "$edge")
+fi
 expected_schema=
 if [ -n "$FOLDER" ]; then
   expected_schema=$(newest_version "$IMAGE")
@@ -49,9 +52,17 @@ database_fields() {
 
 # task_fields CONTAINER
 task_fields() {
-  local address health body status
-  health=$(docker inspect --format '{{.State.Health.Status}}' "$1" 2>/dev/null) || health="gone"
-  if [ "$health" = healthy ]; then field ok "Docker's health check" healthy; else field FAILED "Docker's health check" "$health, needs healthy"; fi
+  local health
+  if [ "$DOCKER_CHECK" = yes ]; then
+    health=$(docker inspect --format '{{with .State.Health}}{{.Status}}{{else}}none{{end}}' "$1" 2>/dev/null) || health="gone"
+    if [ "$health" = healthy ]; then field ok "Docker's health check" healthy; else field FAILED "Docker's health check" "$health, needs healthy"; fi
+  fi
+  [ -z "$PORT" ] || http_fields "$1"
+}
+
+# http_fields CONTAINER
+http_fields() {
+  local address body status
   address=$(docker inspect "$1" 2>/dev/null | jq -r --arg shared "$edge_networks" \
     '[.[0].NetworkSettings.Networks[]? | select(.NetworkID as $id | $shared | contains($id)) | .IPAddress][0] // empty')
   if [ -z "$address" ] || ! body=$(docker exec "$edge" curl -sS --max-time 5 -w '\n%{http_code}' "http://$address:$PORT$HEALTH_PATH" 2>&1); then
@@ -60,10 +71,19 @@ task_fields() {
   fi
   status=${body##*$'\n'}
   body=${body%$'\n'*}
-  if [ "$status" = 200 ]; then field ok "HTTP status" 200; else field FAILED "HTTP status" "$status, needs 200"; fi
-  jq -e 'type == "object"' >/dev/null 2>&1 <<<"$body" || { field FAILED "JSON of $HEALTH_PATH" "is none"; return; }
-  jq -r --argjson expect "$EXPECT" '. as $is | $expect | to_entries[] | if $is[.key] == .value then "ok      \(.key): \(.value)"
-    else "FAILED  \(.key): \($is[.key] | tojson), needs \(.value | tojson)" end' <<<"$body"
+  case " $STATUSES " in
+    *" $status "*) field ok "HTTP status" "$status" ;;
+    *) field FAILED "HTTP status" "$status, needs ${STATUSES// / or }" ;;
+  esac
+  [ "$FIELDS" != '{}' ] || return 0
+  # Slurped: nothing at all is no value, and no error either.
+  jq -e --slurp 'length == 1 and (.[0] | type == "object")' >/dev/null 2>&1 <<<"$body" || { field FAILED "HTTP body" "$HEALTH_PATH did not return a JSON object"; return; }
+  jq -r --argjson fields "$FIELDS" '
+    def at($path): reduce ($path | split("."))[] as $step (.;
+      if type == "object" then .[$step] elif type == "array" and ($step | test("^[0-9]+$")) then .[$step | tonumber] else null end);
+    . as $body | $fields | to_entries[] | .key as $path | ($body | at($path)) as $found
+    | if $found == .value then "ok      \($path): \(.value)"
+      else "FAILED  \($path): \(if $found == null then "missing" else $found | tojson end), needs \(.value | tojson)" end' <<<"$body"
 }
 
 complaint=/run/lock/berth-$SLOT-complaint
@@ -72,27 +92,27 @@ deadline=$((SECONDS + GRACE_SECONDS + ATTEMPTS * INTERVAL_SECONDS))
 seen=
 of_task=
 while [ "$SECONDS" -lt "$deadline" ]; do
-  well=0
+  healthy=0
   found=
   for container in $(docker ps --quiet --filter "label=com.docker.swarm.service.name=$SLOT"); do
     of_task=$(task_fields "$container")
     if grep --quiet '^FAILED' <<<"$of_task"; then
       found=$of_task
     else
-      well=$((well + 1))
+      healthy=$((healthy + 1))
     fi
   done
   database=$(database_fields)
-  if [ "$well" -ge "$REPLICAS" ] && ! grep --quiet '^FAILED' <<<"$database"; then exit 0; fi
+  if [ "$healthy" -ge "$REPLICAS" ] && ! grep --quiet '^FAILED' <<<"$database"; then exit 0; fi
   # A task that starts again and again answers now and then: what it said last is what helps.
   [ -z "$found$of_task" ] || seen=${found:-$of_task}
   # During the grace period a start is watched closely, afterwards at the configured pace.
   if [ "$SECONDS" -lt $((deadline - ATTEMPTS * INTERVAL_SECONDS)) ]; then sleep 0.3; else sleep "$INTERVAL_SECONDS"; fi
 done
 {
-  printf '%s did not become healthy within %s s of grace and %s attempts of %s s: %s of %s tasks are well. It takes no requests; the old slot serves.\n' \
-    "$SLOT" "$GRACE_SECONDS" "$ATTEMPTS" "$INTERVAL_SECONDS" "$well" "$REPLICAS"
-  printf 'Field by field, as last seen:\n%s\n' "$(printf '%s\n%s\n' "$database" "${seen:-FAILED  HTTP: no task ever ran}" | sed '/^$/d; s/^/  /')"
+  printf '%s did not become healthy within %s s of grace and %s attempts of %s s: %s of %s tasks healthy. It takes no requests; the old slot serves.\n' \
+    "$SLOT" "$GRACE_SECONDS" "$ATTEMPTS" "$INTERVAL_SECONDS" "$healthy" "$REPLICAS"
+  printf 'Field by field, as last seen:\n%s\n' "$(printf '%s\n%s\n' "$database" "${seen:-FAILED  task: none ever ran}" | sed '/^$/d; s/^/  /')"
   printf 'Its tasks:\n'
   docker service ps --no-trunc --format '  {{.CurrentState}}  {{.Error}}' "$SLOT" 2>&1 | head -n 5
   printf 'Last lines of its log:\n'

@@ -182,8 +182,19 @@ class HcloudProvider implements LabProvider {
     }
   }
 
-  async read(ref: ResourceRef, id: string, inputs: Properties, _outputs: Properties) {
+  /** For the option import: everything that is an input is one, as it is found. */
+  async #import(kind: ResourceKind, text: string) {
+    const { id, inputs: needed } = kind.importId?.(text) ?? { id: text, inputs: {} };
+    const outputs = await this.#outputs(kind, this.#api(shortSeconds), id, needed);
+    const inputs = Object.entries(outputs ?? {}).filter(
+      ([key, value]) => kind.rules[key] !== undefined && !kind.rules[key].refused && value !== null,
+    );
+    return outputs && { id, inputs: Object.fromEntries(inputs), outputs };
+  }
+
+  async read(ref: ResourceRef, id: string, inputs: Properties, old: Properties) {
     const kind = kindOf(ref.type);
+    if (Object.keys(inputs).length === 0 && Object.keys(old).length === 0) return this.#import(kind, id);
     const outputs = await this.#outputs(kind, this.#api(shortSeconds), id, inputs);
     if (!outputs) {
       return undefined;

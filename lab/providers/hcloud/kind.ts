@@ -12,6 +12,8 @@ export interface ResourceKind {
   readonly sets?: readonly string[];
   /** What is wrong beyond the rules. */
   readonly check?: (inputs: Properties) => CheckFailure[];
+  /** Splits the id of an import, where that holds more than the id; what `observe` needs beside it are inputs. */
+  readonly importId?: (id: string) => { readonly id: string; readonly inputs: Properties };
   /** Calls `exists` as soon as there is something with an id, so that a later failure does not lose it. */
   create(api: HcloudApi, inputs: Properties, exists: (id: string) => void): Promise<void>;
   /** What the API says about it, in the names of its inputs and outputs; undefined when it is gone. */

@@ -76,6 +76,11 @@ export const zoneRrsetKind: ResourceKind = {
   type: "hcloud:index/zoneRrset:ZoneRrset",
   autoNamed: false,
   sets: ["records"],
+  // zone/name/TYPE.
+  importId: (text) => {
+    const [zone = "", ...rest] = text.split("/");
+    return { id: rest.join("/"), inputs: { zone } };
+  },
   rules: {
     zone: { kind: "string", required: true, replaces: true },
     name: { kind: "string", required: true, replaces: true },

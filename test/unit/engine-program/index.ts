@@ -51,7 +51,13 @@ const programs: Readonly<Record<string, () => unknown>> = {
   transforms: () => new Thing("t", {}, { transforms: [() => undefined] }),
   "error-hooks": () =>
     new Thing("h", {}, { hooks: { onError: [new pulumi.ErrorHook("hook", async () => false)] } }),
-  import: () => new Thing("imported", {}, { import: "some-id" }),
+  original: () => new Thing("original", { value: "old" }),
+  import: () => new Thing("imported", { value: "new", other: "x" }, { import: "original-1" }).label,
+  "import-as-it-is": () =>
+    new Thing("imported", { value: "new" }, { import: "original-1", ignoreChanges: ["value"] }).label,
+  "import-missing": () => new Thing("imported", {}, { import: "some-id" }),
+  "import-another": () => new Thing("imported", {}, { import: "original-2" }),
+  imported: () => new Thing("imported", { value: "new", other: "x" }).label,
   get: () => new Thing("got", {}, { id: "some-id" }),
   asset: () => new Thing("asset", { file: new pulumi.asset.StringAsset("text") }),
   "replace-with": () => new Thing("r", {}, { replaceWith: [new Thing("q")] }),

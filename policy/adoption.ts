@@ -1,0 +1,88 @@
+import { relativeName, zoneOf, zoneResource } from "../components/dns/records.ts";
+import { sshKeyName } from "../components/host/ssh-keys.ts";
+import type { ConfigurationRule } from "./configuration.ts";
+import type { BerthConfig } from "./schema.ts";
+
+interface Adoptable {
+  /** What Hetzner calls it. */
+  readonly kind: string;
+  /** The only id that it can have; any number when left out. */
+  readonly id?: string;
+}
+
+/** Everything that `berth:adopt` can name. */
+export function adoptable(berth: BerthConfig, domains: readonly string[]): ReadonlyMap<string, Adoptable> {
+  const { dns } = berth;
+  const names = new Map<string, Adoptable>();
+  for (const host of Object.keys(berth.hosts)) {
+    names.set(`${host}-server`, { kind: "server" });
+    names.set(`${host}-address`, { kind: "primary-ip" });
+    names.set(`${host}-data`, { kind: "volume" });
+  }
+  for (const key of berth.ssh.authorizedKeys) names.set(sshKeyName(key), { kind: "ssh-key" });
+  if (dns === undefined) return names;
+  for (const zone of [dns.zone, ...dns.otherZones])
+    names.set(zoneResource("dns", zone, dns), { kind: "zone" });
+  for (const domain of domains) {
+    const zone = zoneOf(domain, dns);
+    if (zone !== undefined) {
+      names.set(`dns-${domain}`, { kind: "record", id: `${zone}/${relativeName(domain, zone)}/A` });
+    }
+  }
+  return names;
+}
+
+/** What is adopted exists in the program, by an id that its kind has, once. */
+export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
+  const domains = Object.values(systems).flatMap(({ definition, domain, settings }) =>
+    definition.routes(domain, settings).map((route) => route.domain),
+  );
+  const names = adoptable(berth, domains);
+  const owners = new Map<string, string>();
+  return Object.entries(berth.adopt).flatMap(([name, id]) => {
+    const path = `berth:adopt.${name}`;
+    const found = names.get(name);
+    if (found === undefined) {
+      return [`${path}: nothing of that name can be adopted; use one of: ${[...names.keys()].join(", ")}`];
+    }
+    const { kind, id: only } = found;
+    if (only === undefined ? !/^[1-9]\d*$/.test(id) : id !== only) {
+      const allowed = only ?? `its number, as hcloud ${kind} list prints it`;
+      return [`${path}: ${JSON.stringify(id)} is not the id of a ${kind}; allowed: ${allowed}`];
+    }
+    const owner = owners.get(`${kind} ${id}`);
+    owners.set(`${kind} ${id}`, name);
+    return owner === undefined ? [] : [`${path}: the ${kind} ${id} is ${owner} already; remove one of them`];
+  });
+};
+
+/** A server that was not made from Berth's user data keeps what it has: its host key, which is pinned, and its address. */
+export const adoptedServersAreKnown: ConfigurationRule = ({ stack, berth }) =>
+  Object.entries(berth.hosts).flatMap(([name, { hostKey }]) => {
+    if (berth.adopt[`${name}-server`] === undefined) return [];
+    const set = (path: string, value: string) =>
+      `npx pulumi config set --path ${path} ${value} --stack ${stack}`;
+    return [
+      ...(hostKey === undefined
+        ? [
+            `berth:hosts.${name}.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, ` +
+              `then set it: ${set(`berth:hosts.${name}.hostKey`, "'ssh-ed25519 …'")}`,
+          ]
+        : []),
+      ...(berth.adopt[`${name}-address`] === undefined
+        ? [
+            `berth:adopt.${name}-address: missing, since the server is adopted and keeps its address. Look its id up: hcloud primary-ip list, ` +
+              `then set it: ${set(`berth:adopt.${name}-address`, "ID")}`,
+          ]
+        : []),
+    ];
+  });
+
+/** What is adopted does not change, so that it is not forgotten. */
+export function adoptionWarnings({ adopt }: BerthConfig, stack: string): string[] {
+  return Object.keys(adopt).map(
+    (name) =>
+      `berth:adopt: ${name} is taken over as it is, and its changes are ignored. After the first up with it, see what Berth would change: ` +
+      `npx pulumi config rm --path 'berth:adopt["${name}"]' --stack ${stack}, then npx pulumi preview --diff --stack ${stack}`,
+  );
+}
