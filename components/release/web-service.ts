@@ -14,9 +14,11 @@ import type { Edge } from "../edge/edge.ts";
 import type { Route } from "../edge/route.ts";
 import { type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
+import { imagePull } from "../host/image-pull.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
+import { imageCheck, imageNeeds } from "./image-contract.ts";
 import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
 import { migration } from "./migration.ts";
 import { type ProbeArgs, patienceSeconds, probe } from "./probe.ts";
@@ -71,9 +73,9 @@ export interface WebServiceArgs {
 /**
  * A service with routes, released without a gap:
  *
- *     Snapshot ─► Migration ─► Slot (new) ─► Probe ─► Switch [─► Integration tests]    … and only then: old slot deleted
+ *     Pull ─► Snapshot ─► Migration ─► Slot (new) ─► Probe ─► Switch [─► Integration tests]    … and only then: old slot deleted
  *
- * Snapshot and migration follow the image; slot, probe and switch follow everything that the task is made of. A failure
+ * The pull checks the image against what the service asks of it. Pull, snapshot and migration follow the image; slot, probe and switch follow everything that the task is made of. A failure
  * anywhere leaves the old slot serving, and the next `up` goes on from what is there.
  */
 export class WebService extends ComponentResource {
@@ -99,7 +101,17 @@ export class WebService extends ComponentResource {
       (step: ReleaseStep, slotName: Input<string>): Recorded =>
       (command) =>
         recorded(release, step, slotName, command);
-    const before: Resource[] = [...(args.dependsOn ?? []), args.edge.ready];
+    const pulled = imagePull(
+      `${name}-pull`,
+      {
+        host: args.host,
+        image: args.image,
+        check: imageCheck(name, args.image, imageNeeds({ ...args, migrations: args.schema?.migrations })),
+        recorded: record("pull", ""),
+      },
+      child,
+    );
+    const before: Resource[] = [...(args.dependsOn ?? []), args.edge.ready, pulled];
     const schema = args.schema && {
       ...args.schema,
       scope: {

@@ -22,7 +22,7 @@ export interface WatchedStep {
 
 /** A deploy in the terms of the release graph; undefined for every other step. */
 export function releaseStep(step: WatchedStep): string | undefined {
-  const suffix = /-(snapshot|migration|probe|switch)$/.exec(step.name)?.[1];
+  const suffix = /-(pull|snapshot|migration|probe|switch)$/.exec(step.name)?.[1];
   if (step.type === "command:local:Command" && suffix !== undefined && step.operation !== "deleting")
     return suffix;
   if (step.type !== "docker:index/service:Service") return undefined;
