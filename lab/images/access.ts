@@ -7,18 +7,23 @@ import type { LabHome } from "../home.ts";
 export interface RegistryAccess {
   /** The one login; left out, everybody pulls. */
   readonly login?: { readonly user: string; readonly password: string } | undefined;
+  /** The login is over: nobody pulls. */
+  readonly expired?: boolean | undefined;
   /** Of each layer; 0 stands still until it changes. Left out, as fast as it goes. */
   readonly bytesPerSecond?: number | undefined;
 }
 
 const loginSchema = z.object({ user: z.string(), password: z.string() });
-const faultSchema = z.object({ bytesPerSecond: z.number().min(0).optional() });
+const faultSchema = z.object({
+  expired: z.boolean().optional(),
+  bytesPerSecond: z.number().min(0).optional(),
+});
 
 export function registryFiles(home: LabHome) {
   return {
     /** `{ user, password }`: written by `up` for a stack whose images need a login. */
     login: join(home.stateDir, "registry-login.json"),
-    /** `{ bytesPerSecond }`: a fault, written by whoever rehearses a slow registry. */
+    /** `{ expired, bytesPerSecond }`: faults, written by whoever rehearses them. */
     faults: join(home.stateDir, "registry-faults.json"),
   };
 }

@@ -119,6 +119,7 @@ async function answer(
 }
 
 function isAllowed(access: RegistryAccess | undefined, request: IncomingMessage): boolean {
+  if (access?.expired) return false;
   if (access?.login === undefined) return true;
   const { user, password } = access.login;
   const expected = Buffer.from(`Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`);
