@@ -64,7 +64,8 @@ export class StepWatch {
     if (pending === undefined) return;
     const running = new Map<string, WatchedStep>();
     for (const { type, resource } of pending) {
-      const key = `${type} ${resource.urn} ${resource.id ?? ""}`;
+      // Several old ones of a resource may be deleted; anything else happens to one, which may get its id only meanwhile.
+      const key = `${type} ${resource.urn} ${type === "deleting" ? resource.id : ""}`;
       const known = this.#running.get(key);
       const step = known ?? {
         operation: type,
