@@ -1,5 +1,6 @@
 import { RunError } from "@pulumi/pulumi";
 import { z } from "zod";
+import { passwordKey, passwordWarnings, setPassword } from "./components/host/registries.ts";
 import {
   ageWarnings,
   reuseProblems,
@@ -21,9 +22,13 @@ export type { BerthConfig, Environment, HostConfig, SiteHeaders } from "./policy
  */
 
 export interface ResolvedImage {
+  /** Key in `berth:images`. */
+  readonly name: string;
   readonly version: string;
   /** `repository@digest`, or `repository:version` where no digest is needed. */
   readonly reference: string;
+  /** Its processes may run as root. */
+  readonly allowRoot: boolean;
 }
 
 export interface SystemConfig {
@@ -66,7 +71,7 @@ export class ConfigError extends RunError {
   }
 }
 
-/** Berth's only secret beside the systems' own: the key of a certificate that is given. */
+/** Key of a certificate that is given; registries' passwords are Berth's only other secrets beside the systems' own. */
 const privateKey = { key: "tlsPrivateKeyPem", full: "berth:tlsPrivateKeyPem" } as const;
 
 /** Namespaces that belong to Pulumi's providers; Berth leaves their keys to them. */
@@ -120,6 +125,7 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
   const warnings = [
     ...adoptionWarnings(berth, stack),
     ...ageWarnings(secrets, berth.secretRecords, { stack, now }),
+    ...passwordWarnings(berth.registries, { stack, now }),
   ];
   return { ...berth, systems, warnings, image: (image, version) => resolveImage(berth, image, version) };
 }
@@ -128,9 +134,15 @@ const siteHeaders: SiteHeaders = { hstsIncludeSubDomains: true, frames: "deny" }
 
 /** The names in a `berth:systems` that may be wrong otherwise. */
 function namedSystems(text: string | undefined): BerthConfig["systems"] {
-  const systems = z.record(z.string(), z.unknown()).safeParse(fromText(text ?? "{}"));
-  const names = systems.success ? Object.keys(systems.data) : [];
-  return Object.fromEntries(names.map((name) => [name, { host: "", domain: "", headers: siteHeaders }]));
+  return Object.fromEntries(
+    namesIn(text).map((name) => [name, { host: "", domain: "", headers: siteHeaders }]),
+  );
+}
+
+/** The names in a mapping that may be wrong otherwise. */
+function namesIn(text: string | undefined): string[] {
+  const mapping = z.record(z.string(), z.unknown()).safeParse(fromText(text ?? "{}"));
+  return mapping.success ? Object.keys(mapping.data) : [];
 }
 
 function splitNamespaces(source: ConfigSource, definitions: readonly System[], problems: string[]) {
@@ -159,6 +171,7 @@ function parseBerth(
   const plain = new Map(entries);
   const value = plain.get(privateKey.key);
   plain.delete(privateKey.key);
+  const passwords = takePasswords(plain);
   const fix = setCommand(privateKey.full, "cat key.pem", source.stack);
   const berth = parseEntries("berth", plain, berthSchema, problems);
   if (value === undefined) {
@@ -168,7 +181,44 @@ function parseBerth(
   } else if (!source.isSecret(privateKey.full)) {
     problems.push(`${privateKey.full}: is stored in clear. ${fix}`);
   }
+  checkPasswords(source, passwords, namesIn(plain.get("registries")), problems);
   return berth;
+}
+
+/** Takes the registries' passwords out of the entries, which the schema then need not know. */
+function takePasswords(entries: Map<string, string>): Map<string, string> {
+  const passwords = new Map([...entries].filter(([key]) => key.startsWith(passwordKey(""))));
+  for (const key of passwords.keys()) entries.delete(key);
+  return passwords;
+}
+
+/** Each registry has a password, encrypted, and no password is of an unknown one. */
+function checkPasswords(
+  source: ConfigSource,
+  passwords: ReadonlyMap<string, string>,
+  registries: readonly string[],
+  problems: string[],
+): void {
+  for (const address of registries) {
+    const key = passwordKey(address);
+    const value = passwords.get(key);
+    const fix = `Set it: ${setPassword(address, source.stack)}`;
+    if (value === undefined) {
+      problems.push(`berth:${key}: missing; password of ${address} in berth:registries. ${fix}`);
+    } else if (!source.isSecret(`berth:${key}`)) {
+      problems.push(`berth:${key}: is stored in clear. ${fix}`);
+    } else if (!/^[\x20-\x7e]+$/.test(value)) {
+      problems.push(`berth:${key}: [secret] is empty or has characters that are not printable ASCII. ${fix}`);
+    }
+  }
+  const known = registries.map(passwordKey);
+  for (const key of passwords.keys()) {
+    if (known.includes(key)) continue;
+    const allowed = known.map((each) => `berth:${each}`).join(", ") || "none, berth:registries is empty";
+    problems.push(
+      `berth:${key}: no such registry in berth:registries; allowed: ${allowed}. Remove it: npx pulumi config rm berth:${key} --stack ${source.stack}`,
+    );
+  }
 }
 
 function parseSystem(
@@ -220,5 +270,6 @@ function resolveImage(berth: BerthConfig, image: string, version: string): Resol
   if (entry === undefined)
     throw new Error(`image ${image} is not in berth:images, although the configuration was checked`);
   const digest = entry.digests[version];
-  return { version, reference: digest ? `${entry.repository}@${digest}` : `${entry.repository}:${version}` };
+  const reference = digest ? `${entry.repository}@${digest}` : `${entry.repository}:${version}`;
+  return { name: image, version, reference, allowRoot: entry.allowRoot };
 }

@@ -10,6 +10,7 @@ import {
 import { Dns } from "./components/dns/records.ts";
 import { NginxEdge } from "./components/edge/nginx/nginx.ts";
 import { Host } from "./components/host/host.ts";
+import { passwordKey } from "./components/host/registries.ts";
 import { sshKeys } from "./components/host/ssh-keys.ts";
 import { otherStacksRecords } from "./components/secrets/records.ts";
 import { parseConfig } from "./config.ts";
@@ -23,9 +24,21 @@ const otherStacks = otherStacksRecords(import.meta.dirname, stack);
 const config = parseConfig({ stack, values: runtime.allConfig(), isSecret, otherStacks }, definitions);
 for (const warning of config.warnings) log.warn(warning);
 
+const registries = Object.entries(config.registries).map(([address, registry]) => ({
+  address,
+  ...registry,
+  password: new PulumiConfig("berth").requireSecret(passwordKey(address)),
+}));
 const keys = sshKeys(config.ssh.authorizedKeys, Object.keys(config.hosts), config.adopt);
 const machines = Object.entries(config.hosts).map(([name, host]) => {
-  const machine = new Host(name, { config: host, sshKeys: keys, adopt: config.adopt, ...config.ssh });
+  const machine = new Host(name, {
+    config: host,
+    sshKeys: keys,
+    adopt: config.adopt,
+    ...config.ssh,
+    registries,
+    pulls: config.pulls,
+  });
   const sites = Object.values(config.systems)
     .filter((system) => system.host === name)
     .flatMap(({ definition, domain, settings, headers }) =>

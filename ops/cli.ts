@@ -2,6 +2,7 @@
 import { execa } from "execa";
 import { definitions, opsProgram, projectDir } from "./program.ts";
 import { recordVersion } from "./record-version.ts";
+import { logInToRegistries } from "./registry-login.ts";
 import { runCommand } from "./run.ts";
 import { packageFoldersLast } from "./search-path.ts";
 import { recordSecrets, renderRecorded } from "./secrets.ts";
@@ -42,6 +43,17 @@ program
       },
     });
     process.stdout.write(`${said}\n`);
+  });
+
+program
+  .command("registry-login")
+  .description("log docker on this machine in to the registries of berth:registries")
+  .option("--stack <name>", "the stack", "production")
+  .action(async ({ stack }: { readonly stack: string }) => {
+    const addresses = await logInToRegistries(stack, runCommand);
+    process.stdout.write(
+      `${addresses.length === 0 ? "no registry asks for a login" : `logged in: ${addresses.join(", ")}`}\n`,
+    );
   });
 
 program

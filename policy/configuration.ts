@@ -1,5 +1,6 @@
 import { zoneOf } from "../components/dns/records.ts";
 import { edgePorts } from "../components/edge/route.ts";
+import { registryOf } from "../components/host/registries.ts";
 import { serverTypeMemoryGibibytes, soldIn } from "../components/host/server-types.ts";
 import type { BerthConfig, SystemConfig } from "../config.ts";
 import { adoptedServersAreKnown, adoptionsAreKnown } from "./adoption.ts";
@@ -189,6 +190,18 @@ const headersHaveOneOwner: ConfigurationRule = ({ systems }) => {
   });
 };
 
+/** A login is for images that there are. */
+const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
+  const used = new Set(Object.values(berth.images).map(({ repository }) => registryOf(repository)));
+  return Object.keys(berth.registries)
+    .filter((address) => !used.has(address))
+    .map(
+      (address) =>
+        `berth:registries.${address}: no image of berth:images comes from it; allowed: ${[...used].sort().join(", ")}. ` +
+        `Remove it: npx pulumi config rm --path 'berth:registries["${address}"]' --stack ${stack}`,
+    );
+};
+
 /** What browsers trust: production is not certified by Let's Encrypt's staging. */
 const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, tls } }) =>
   environment === "production" && tls.kind === "acme" && tls.directory === "letsencrypt-staging"
@@ -223,6 +236,7 @@ export const configurationRules: readonly ConfigurationRule[] = [
   adoptedServersAreKnown,
   routesHaveOneOwner,
   headersHaveOneOwner,
+  registriesAreUsed,
   productionIsTrusted,
   noTestsInProduction,
 ];

@@ -86,7 +86,30 @@ const imageSchema = z.strictObject({
       z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not a digest; allowed: sha256: and 64 hex digits"),
     )
     .default({}),
+  /** Acknowledges that the image's processes run as root; an app's image that does is refused without it. */
+  allowRoot: z.boolean().default(false),
 });
+
+const registryAddress = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9.-]*(:\d+)?$/,
+    "is not a registry's address; allowed: what its images' repositories begin with, as in ghcr.io or registry.example.org:5000",
+  );
+
+const registrySchema = z.strictObject({
+  user: z.string().min(1),
+  /** The last day on which the password is good; a preview warns 14 days before. */
+  passwordExpires: z.iso.date('is not a day; allowed: as in "2027-01-31", with the quotes').optional(),
+});
+
+/** How long pulling an image may take, and how long nothing of it may arrive. */
+const pullPatience = z
+  .strictObject({
+    deadlineSeconds: z.int().min(30).max(7200).default(900),
+    stalledSeconds: z.int().min(10).max(900).default(120),
+  })
+  .prefault({});
 
 /** Headers of every answer of a system's domains. */
 const headersSchema = z
@@ -146,6 +169,9 @@ export const berthSchema = z.strictObject({
     imageSchema,
     missing("where images come from, as togather/app: { repository: ghcr.io/owner/name }"),
   ),
+  /** Registries that ask for a login, by address; the password of each is a secret of its own, `registryPassword.<address>`. */
+  registries: z.record(registryAddress, registrySchema).default({}),
+  pulls: pullPatience,
   /** Where the certificate for all domains comes from. */
   tls: tlsSchema,
   /** Age and fingerprint of the secrets; `npm run ops -- record-secrets` keeps them. */

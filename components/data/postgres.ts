@@ -13,6 +13,7 @@ import type { ResolvedImage } from "../../config.ts";
 import { dockerCheck } from "../health.ts";
 import { currentContainerScript, hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
+import { imagePull } from "../host/image-pull.ts";
 import { hostPaths } from "../host/paths.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
@@ -75,15 +76,16 @@ export class Postgres extends ComponentResource {
       DATA_DIRECTORY: dataDirectory(args.system, name),
       SOCKET_DIRECTORY: socketDirectory,
     };
+    // A new image is pulled before the running server is stopped for it.
+    const pulled = imagePull(`${name}-pull`, { host: args.host, image: args.image }, child);
     const folders = hostCommand(
       `${name}-folders`,
       {
         connection: args.host.connection,
         script: readScript(import.meta.url, "./scripts/folders.sh"),
         parameters: { ...directories, SERVICE: name, IMAGE: args.image.reference },
-        // A new image is pulled here, before the running server is stopped for it.
         deadlineSeconds: 600,
-        dependsOn: [args.host.ready],
+        dependsOn: [args.host.ready, pulled],
       },
       child,
     );

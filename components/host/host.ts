@@ -23,7 +23,9 @@ import { cloudInit } from "./cloud-init.ts";
 import { hostText, readScript, wholeScript } from "./command.ts";
 import { type Connection, dockerHost, shellAssignments, sshCommand, sshOptions } from "./connection.ts";
 import { deployUser } from "./host-files.ts";
+import type { PullPatience } from "./image-pull.ts";
 import { hostPaths } from "./paths.ts";
+import { type RegistryLogin, registryLogin } from "./registry-login.ts";
 import { hostSettings } from "./settings.ts";
 
 export interface HostArgs {
@@ -33,6 +35,8 @@ export interface HostArgs {
   readonly sshKeys: readonly Input<string>[];
   readonly identityFile?: string;
   readonly adopt: Adoptions;
+  readonly registries: readonly RegistryLogin[];
+  readonly pulls: PullPatience;
 }
 
 /** How long a new server may take until SSH, cloud-init, Docker and the volume are ready; package downloads included. */
@@ -54,6 +58,9 @@ export class Host extends ComponentResource {
   readonly docker: DockerProvider;
   /** The gate: depend on it before anything on the host. */
   readonly ready: local.Command;
+  /** Its logins to registries, by address: what pulls an image of one depends on it. */
+  readonly logins: ReadonlyMap<string, local.Command>;
+  readonly pulls: PullPatience;
 
   constructor(name: string, args: HostArgs, opts?: ComponentResourceOptions) {
     super("berth:host:Host", name, {}, opts);
@@ -167,6 +174,17 @@ export class Host extends ComponentResource {
         volumeGigabytes: config.volumeGigabytes,
       },
       { parent: this, dependsOn: [up] },
+    );
+    this.pulls = args.pulls;
+    this.logins = new Map(
+      args.registries.map((login) => [
+        login.address,
+        registryLogin(
+          `${name}-registry-${login.address.replace(":", "-")}`,
+          { connection: this.connection, login, dependsOn: [this.ready] },
+          child,
+        ),
+      ]),
     );
     this.docker = new DockerProvider(
       `${name}-docker`,

@@ -11,6 +11,7 @@
  * | `/mnt/data/acme/<authority>`           | edge             | ACME account, certificates and keys               |
  * | `/var/lib/berth/migrations/<service>`  | migration        | the image that brought the schema to where it is  |
  * | `/var/backups/<system>`                | snapshot         | database snapshots, on the root disk on purpose   |
+ * | `~/.docker/config.json` of deploy      | registry login   | logins to registries                              |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
  */

@@ -16,7 +16,7 @@ export interface Release {
   readonly releaseAgain: boolean;
 }
 
-export type ReleaseStep = "snapshot" | "migration" | "probe" | "switch";
+export type ReleaseStep = "pull" | "snapshot" | "migration" | "probe" | "switch";
 
 const slots = readScript(import.meta.url, "./scripts/slots.sh");
 const record = readScript(import.meta.url, "./scripts/record.sh");

@@ -15,9 +15,11 @@ import type { Route } from "../edge/route.ts";
 import { dockerCheck, type Health } from "../health.ts";
 import { type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
+import { imagePull } from "../host/image-pull.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
+import { imageCheck, imageNeeds } from "./image-contract.ts";
 import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
 import { migration } from "./migration.ts";
 import { type ProbePatience, patienceSeconds, probe } from "./probe.ts";
@@ -74,10 +76,11 @@ export interface WebServiceArgs {
 /**
  * A service with routes, released without a gap:
  *
- *     Snapshot ─► Migration ─► Slot (new) ─► Probe ─► Switch [─► Integration tests]    … and only then: old slot deleted
+ *     Pull ─► Snapshot ─► Migration ─► Slot (new) ─► Probe ─► Switch [─► Integration tests]    … and only then: old slot deleted
  *
- * Snapshot and migration follow the image; slot, probe and switch follow everything that the task is made of. A failure
- * anywhere leaves the old slot serving, and the next `up` goes on from what is there.
+ * The pull checks the image against what the service asks of it. Pull, snapshot and migration follow the image; slot, probe and
+ * switch follow everything that the task is made of. A failure anywhere leaves the old slot serving, and the next `up` goes on from
+ * what is there.
  */
 export class WebService extends ComponentResource {
   /** Name of the slot that serves, known when the probe has passed. */
@@ -104,7 +107,25 @@ export class WebService extends ComponentResource {
       (step: ReleaseStep, slotName: Input<string>): Recorded =>
       (command) =>
         recorded(release, step, slotName, command);
-    const before: Resource[] = [...(args.dependsOn ?? []), args.edge.ready];
+    const pulled = imagePull(
+      `${name}-pull`,
+      {
+        host: args.host,
+        image: args.image,
+        check: imageCheck(
+          name,
+          args.image,
+          imageNeeds({
+            ...args,
+            healthcheck: dockerCheck(args.health),
+            migrations: args.schema?.migrations,
+          }),
+        ),
+        recorded: record("pull", ""),
+      },
+      child,
+    );
+    const before: Resource[] = [...(args.dependsOn ?? []), args.edge.ready, pulled];
     const schema = args.schema && {
       ...args.schema,
       scope: {

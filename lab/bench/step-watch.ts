@@ -22,7 +22,7 @@ export interface WatchedStep {
 
 /** A deploy in the terms of the release graph; undefined for every other step. */
 export function releaseStep(step: WatchedStep): string | undefined {
-  const suffix = /-(snapshot|migration|probe|switch)$/.exec(step.name)?.[1];
+  const suffix = /-(pull|snapshot|migration|probe|switch)$/.exec(step.name)?.[1];
   if (step.type === "command:local:Command" && suffix !== undefined && step.operation !== "deleting")
     return suffix;
   if (step.type !== "docker:index/service:Service") return undefined;
@@ -64,7 +64,8 @@ export class StepWatch {
     if (pending === undefined) return;
     const running = new Map<string, WatchedStep>();
     for (const { type, resource } of pending) {
-      const key = `${type} ${resource.urn} ${resource.id ?? ""}`;
+      // Several old ones of a resource may be deleted; anything else happens to one, which may get its id only meanwhile.
+      const key = `${type} ${resource.urn} ${type === "deleting" ? resource.id : ""}`;
       const known = this.#running.get(key);
       const step = known ?? {
         operation: type,

@@ -25,4 +25,4 @@
 export type { Authority, Certificate } from "./authority.ts";
 export { ensureAuthority, issueCertificate } from "./authority.ts";
 export type { LabRegistry, RegistryServer } from "./registry.ts";
-export { createRegistry, registryHost } from "./registry.ts";
+export { createRegistry, registryAddress, registryHost } from "./registry.ts";

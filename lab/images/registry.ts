@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { OuterDocker, Progress, Registry, ResolvedImage } from "../contracts.ts";
 import { withLock } from "../docker/lock.ts";
 import type { LabHome } from "../home.ts";
+import { readAccess } from "./access.ts";
 import { publish } from "./archive.ts";
 import { issueCertificate } from "./authority.ts";
 import { type Base, ensureBase } from "./base.ts";
@@ -14,6 +15,8 @@ import { checkReference, openStore, type Tag } from "./store.ts";
 /** How machines name the registry. */
 export const registryHost = "registry.berth.lab";
 const registryPort = 5000;
+/** What the repositories of its images begin with. */
+export const registryAddress = `${registryHost}:${registryPort}`;
 /** A build waits this long for another command of the lab that builds the same image. */
 const buildLockSeconds = 1200;
 
@@ -92,7 +95,7 @@ export async function createRegistry(
   }
 
   const resolved = (name: string, { digest, provenance }: Tag): ResolvedImage => ({
-    repository: `${registryHost}:${registryPort}/${name}`,
+    repository: `${registryAddress}/${name}`,
     digest,
     provenance,
   });
@@ -119,6 +122,7 @@ export async function createRegistry(
         ...at,
         certificate: await issueCertificate(home, [registryHost], [home.gateway, "127.0.0.1"]),
         store,
+        access: () => readAccess(home),
         async findTag(name, version) {
           if (imageSources.get(name)?.whilePulled) return (await findOnce(name, version)).digest;
           return (await store.readTag(name, version))?.digest;

@@ -1,9 +1,12 @@
+import { timingSafeEqual } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RegistryAccess } from "./access.ts";
 import type { Certificate } from "./authority.ts";
 import { manifestType } from "./manifest.ts";
 import type { Store } from "./store.ts";
@@ -15,6 +18,8 @@ export interface ServeOptions {
   readonly certificate: Certificate;
   readonly store: Store;
   /** Leads a name and tag to a manifest's digest; undefined when there is no such image. */
+  /** Asked for each request; left out, everybody pulls, as fast as it goes. */
+  readonly access?: () => RegistryAccess;
   readonly findTag: (name: string, version: string) => Promise<string | undefined>;
 }
 
@@ -63,6 +68,11 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   response.setHeader("Docker-Distribution-Api-Version", "registry/2.0");
+  if (!isAllowed(options.access?.(), request)) {
+    // Docker sends a login to a registry that asks for one at /v2/, and then with every request.
+    response.setHeader("WWW-Authenticate", 'Basic realm="the lab\'s registry"');
+    return refuse(response, 401, "UNAUTHORIZED", "authentication required");
+  }
   const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("Allow", "GET, HEAD");
@@ -97,12 +107,44 @@ async function answer(
     if (request.method === "HEAD") response.end();
     // A client that goes away in the middle is its own business, not a fault of the registry.
     else
-      await pipeline(createReadStream(blob.path, { highWaterMark: 1 << 20 }), response).catch(
-        () => undefined,
-      );
+      await pipeline(
+        createReadStream(blob.path, { highWaterMark: 1 << 20 }),
+        (chunks: AsyncIterable<Buffer>) =>
+          blob.sizeBytes < smallBytes ? chunks : slowed(chunks, () => options.access?.().bytesPerSecond),
+        response,
+      ).catch(() => undefined);
     return;
   }
   refuse(response, 404, "NAME_UNKNOWN", `the lab's registry has nothing at ${path}`);
+}
+
+function isAllowed(access: RegistryAccess | undefined, request: IncomingMessage): boolean {
+  if (access?.expired) return false;
+  if (access?.login === undefined) return true;
+  const { user, password } = access.login;
+  const expected = Buffer.from(`Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`);
+  const given = Buffer.from(request.headers.authorization ?? "");
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+/** Blobs below this size are not slowed: configurations of images. */
+const smallBytes = 1 << 16;
+
+/** Lets bytes through at a pace, which may change meanwhile. */
+async function* slowed(chunks: AsyncIterable<Buffer>, bytesPerSecond: () => number | undefined) {
+  for await (const chunk of chunks) {
+    for (let from = 0; from < chunk.length; ) {
+      const pace = bytesPerSecond();
+      if (pace === 0) {
+        await sleep(200);
+        continue;
+      }
+      const piece = chunk.subarray(from, pace === undefined ? undefined : from + Math.ceil(pace / 10));
+      if (pace !== undefined) await sleep((piece.length / pace) * 1000);
+      from += piece.length;
+      yield piece;
+    }
+  }
 }
 
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {

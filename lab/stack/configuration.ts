@@ -1,3 +1,4 @@
+import type { Registry } from "../../components/host/registries.ts";
 import { otherStacksRecords, type SecretRecords } from "../../components/secrets/records.ts";
 import type { System } from "../../components/system.ts";
 import { parseConfig } from "../../config.ts";
@@ -8,6 +9,15 @@ import { ensureAuthority } from "../images/index.ts";
 import { type StackCertificate, stackCertificate } from "./certificate.ts";
 import { cloudEndpoint, cloudToken, tokenCharacters } from "./cloud-access.ts";
 import { inventedRecords, inventedSecrets, inventSecret } from "./invented-secrets.ts";
+import {
+  isRegistryPassword,
+  neededLogin,
+  overrideRegistries,
+  registryPasswordFormat,
+  registryPasswordKey,
+  setRegistryLogin,
+  withMadeUpPasswords,
+} from "./registry-login.ts";
 import { applySetting, parseSetting } from "./set-option.ts";
 import { labSshKey, type SshKey } from "./ssh-key.ts";
 import { isObject, type Json, readStackFile, toText } from "./stack-file.ts";
@@ -48,6 +58,8 @@ export interface PlannedStack {
   readonly domains: readonly string[];
   /** Secrets to make up, as full keys. */
   readonly inventedKeys: readonly string[];
+  /** What the lab's registry asks for, where the images' registry does. */
+  readonly registryLogin: Registry | undefined;
 }
 
 /** What the engine gets. */
@@ -66,6 +78,7 @@ interface Overrides {
   readonly authorityPem: string;
   readonly token: string;
   readonly secret: (key: string) => string;
+  readonly registryPassword: string;
   /** Age and fingerprint of the secrets that are made up. */
   readonly secretRecords: SecretRecords;
 }
@@ -96,7 +109,7 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   );
   const inventable = [...secrets.keys(), "berth:tlsPrivateKeyPem", tokenKey];
   const undecryptable = file.encryptedKeys.filter(
-    (key) => !inventable.includes(key) && !isSecretOf(definitions, key),
+    (key) => !inventable.includes(key) && !isSecretOf(definitions, key) && !isRegistryPassword(key),
   );
   if (undecryptable.length > 0) {
     throw new Error(
@@ -126,11 +139,13 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
       Object.entries(allSystems).filter(([name]) => systems.includes(name) || !placed.includes(name)),
     );
   }
+  const images = imagesInUse(values, used);
   const planned: PlannedStack = {
     request,
     values,
     systems,
-    images: imagesInUse(values, used),
+    images,
+    registryLogin: neededLogin(values, images),
     machineImages: [
       ...new Set(
         Object.values(objectAt(values["berth:hosts"])).map((host) =>
@@ -175,6 +190,7 @@ function asWritten({ values, images, inventedKeys }: PlannedStack, substitutes: 
     written["berth:tlsPrivateKeyPem"] = "-----BEGIN PRIVATE KEY-----";
     secretKeys.push("berth:tlsPrivateKeyPem");
   }
+  withMadeUpPasswords(written, secretKeys);
   return { values: written, secretKeys };
 }
 
@@ -184,8 +200,11 @@ export async function configureStack(
   images: Overrides["images"],
   home: LabHome,
 ): Promise<StackConfiguration> {
-  const { request } = planned;
+  const { request, registryLogin } = planned;
   const invented = inventedSecrets(home.stateDir, request.stack);
+  const registryPassword =
+    registryLogin === undefined ? "" : invented.get(registryPasswordKey, registryPasswordFormat);
+  setRegistryLogin(home, registryLogin, registryPassword);
   const overrides: Overrides = {
     images,
     ssh: await labSshKey(home.stateDir),
@@ -193,6 +212,7 @@ export async function configureStack(
     authorityPem: (await ensureAuthority(home)).certificatePem,
     token: cloudToken(home),
     secret: (key) => invented.get(key, formatOf(request.definitions, key)),
+    registryPassword,
     secretRecords: inventedRecords(
       home.stateDir,
       request.stack,
@@ -208,7 +228,10 @@ export async function configureStack(
  */
 export function rotateSecrets(planned: PlannedStack, keys: readonly string[], home: LabHome): void {
   const { stack, definitions } = planned.request;
-  const allowed = planned.inventedKeys;
+  const allowed = [
+    ...planned.inventedKeys,
+    ...(planned.registryLogin === undefined ? [] : [registryPasswordKey]),
+  ];
   for (const key of keys) {
     if (!allowed.includes(key)) {
       throw new Error(`--rotate: "${key}" is no secret of this run; allowed: ${allowed.join(", ")}`);
@@ -287,7 +310,9 @@ function overriddenValues(planned: PlannedStack, overrides: Overrides, home: Lab
   // Those that the file has are about the real secrets.
   values["berth:secretRecords"] = overrides.secretRecords;
   const given = certificate === undefined ? [] : ["berth:tlsPrivateKeyPem"];
-  return { values, secretKeys: [...given, tokenKey, ...planned.inventedKeys] };
+  const secretKeys = [...given, tokenKey, ...planned.inventedKeys];
+  overrideRegistries(values, secretKeys, planned.registryLogin, overrides.registryPassword);
+  return { values, secretKeys };
 }
 
 /** This machine, and of the stack's own networks those that are the lab's. */
@@ -355,6 +380,7 @@ function placeholders(
     authorityPem: "-----BEGIN CERTIFICATE-----",
     token: "0".repeat(tokenCharacters),
     secretRecords: {},
+    registryPassword: "made-up",
     secret: (key) => {
       const spec = secrets.get(key);
       return spec === undefined ? "" : inventSecret(spec.format);
@@ -363,6 +389,7 @@ function placeholders(
 }
 
 function formatOf(definitions: readonly System[], key: string) {
+  if (key === registryPasswordKey) return registryPasswordFormat;
   const [namespace = "", name = ""] = key.split(":");
   const spec = definitions.find((definition) => definition.name === namespace)?.secrets[name];
   if (spec === undefined) throw new Error(`${key} is declared by no system`);

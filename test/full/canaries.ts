@@ -49,7 +49,7 @@ export function plantedCanaries(stateDir: string): readonly Canary[] {
 }
 
 /** Where a lab may keep secrets: its own stores, for their owner alone. */
-const stores = /^(secrets-.*\.json|canaries\.json|passphrase|.*\.key|id_ed25519)$/;
+const stores = /^(secrets-.*\.json|registry-login\.json|canaries\.json|passphrase|.*\.key|id_ed25519)$/;
 const largestBytes = 50 * 1024 * 1024;
 
 /** Text of every file of the lab's state beside its stores: logs, deployment, the cloud's state. */

@@ -54,6 +54,12 @@ export const givenCertificate: Readonly<Record<string, string>> = {
     "-----BEGIN PRIVATE KEY-----\ncanary-tls-private-key\n-----END PRIVATE KEY-----\n",
 };
 
+/** A registry that asks for a login, and its password. */
+export const givenLogin: Readonly<Record<string, string>> = {
+  "berth:registries": JSON.stringify({ "ghcr.io": { user: "deploy" } }),
+  "berth:registryPassword.ghcr.io": "canary-registry-password",
+};
+
 /** The committed configuration of a stack, completed with what a team adds to it. */
 export function completeConfig(stack: string): { values: Record<string, string>; secretKeys: string[] } {
   const file: unknown = parse(readFileSync(new URL(`../../Pulumi.${stack}.yaml`, import.meta.url), "utf8"));
@@ -78,7 +84,14 @@ export function completeConfig(stack: string): { values: Record<string, string>;
       typeof value === "string" ? value : JSON.stringify(value),
     ]),
   );
-  return { values, secretKeys: [...Object.keys(madeUpSecrets), "berth:tlsPrivateKeyPem"] };
+  return {
+    values,
+    secretKeys: [
+      ...Object.keys(madeUpSecrets),
+      "berth:tlsPrivateKeyPem",
+      ...Object.keys(givenLogin).slice(1),
+    ],
+  };
 }
 
 /** Runs the program with the configuration of a stack; `change` replaces keys, undefined takes one away. */

@@ -1,7 +1,14 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { adoptable } from "../../policy/adoption.ts";
 import type { BerthConfig } from "../../policy/schema.ts";
-import { completeConfig, givenCertificate, madeUpSecrets, type ProgramRun, runProgram } from "./support.ts";
+import {
+  completeConfig,
+  givenCertificate,
+  givenLogin,
+  madeUpSecrets,
+  type ProgramRun,
+  runProgram,
+} from "./support.ts";
 
 const secretSignature = "4dabf18193072939515e22adb298388d";
 const isSecret = (value: unknown): boolean =>
@@ -69,7 +76,17 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
     expect(rules[0]?.sourceIps).toEqual(["203.0.113.0/24"]);
   });
 
-  test("a release goes snapshot, migration, slot, probe, switch", () => {
+  test("every image is pulled before anything is made of it", () => {
+    const waitsFor = (type: string, name: string) => program.find(type, name).dependsOn;
+    expect(waitsFor("docker:index/service:Service", "edge_nginx")).toContain("main-edge-pull");
+    expect(waitsFor("command:local:Command", "togather_postgres-folders")).toContain(
+      "togather_postgres-pull",
+    );
+    expect(waitsFor("command:local:Command", "togather_app-snapshot")).toContain("togather_app-pull");
+    expect(waitsFor("command:local:Command", "togather_app-pull")).toContain("main-settings");
+  });
+
+  test("a release goes pull, snapshot, migration, slot, probe, switch", () => {
     const command = (name: string) => program.find("command:local:Command", `togather_app-${name}`);
     const slot = program.find("docker:index/service:Service", "togather_app");
     expect(command("migration").dependsOn).toContain("togather_app-snapshot");
@@ -393,3 +410,26 @@ function withoutSecrets(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutSecrets(inner)]));
 }
+
+describe("a registry with a login", () => {
+  test("is logged in to on the host before its images are pulled, by a password that stands nowhere in clear", async () => {
+    const program = await runProgram("production", givenLogin);
+    expect(program.error).toBeUndefined();
+    const command = (name: string) => program.find("command:local:Command", name);
+    const login = command("main-registry-ghcr.io");
+    expect(login.parent).toBe("main");
+    expect(login.inputs).toHaveProperty("delete");
+    expect(isSecret(login.inputs.stdin)).toBe(true);
+    for (const name of ["togather_app-pull", "togather_postgres-pull"])
+      expect(command(name).dependsOn).toContain("main-registry-ghcr.io");
+    expect(command("main-edge-pull").dependsOn).not.toContain("main-registry-ghcr.io");
+    const password = givenLogin["berth:registryPassword.ghcr.io"] ?? "";
+    const inClear = JSON.stringify(program.registrations.map(({ inputs }) => withoutSecrets(inputs)));
+    expect(inClear).not.toContain(password);
+    expect(inClear).not.toContain(Buffer.from(password).toString("base64").slice(0, -4));
+    // Swarm would keep it with the service.
+    for (const { inputs } of program.registrations.filter(({ type }) => type.endsWith(":Service")))
+      expect(inputs).not.toHaveProperty("auth");
+    expect(program.find("pulumi:providers:docker", "main-docker").inputs).not.toHaveProperty("registryAuth");
+  });
+});

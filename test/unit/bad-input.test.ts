@@ -9,6 +9,8 @@ const { values, secretKeys } = completeConfig("production");
 
 /** Sets what a path leads to, as in `berth:hosts.main.sshPort`; a name that holds dots stands in brackets. */
 function changed(path: string, value: unknown): Record<string, string> {
+  // A key may have dots itself.
+  if (path.startsWith("berth:registryPassword.")) return { ...values, [path]: String(value) };
   const [key = "", ...steps] = path.split(/\.(?![^[]*\])/).map((step) => step.replace(/^\[(.*)\]$/, "$1"));
   const last = steps.pop();
   if (last === undefined) return { ...values, [key]: String(value) };
@@ -162,6 +164,33 @@ const cases: [path: string, value: unknown, says: string][] = [
     'berth:images.togather/app.digests.v1.0.0: "sha256:abc" is not a digest; allowed: sha256: and 64 hex digits',
   ],
   ["berth:images.[togather/app].tag", "v1", "berth:images.togather/app.tag: unknown key"],
+  [
+    "berth:images.[togather/app].allowRoot",
+    "yes",
+    'berth:images.togather/app.allowRoot: "yes" has the wrong type; expected boolean',
+  ],
+  [
+    "berth:registries.[https://ghcr.io]",
+    { user: "deploy" },
+    "berth:registries.https://ghcr.io: is not a registry's address; allowed: what its images' repositories begin with, as in ghcr.io or registry.example.org:5000\nberth:registryPassword.https_//ghcr.io: missing; password of https://ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.https_//ghcr.io --stack production",
+  ],
+  [
+    "berth:registries.[ghcr.io]",
+    { user: "deploy" },
+    "berth:registryPassword.ghcr.io: missing; password of ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.ghcr.io --stack production",
+  ],
+  [
+    "berth:registries.[ghcr.io]",
+    { user: "", passwordExpires: "soon", password: "x" },
+    'berth:registries.ghcr.io.user: "" is empty\nberth:registries.ghcr.io.passwordExpires: "soon" is not a day; allowed: as in "2027-01-31", with the quotes\nberth:registries.ghcr.io.password: unknown key\nberth:registryPassword.ghcr.io: missing; password of ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.ghcr.io --stack production',
+  ],
+  [
+    "berth:registryPassword.ghcr.io",
+    "hunter2hunter2",
+    "berth:registryPassword.ghcr.io: no such registry in berth:registries; allowed: none, berth:registries is empty. Remove it: npx pulumi config rm berth:registryPassword.ghcr.io --stack production",
+  ],
+  ["berth:pulls.deadlineSeconds", 5, "berth:pulls.deadlineSeconds: 5 is too small; allowed: 30 or more"],
+  ["berth:pulls.stalledSeconds", 5000, "berth:pulls.stalledSeconds: 5000 is too large; allowed: 900 or less"],
   ["togather:app.replicas", 0, "togather:app.replicas: 0 is too small; allowed: 1 or more"],
   ["togather:app.replicas", 11, "togather:app.replicas: 11 is too large; allowed: 10 or less"],
   ["togather:app.replicas", 1.5, "togather:app.replicas: 1.5 has the wrong type; expected a whole number"],

@@ -62,7 +62,7 @@ describe("bad input", () => {
       "an unknown key",
       { "berth:hsots": "x" },
       [
-        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, adopt, systems, images, tls, secretRecords",
+        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, adopt, systems, images, registries, pulls, tls, secretRecords",
       ],
     ],
     [

@@ -105,9 +105,15 @@ describe("deploy on tag", () => {
   });
 
   test("it checks, previews, opens, deploys and closes, in this order, and closes whatever happens", () => {
-    const order = ["Check", "Test", recording, "Open SSH for this runner", "Deploy", "Close SSH"].map(
-      position,
-    );
+    const order = [
+      "Check",
+      "Test",
+      "Log in to the registries",
+      recording,
+      "Open SSH for this runner",
+      "Deploy",
+      "Close SSH",
+    ].map(position);
     expect(order).not.toContain(-1);
     expect(order).toEqual(order.toSorted((a, b) => a - b));
     expect(deploy.steps[position("Close SSH")]).toMatchObject({ if: "always()" });

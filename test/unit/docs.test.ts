@@ -4,9 +4,14 @@ import { describe, expect, test } from "vitest";
 
 /** The documentation names commands and files; each of them has to exist. What the commands do is tested in test/lab. */
 const root = new URL("../../", import.meta.url);
-const read = (path: string) => readFileSync(new URL(path, root), "utf8");
+const whole = (path: string) => readFileSync(new URL(path, root), "utf8");
+const dockerfile = /^```dockerfile\n([\s\S]*?)^```/gm;
+/** Without what an image's build runs. */
+const read = (path: string) => whole(path).replaceAll(dockerfile, "");
 const documents = [
   "README.md",
+  "docs/adopting.md",
+  "docs/images.md",
   ...["decisions", "runbooks"].flatMap((folder) =>
     readdirSync(new URL(`docs/${folder}/`, root)).map((file) => `docs/${folder}/${file}`),
   ),
@@ -66,5 +71,25 @@ describe.each(documents)("%s", (document) => {
       if (!path.startsWith("http"))
         expect(existsSync(new URL(path, new URL(document, root))), path).toBe(true);
     }
+  });
+});
+
+/** Each keeps what the page itself asks for; that a build of theirs works is not tried. */
+describe("the Dockerfiles of docs/images.md", () => {
+  const files = [...whole("docs/images.md").matchAll(dockerfile)].map((match) => match[1] ?? "");
+
+  test("are one each for Go, Node and Phoenix", () => {
+    expect(files.map((text) => /^FROM (\w+):\d/.exec(text)?.[1])).toEqual(["golang", "node", "elixir"]);
+  });
+
+  test.each(files)("%#: runs as a user other than root, with labels, by a command in JSON", (text) => {
+    const final = text.slice(text.lastIndexOf("FROM "));
+    expect(final).toMatch(/^USER [1-9]\d*:[1-9]\d*$/m);
+    expect(final).toMatch(/^ENTRYPOINT \[".*"\]$/m);
+    for (const label of ["version", "revision", "created"])
+      expect(final).toContain(`org.opencontainers.image.${label}=$${label.toUpperCase()}`);
+    for (const [, from = ""] of text.matchAll(/^FROM (\S+)/gm)) expect(from).toMatch(/:(\d|trixie)/);
+    // The health check's tool.
+    expect(final).toMatch(/\bwget\b|^FROM node:/m);
   });
 });

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type SecretFormat, secretProblem } from "../../components/secrets/secret.ts";
 import type { LabHome } from "../../lab/home.ts";
+import { readAccess } from "../../lab/images/access.ts";
 import {
   configureStack,
   imageKey,
@@ -14,6 +15,7 @@ import {
   type StackRequest,
 } from "../../lab/stack/configuration.ts";
 import { inventedSecrets, inventSecret } from "../../lab/stack/invented-secrets.ts";
+import { registryPasswordKey } from "../../lab/stack/registry-login.ts";
 import { applySetting, parseSetting } from "../../lab/stack/set-option.ts";
 import { readStackFile } from "../../lab/stack/stack-file.ts";
 import { systems as definitions } from "../../stacks/index.ts";
@@ -200,6 +202,35 @@ describe("a planned stack", () => {
     });
     expect(secretKeys).not.toContain("berth:tlsPrivateKeyPem");
     expect(config).not.toHaveProperty(["berth:tlsPrivateKeyPem"]);
+  });
+
+  test("a registry that asks for a login is the lab's, which asks for it too, with a password of its own", async () => {
+    const settings = ['berth:registries={"ghcr.io": {"user": "deploy", "passwordExpires": "2999-01-31"}}'];
+    const planned = planStack(request({ settings }), home);
+    const images = new Map(
+      planned.images.map(({ name, version }) => [
+        imageKey(name, version),
+        { repository: `registry.berth.lab:5000/${name}`, digest },
+      ]),
+    );
+    const { config, secretKeys } = await configureStack(planned, images, home);
+    expect(JSON.parse(config["berth:registries"] ?? "")).toEqual({
+      "registry.berth.lab:5000": { user: "deploy", passwordExpires: "2999-01-31" },
+    });
+    expect(secretKeys).toContain(registryPasswordKey);
+    const password = config[registryPasswordKey];
+    expect(readAccess(home)).toEqual({ login: { user: "deploy", password } });
+
+    rotateSecrets(planned, [registryPasswordKey], home);
+    const rotated = (await configureStack(planned, images, home)).config[registryPasswordKey];
+    expect(rotated).not.toBe(password);
+    expect(readAccess(home)).toEqual({ login: { user: "deploy", password: rotated } });
+
+    const without = planStack(request(), home);
+    const plain = await configureStack(without, imagesOf(without), home);
+    expect(plain.config).not.toHaveProperty(["berth:registries"]);
+    expect(plain.config).not.toHaveProperty([registryPasswordKey]);
+    expect(readAccess(home)).toEqual({});
   });
 
   test("SSH is open to this machine, and to a network of the lab that is asked for", async () => {

@@ -22,7 +22,10 @@ describe("StepWatch", () => {
       const begun: string[] = [];
       const watch = new StepWatch(file, ({ name }) => begun.push(name));
       await write([earlier, creating(service("togather_app"))]);
-      await write([{ type: "updating", resource: resource("command:local:Command", "togather_app-probe") }]);
+      const probe = resource("command:local:Command", "togather_app-probe");
+      await write([{ type: "updating", resource: { ...probe, id: "" } }]);
+      // Written once more, since something else went on, when its id is known.
+      await write([{ type: "updating", resource: { ...probe, id: "4711" } }]);
       await write([]);
       watch.close();
       expect(begun).toEqual(["togather_app", "togather_app-probe"]);

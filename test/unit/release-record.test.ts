@@ -38,10 +38,12 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "berth-record-"));
   mkdirSync(join(folder, "slots"));
   mkdirSync(join(folder, "bin"));
+  // The image is on the host.
+  writeFileSync(join(folder, "pulled"), "");
   const docker = `#!/bin/bash
 cd ${shellQuote(join(folder, "slots"))}
 case "$*" in
-  "image inspect --format"*) echo abc1234567890abcdef ;;
+  "image inspect --format"*) [ -e ../pulled ] && echo abc1234567890abcdef ;;
   "image inspect"*) ;;
   "service ls"*berth.retain=true*) grep --files-with-matches true * ;;
   "service ls"*) ls ;;
@@ -74,7 +76,7 @@ afterEach(() => {
 });
 
 interface Command {
-  readonly step: "snapshot" | "migration" | "probe" | "switch";
+  readonly step: "pull" | "snapshot" | "migration" | "probe" | "switch";
   readonly version?: string;
   readonly slot?: string;
   readonly keep?: number;
@@ -161,6 +163,38 @@ const goBack = (from: string, to: string) =>
   bash(backScript(service, from, to).replaceAll("/var/lib/berth/deployments", records()));
 
 describe("a deployment", () => {
+  test("begins with the pull, and gets the image's commit when the image is there", () => {
+    rmSync(join(folder, "pulled"));
+    expect(command({ step: "pull", body: `echo >${join(folder, "pulled")}` }).status).toBe(0);
+    const open = JSON.parse(readFileSync(join(records(), `${service}.open.json`), "utf8")) as Line;
+    expect(open).toMatchObject({
+      deployment_id: expect.stringMatching(/^\d{8}_\d{6}_abc1234$/),
+      git_commit: "abc1234567890abcdef",
+      steps: { pull: expect.any(Number) },
+    });
+    expect(readdirSync(logs())).toEqual([`${open.deployment_id}.log`]);
+    command({ step: "snapshot" });
+    release("v1.0.0", "app-1");
+    expect(history()).toMatchObject([{ deployment_id: open.deployment_id, outcome: "success" }]);
+    expect(log(open.deployment_id).map(({ step }) => step)).toEqual(
+      expect.arrayContaining(["pull", "switch"]),
+    );
+  });
+
+  test("whose pull fails is remembered without a commit", () => {
+    rmSync(join(folder, "pulled"));
+    command({ step: "pull", body: "fail 'cannot pull it'" });
+    expect(history()).toMatchObject([
+      {
+        deployment_id: expect.stringMatching(/_unknown$/),
+        git_commit: "unknown",
+        outcome: "failed",
+        error: "pull: cannot pull it",
+      },
+    ]);
+    expect(isOpen()).toBe(false);
+  });
+
   test("is one record from its first command to the switch, with the fields of the seed", () => {
     for (const step of ["snapshot", "migration"] as const) expect(command({ step }).status).toBe(0);
     const probed = command({ step: "probe", slot: "app-1", body: 'printf 4 >"$release_schema"' });

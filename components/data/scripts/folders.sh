@@ -9,7 +9,6 @@ mountpoint -q "$DATA_VOLUME" || fail "the data volume is not mounted at $DATA_VO
 # PostgreSQL: "the data directory was initialized by PostgreSQL version 16, which is not compatible with this version 17".
 there=$(sudo cat "$DATA_DIRECTORY/pgdata/PG_VERSION" 2>/dev/null || true)
 [ -n "$there" ] || exit 0
-said=$(docker pull --quiet "$IMAGE" 2>&1) || fail "cannot pull $IMAGE: $said"
 said=$(docker run --rm --network none --entrypoint postgres "$IMAGE" --version 2>&1) || fail "$IMAGE does not say which PostgreSQL it is: $said"
 comes=$(sed -nE 's/^postgres \(PostgreSQL\) ([0-9]+).*/\1/p' <<<"$said")
 [ "$comes" = "$there" ] ||

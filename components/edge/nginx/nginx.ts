@@ -11,6 +11,7 @@ import {
 import type { ResolvedImage } from "../../../config.ts";
 import { currentContainerScript, hostCommand, readScript } from "../../host/command.ts";
 import type { Host } from "../../host/host.ts";
+import { imagePull } from "../../host/image-pull.ts";
 import { hostPaths } from "../../host/paths.ts";
 import { dockerLabels } from "../../labels.ts";
 import { overlayNetwork } from "../../network/overlay.ts";
@@ -97,6 +98,7 @@ export class NginxEdge extends ComponentResource implements Edge {
       },
       child,
     );
+    const pulled = imagePull(`${name}-pull`, { host: args.host, image: args.image }, child);
     const service = new Service(
       "edge_nginx",
       {
@@ -137,7 +139,7 @@ export class NginxEdge extends ComponentResource implements Edge {
       // Two cannot own a port: if it ever must be replaced, the old one goes first.
       mergeOptions(child, {
         provider: args.host.docker,
-        dependsOn: [this.configuration],
+        dependsOn: [this.configuration, pulled],
         deleteBeforeReplace: true,
       }),
     );

@@ -8,12 +8,13 @@ flock --nonblock 9 || exit 0
 seen=/var/lib/berth/unused-images
 records=/var/lib/berth/deployments
 
-# Images of containers and services (a slot without tasks has no container), the ones that brought the schemas to where they are,
-# and the last three that each service was released with: what going back needs.
+# Images of containers and services (a slot without tasks has no container), of releases that have begun, the ones that brought the
+# schemas to where they are, and the last three that each service was released with: what going back needs.
 needed() {
   docker ps --all --quiet | xargs --no-run-if-empty docker inspect --format '{{.Image}}'
   {
     docker service ls --quiet | xargs --no-run-if-empty docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}'
+    find "$records" -name '*.open.json' -exec jq --raw-output '.image // empty' {} + 2>/dev/null || true
     find /var/lib/berth/migrations -type f -exec cat {} + 2>/dev/null || true
     for history in "$records"/*.history.jsonl; do
       [ -e "$history" ] || continue

@@ -64,7 +64,7 @@ remove_jobs() {
 
 pull() {
   local output
-  output=$(docker pull --quiet "$1" 2>&1) || fail "cannot pull $1: $output"
+  docker image inspect "$1" >/dev/null 2>&1 || output=$(docker pull --quiet "$1" 2>&1) || fail "cannot pull $1: $output"
 }
 
 # What an interrupted run left goes: the copies, the jobs. A job on the database itself is waited for, because stopping a

@@ -10,7 +10,7 @@ run_job() {
   shift
   only_one "$job" "$WAIT_SECONDS"
   trap remove_job EXIT
-  output=$(docker pull --quiet "$IMAGE" 2>&1) || fail "cannot pull $IMAGE: $output"
+  docker image inspect "$IMAGE" >/dev/null 2>&1 || output=$(docker pull --quiet "$IMAGE" 2>&1) || fail "cannot pull $IMAGE: $output"
   running=$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "$job" 2>/dev/null) || running=
   # A job of this very image that an interrupted run left is waited for: stopping a migration half-way is what hurts.
   if [ "$running" != "$IMAGE" ]; then

@@ -96,13 +96,32 @@ release_begin() {
   release_write "$release_open" "$open"
 }
 
-release_new() {
-  local commit log
-  docker image inspect "$RELEASE_IMAGE" >/dev/null 2>&1 || timeout 300 docker pull --quiet "$RELEASE_IMAGE" >/dev/null 2>&1 || true
+# The commit of the image, unknown where it has no label or is not on the host.
+release_commit() {
+  local commit
   # The label is the image's word: nothing but letters and digits may become part of a file's name.
   commit=$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.revision"}}' "$RELEASE_IMAGE" 2>/dev/null |
     tr -cd '[:alnum:]') || true
-  commit=${commit:-unknown}
+  printf %s "${commit:-unknown}"
+}
+
+# A deployment that began before its image was on the host gets the commit when it is.
+release_name() {
+  local commit id renamed
+  commit=$(release_commit)
+  id=${release_id%unknown}${commit:0:7}
+  [[ $commit != unknown && $release_id = *_unknown && ! -e $RELEASE_LOGS/$id.log ]] || return 0
+  # shellcheck disable=SC2016 # jq's variables.
+  renamed=$(release_jq --arg id "$id" --arg commit "$commit" \
+    '$open | if .token == $token then .deployment_id = $id | .git_commit = $commit else empty end')
+  release_write "$release_open" "$renamed" || return 0
+  mv "$RELEASE_LOGS/$release_id.log" "$RELEASE_LOGS/$id.log" || true
+  release_id=$id
+}
+
+release_new() {
+  local commit log
+  commit=$(release_commit)
   until release_id=$(date -u +%Y%m%d_%H%M%S)_${commit:0:7} && [ ! -e "$RELEASE_LOGS/$release_id.log" ]; do sleep 0.2; done
   # shellcheck disable=SC2016 # jq's variables.
   open=$(release_jq --arg id "$release_id" --arg commit "$commit" --arg by "${DEPLOYED_BY:-unknown}" --argjson tentative "$release_tentative" \
@@ -123,6 +142,7 @@ release_remember() {
 # release_end <status> <what the command said> <seconds>
 release_end() {
   local status=$1 said=$2 seconds=$3
+  [ "$status" -ne 0 ] || release_name
   if [ "$status" -ne 0 ]; then
     note ERROR "failed after $seconds s: $said"
   else

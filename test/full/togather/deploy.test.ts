@@ -41,7 +41,7 @@ describe("under a constant load", () => {
     expect(await togather()).toMatchObject({ version });
     expect((await togather()).slot).not.toBe(before.slot);
     const steps = result.steps.map(releaseStep).filter((step) => step !== undefined);
-    expect(steps).toEqual(["snapshot", "migration", "slot", "probe", "switch", "removal"]);
+    expect(steps).toEqual(["pull", "snapshot", "migration", "slot", "probe", "switch", "removal"]);
     expect(await leftovers()).toEqual([]);
   });
 

@@ -200,7 +200,7 @@ describe("what a deployment leaves", () => {
       .split("\n")
       .map((line) => JSON.parse(line) as Record<string, string>);
     expect(new Set(log.map(({ step }) => step))).toEqual(
-      new Set(["snapshot", "migration", "probe", "switch"]),
+      new Set(["pull", "snapshot", "migration", "probe", "switch"]),
     );
     for (const { level } of log) expect(["DEBUG", "INFO", "WARN", "ERROR", "SUCCESS"]).toContain(level);
     for (const { outcome } of await history()) expect(["success", "back"]).toContain(outcome);

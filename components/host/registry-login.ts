@@ -1,0 +1,47 @@
+import type { local } from "@pulumi/command";
+import { type CustomResourceOptions, getStack, type Output, type Resource } from "@pulumi/pulumi";
+import { hostCommand, readScript } from "./command.ts";
+import type { Connection } from "./connection.ts";
+import { loginServer, type Registry, setPassword } from "./registries.ts";
+
+export interface RegistryLogin extends Registry {
+  readonly address: string;
+  readonly password: Output<string>;
+}
+
+/**
+ * Logs the deploy user of a host in to a registry, and out when the registry is no longer named. The registry checks the password
+ * before it is kept, in the user's own file (`~/.docker/config.json`, mode 0600): every pull on the host takes it from there. It
+ * travels on standard input, and no service's specification ever has it: what a service needs is on the host before the service is
+ * made, and stays there while it is needed (berth-prune-images).
+ */
+export function registryLogin(
+  name: string,
+  args: {
+    readonly connection: Connection;
+    readonly login: RegistryLogin;
+    readonly dependsOn: Resource[];
+  },
+  opts: CustomResourceOptions,
+): local.Command {
+  const { address, user, password, passwordExpires = "" } = args.login;
+  return hostCommand(
+    name,
+    {
+      connection: args.connection,
+      script: readScript(import.meta.url, "./scripts/registry-login.sh"),
+      parameters: {
+        REGISTRY: address,
+        SERVER: loginServer(address),
+        LOGIN_USER: user,
+        EXPIRES: passwordExpires,
+        SET_PASSWORD: setPassword(address, getStack()),
+      },
+      secrets: { PASSWORD: password },
+      removeScript: readScript(import.meta.url, "./scripts/registry-logout.sh"),
+      deadlineSeconds: 120,
+      dependsOn: args.dependsOn,
+    },
+    opts,
+  );
+}

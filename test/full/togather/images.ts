@@ -1,0 +1,87 @@
+import { createWriteStream } from "node:fs";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { ensureDocker, run } from "../../../lab/docker/index.ts";
+import { createRegistry } from "../../../lab/images/index.ts";
+import { build } from "../../../lab/images/outer.ts";
+import { openStore } from "../../../lab/images/store.ts";
+import { home } from "../support.ts";
+
+/** Images that somebody has built, for `lab up --image`: the stand-in of the app with something changed. */
+export interface OwnImages {
+  /** Builds `FROM` the stand-in and answers the image's name. */
+  build(name: string, dockerfile: string, files?: Readonly<Record<string, string>>): Promise<string>;
+  /** The stand-in as one layer for another architecture. */
+  forArchitecture(architecture: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Puts the stand-in of a version into the lab's engine, from where a person's builds begin. */
+export async function ownImages(version: string): Promise<OwnImages> {
+  const docker = await ensureDocker(home, () => undefined);
+  const engine = `unix://${docker.socketPath}`;
+  const folder = await mkdtemp(join(tmpdir(), "berth-own-images-"));
+  const store = openStore(join(home.cacheDir, "registry"));
+  const registry = await createRegistry(docker, home, () => undefined);
+  const { digest } = await registry.resolve("togather/app", version);
+  const blob = async (of: string) => {
+    const found = await store.find(of);
+    if (found === undefined) throw new Error(`the lab's registry has no ${of}`);
+    return found.path;
+  };
+  const manifest = JSON.parse(await readFile(await blob(digest), "utf8")) as {
+    config: { digest: string };
+    layers: { digest: string }[];
+  };
+  const base = "berth-test/togather:base";
+  const names = [base];
+
+  // As `docker save` writes an image.
+  const archive = join(folder, "archive");
+  await mkdir(archive);
+  const layers = manifest.layers.map((_, index) => `${index}.tar`);
+  for (const [index, layer] of manifest.layers.entries())
+    await cp(await blob(layer.digest), join(archive, `${index}.tar`));
+  await cp(await blob(manifest.config.digest), join(archive, "config.json"));
+  await writeFile(
+    join(archive, "manifest.json"),
+    JSON.stringify([{ Config: "config.json", RepoTags: [base], Layers: layers }]),
+  );
+  await run("sh", ["-c", 'tar -C "$1" -c . | docker -H "$0" load', engine, archive]);
+  await rm(archive, { recursive: true });
+
+  return {
+    async build(name, dockerfile, files = {}) {
+      const context = await mkdtemp(join(folder, "build-"));
+      await writeFile(join(context, "Dockerfile"), `FROM ${base}\n${dockerfile}\n`);
+      for (const [file, command] of Object.entries(files))
+        await run("sh", ["-c", `${command} >"$0"`, join(context, file)]);
+      const tag = `berth-test/togather:${name}`;
+      await build(
+        docker,
+        { folder: context, tag, args: {}, what: name, deadlineSeconds: 300 },
+        () => undefined,
+      );
+      await rm(context, { recursive: true });
+      names.push(tag);
+      return tag;
+    },
+    async forArchitecture(architecture) {
+      const tag = `berth-test/togather:${architecture}`;
+      const root = join(folder, "root.tar");
+      const container = await docker.client.createContainer({ Image: base });
+      await pipeline(await container.export(), createWriteStream(root));
+      await container.remove();
+      await run("docker", ["-H", engine, "import", "--platform", `linux/${architecture}`, root, tag]);
+      await rm(root);
+      names.push(tag);
+      return tag;
+    },
+    async close() {
+      for (const name of names) await docker.client.getImage(name).remove({ force: true });
+      await rm(folder, { recursive: true });
+    },
+  };
+}
