@@ -77,7 +77,7 @@ const imageSchema = z.strictObject({
     .string()
     .regex(
       /^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+$/,
-      "is not an image repository; allowed: host/name without a tag",
+      "is not an image repository; allowed: host/name in lower case, without a tag",
     ),
   /** Version to digest. Production takes an image by digest only. */
   digests: z

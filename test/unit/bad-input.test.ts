@@ -156,7 +156,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:images.[togather/app].repository",
     "ghcr.io/togather/togather-server:v1",
-    'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name without a tag',
+    'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name in lower case, without a tag',
   ],
   [
     "berth:images.[togather/app].digests.[v1.0.0]",

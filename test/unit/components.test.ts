@@ -239,6 +239,26 @@ describe("routes", () => {
     ]);
   });
 
+  test("subdomains and framing are a site's setting, a slow answer a route's, the grace of WebSockets the host's", () => {
+    const own = renderSite({
+      domain: "app.example",
+      headers: { hstsIncludeSubDomains: false, frames: "sameOrigin" },
+    });
+    expect(own).toContain('Strict-Transport-Security "max-age=31536000" always;');
+    expect(own).toContain("X-Frame-Options SAMEORIGIN always;");
+    expect(renderSite({ ...site, headers: { ...site.headers, frames: "everybody" } })).not.toContain(
+      "X-Frame",
+    );
+    expect(renderLocations("togather_app", "slot", "app.example", [route])).toContain(
+      "proxy_read_timeout 60s;",
+    );
+    const slow = { ...route, readTimeoutSeconds: 600 };
+    expect(renderLocations("togather_app", "slot", "app.example", [slow])).toContain(
+      "proxy_read_timeout 600s;",
+    );
+    expect(renderMain(120)).toContain("worker_shutdown_timeout 120s;");
+  });
+
   test("a challenge comes before the way to TLS and every route", () => {
     expect(renderSite(site)).toContain(`  listen 80;
   server_name app.example;

@@ -280,7 +280,7 @@ describe("the file as written", () => {
   const cases: [setting: string, says: string][] = [
     [
       'berth:images["togather/app"].repository=ghcr.io/togather/togather-server:v1',
-      'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name without a tag',
+      'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name in lower case, without a tag',
     ],
     [
       'berth:images["togather/app"].repository=ghcr.io/Togather/Server',

@@ -1,0 +1,129 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runOnHost, script } from "./host-script.ts";
+
+/** What a host does for the certificates of several domains; certbot, DNS and the edge are stood in for. */
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "berth-certificates-"));
+  mkdirSync(join(folder, "edge/tls"), { recursive: true });
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const address = "203.0.113.10";
+const certificate = (domain: string) => join(folder, "edge/tls", `${domain}.pem`);
+const functions = script("edge/nginx/scripts/functions.sh");
+const places = () => ({
+  EDGE_DIRECTORY: join(folder, "edge"),
+  TLS_DIRECTORY: "tls",
+  CHALLENGES_DIRECTORY: join(folder, "challenges"),
+  CONTAINER_DIRECTORY: "/etc/nginx/berth",
+  WORKER_DEADLINE_SECONDS: 1,
+});
+
+describe("renewal", () => {
+  const store = () => join(folder, "store");
+  const asked = () =>
+    existsSync(join(folder, "asked")) ? readFileSync(join(folder, "asked"), "utf8").trim().split("\n") : [];
+  /** @param leads where each domain leads */
+  function renew(leads: Readonly<Record<string, string>>) {
+    const programs = {
+      mountpoint: "exit 0",
+      docker: "exit 0",
+      openssl: "echo subject=CN=the one before",
+      getent: `[ "$1" = ahostsv4 ] || exit 2
+case $2 in
+${Object.entries(leads)
+  .map(([domain, where]) => `${domain}) echo "${where} STREAM $2" ;;`)
+  .join("\n")}
+esac`,
+      // As the edge answers a challenge: with the file.
+      curl: `cat ${join(folder, "challenges/.well-known/acme-challenge")}/*`,
+      certbot: `while [ $# -gt 0 ]; do [ "$1" = --cert-name ] && name=$2; shift; done
+echo "$name" >>${join(folder, "asked")}
+mkdir -p ${store()}/live/$name
+echo "key of $name" >${store()}/live/$name/privkey.pem
+echo "chain of $name" >${store()}/live/$name/fullchain.pem`,
+    };
+    for (const domain of Object.keys(leads)) writeFileSync(certificate(domain), "the one before\n");
+    const parameters = {
+      ...places(),
+      DOMAINS: Object.keys(leads).join("\n"),
+      ADDRESS: address,
+      DIRECTORY_URL: "https://acme.example/directory",
+      EMAIL: "ops@example.org",
+      AUTHORITY: "",
+      STORE: store(),
+      DATA_VOLUME: "/mnt/data",
+      DNS_WAIT_SECONDS: 0,
+    };
+    return runOnHost(folder, programs, parameters, functions + script("edge/nginx/scripts/renew.sh"));
+  }
+
+  test("each domain has its own certificate, key in front", () => {
+    expect(renew({ "a.example": address, "b.example": address })).toMatchObject({ status: 0, stderr: "" });
+    expect(asked()).toEqual(["a.example", "b.example"]);
+    for (const domain of asked())
+      expect(readFileSync(certificate(domain), "utf8")).toBe(`key of ${domain}\nchain of ${domain}\n`);
+  });
+
+  test("a domain that moved away keeps no other from its renewal, wherever it stands, and the run says where it leads", () => {
+    for (const order of [
+      { "gone.example": "198.51.100.1", "here.example": address },
+      { "here.example": address, "gone.example": "198.51.100.1" },
+    ]) {
+      const { status, stderr } = renew(order);
+      expect(status).toBe(1);
+      expect(stderr).toContain("gone.example leads to 198.51.100.1");
+      expect(stderr).not.toContain("here.example leads");
+      expect(readFileSync(certificate("here.example"), "utf8")).toBe(
+        "key of here.example\nchain of here.example\n",
+      );
+      expect(readFileSync(certificate("gone.example"), "utf8")).toBe("the one before\n");
+    }
+    expect(new Set(asked())).toEqual(new Set(["here.example"]));
+  });
+});
+
+describe("the first certificate of a domain", () => {
+  function configure(given = "") {
+    const parameters = {
+      ...places(),
+      DOMAINS: "a.example\nb.example",
+      SITE_0: "site a",
+      SITE_1: "site b",
+      MAIN: "main",
+      CERTIFICATE: given,
+      PRIVATE_KEY: given === "" ? "" : "given key",
+      RENEWAL_SCRIPT: join(folder, "none"),
+      RENEWAL_UNIT: "none",
+    };
+    // The folder of backups is the host's.
+    const body = script("edge/nginx/scripts/configure.sh").replaceAll("/var/lib/berth/", `${folder}/`);
+    return runOnHost(folder, { docker: "exit 0" }, parameters, functions + body);
+  }
+
+  test("is the one that all domains had on a host of before", () => {
+    writeFileSync(join(folder, "edge/tls/edge.pem"), "common key and chain\n");
+    expect(configure()).toMatchObject({ status: 0, stderr: "" });
+    for (const domain of ["a.example", "b.example"])
+      expect(readFileSync(certificate(domain), "utf8")).toBe("common key and chain\n");
+  });
+
+  test("is a placeholder on a new host, and stays once there is another", () => {
+    expect(configure()).toMatchObject({ status: 0, stderr: "" });
+    expect(readFileSync(certificate("a.example"), "utf8")).toContain("-----BEGIN CERTIFICATE-----");
+    writeFileSync(certificate("a.example"), "issued meanwhile\n");
+    expect(configure()).toMatchObject({ status: 0 });
+    expect(readFileSync(certificate("a.example"), "utf8")).toBe("issued meanwhile\n");
+  });
+
+  test("is replaced by one that is given", () => {
+    writeFileSync(certificate("a.example"), "issued meanwhile\n");
+    expect(configure("given chain")).toMatchObject({ status: 0 });
+    expect(readFileSync(certificate("a.example"), "utf8")).toBe("given key\ngiven chain\n");
+  });
+});
