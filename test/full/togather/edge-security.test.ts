@@ -241,8 +241,18 @@ describe("a ban", () => {
   test("for trying to log in by SSH again and again: no SSH", async () => {
     const { address } = machine;
     for (let attempt = 0; attempt < 6; attempt += 1) {
-      await intruder.run("ssh", [
-        ...["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"],
+      // A ban that comes in the middle of a handshake drops its packets: ssh has no deadline of its own for that.
+      await intruder.run("timeout", [
+        ...[
+          "20",
+          "ssh",
+          "-o",
+          "BatchMode=yes",
+          "-o",
+          "StrictHostKeyChecking=no",
+          "-o",
+          "UserKnownHostsFile=/dev/null",
+        ],
         ...["-o", "ControlPath=none", "-o", "ConnectTimeout=5", `nobody@${address}`, "true"],
       ]);
     }
