@@ -42,6 +42,13 @@ const settings = z
       port: z.int().min(1024).max(65535).default(8080),
       /** More variables of the server, as CORS_ALLOWED_ORIGINS. */
       environment: variables.default({}),
+      /** Fields of /health, by path, and the values that a new slot must show there. */
+      healthFields: z.record(z.string().min(1), z.string()).default({
+        status: "healthy",
+        database: "connected",
+        migrations: "up-to-date",
+        jobs: "operational",
+      }),
       /** How long the slot that served before stays after a release, without tasks, so that going back is a start and a switch. */
       keepPreviousMinutes: z
         .int()
@@ -204,12 +211,7 @@ export const togather = defineSystem<Settings>({
           http: {
             port: app.port,
             path: "/health",
-            fields: {
-              status: "healthy",
-              database: "connected",
-              migrations: "up-to-date",
-              jobs: "operational",
-            },
+            fields: app.healthFields,
           },
         },
         probe,
