@@ -3,7 +3,10 @@ import type { Network, ServiceConfig } from "@pulumi/docker";
 import { all, type CustomResourceOptions, type Input, log, output, type Resource } from "@pulumi/pulumi";
 import type { ResolvedImage } from "../../config.ts";
 import { hostCommand, type Recorded } from "../host/command.ts";
+import type { Host } from "../host/host.ts";
+import { imagePull } from "../host/image-pull.ts";
 import { containerCommand, type MountedSecret } from "./container.ts";
+import { imageCheck, migrationNeeds } from "./image-contract.ts";
 import { type JobLimits, job, jobScript } from "./job.ts";
 import type { MigrationStep } from "./migration-steps.ts";
 import { type DatabaseScope, databaseParameters, databaseScript } from "./snapshot.ts";
@@ -71,6 +74,30 @@ export function migration(name: string, args: MigrationArgs, opts: CustomResourc
     }),
     opts,
   );
+}
+
+/** The steps' own images, checked against what their steps ask of them, one after the other: the record of a deployment knows one at a time. */
+export function migrationPulls(
+  name: string,
+  args: {
+    readonly host: Host;
+    readonly service: string;
+    readonly steps: readonly MigrationStep[];
+    readonly recorded: Recorded;
+    readonly dependsOn: Resource;
+  },
+  opts: CustomResourceOptions,
+): Resource[] {
+  const { host, steps, recorded } = args;
+  const own = new Map(steps.flatMap(({ image }) => (image === undefined ? [] : [[image.reference, image]])));
+  let last = args.dependsOn;
+  return [...own.values()].map((image, number) => {
+    const needs = migrationNeeds(steps.filter((step) => step.image?.reference === image.reference));
+    const check = imageCheck(`the image of ${args.service}'s migrations`, image, needs);
+    const numbered = number === 0 ? name : `${name}-${number + 1}`;
+    last = imagePull(numbered, { host, image, check, recorded, dependsOn: [last] }, opts);
+    return last;
+  });
 }
 
 /** What the probe needs to know of the steps, see scripts/migration-steps.sh. */

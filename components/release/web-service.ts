@@ -21,7 +21,7 @@ import type { ReleaseContainer } from "./container.ts";
 import { imageCheck, imageNeeds } from "./image-contract.ts";
 import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
 import type { JobLimits } from "./job.ts";
-import { migration, stepsForProbe } from "./migration.ts";
+import { migration, migrationPulls, stepsForProbe } from "./migration.ts";
 import type { MigrationStep } from "./migration-steps.ts";
 import { type ProbePatience, patienceSeconds, probe } from "./probe.ts";
 import { type Release, type ReleaseStep, recorded } from "./record.ts";
@@ -124,7 +124,7 @@ export class WebService extends ComponentResource {
           imageNeeds({
             ...args,
             healthcheck: dockerCheck(args.health),
-            migrations: args.schema?.migrations,
+            steps: args.schema?.steps,
           }),
         ),
         recorded: record("pull", ""),
@@ -143,7 +143,15 @@ export class WebService extends ComponentResource {
       },
     };
     if (schema !== undefined && shim !== undefined) {
-      const { scope, skip } = schema;
+      const { scope, skip, steps } = schema;
+      const pulls = {
+        host: args.host,
+        service: name,
+        steps,
+        recorded: record("pull", ""),
+        dependsOn: pulled,
+      };
+      before.push(...migrationPulls(`${name}-migration-pull`, pulls, child));
       before.push(
         snapshot(
           `${name}-snapshot`,
@@ -158,7 +166,7 @@ export class WebService extends ComponentResource {
             scope,
             service: name,
             image: args.image,
-            steps: schema.steps,
+            steps,
             shim,
             secrets: this.mount(`${name}-migration`, args, {
               PGPASSWORD: schema.database.password,
