@@ -30,8 +30,10 @@ export interface ServiceSpec {
   /** Key of the image in `berth:images`. */
   readonly image: string;
   readonly version: string;
-  /** Memory limit of all replicas together. */
+  /** Memory limit of all replicas together; 0 for what runs as a job of another service's release. */
   readonly memoryMebibytes: number;
+  /** Memory limit of the jobs of its releases, which run one at a time beside it; none by default. */
+  readonly jobMemoryMebibytes?: number;
   /** Port on the operator's loopback that leads to it during a deploy; every service needs its own. */
   readonly tunnelPort?: number;
   /** Tests write into the system after each switch. */

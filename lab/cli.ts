@@ -82,6 +82,10 @@ export function labProgram(context: () => LabContext): Command {
     .option("--rate <number>", "requests a second of all clients together", positive, 200)
     .option("--seconds <number>", "how long", positive, 60)
     .option("--clients <number>", "addresses that the requests come from", positive, 2)
+    .option(
+      "--path <path...>",
+      "paths to GET instead of the stand-in's mix of requests; each must answer 200",
+    )
     .option("--json", "the report as JSON on standard output and nothing else")
     .action(async (system: string, options) => finish(await loadCommand(context(), system, options)));
 

@@ -8,7 +8,7 @@ interface Common {
   readonly json?: boolean;
 }
 
-/** `npm run ops -- snapshots | snapshot | restore | drop-replaced | reverse-migration <system>`: what an operator does with a database. */
+/** `npm run ops -- snapshots | snapshot | restore | drop-replaced | reverse-migration | clear-dirty-flag <system>`: what an operator does with a database. */
 export function addDatabaseCommands(
   program: Command,
   aboutStack: (command: Command) => Command,
@@ -106,6 +106,22 @@ export function addDatabaseCommands(
         result,
         `Reversed: schema version ${result.from} to ${result.schema}. The snapshot of before: ${result.snapshot}`,
       );
+    });
+
+  aboutStack(program.command("clear-dirty-flag").argument("<system>"))
+    .description(
+      "say which version a system's schema is at that a migration left marked dirty; runs no migration; asks first",
+    )
+    .requiredOption("--at <version>", "the schema version that is really there; 0 for none", schemaVersion)
+    .option("--yes", "do not ask")
+    .action(async (system: string, options: Common & { readonly at: number; readonly yes?: boolean }) => {
+      const { operations, database } = await load(system, options);
+      process.stderr.write(
+        `golang-migrate's record of ${system} will say version ${options.at}, not dirty. If the schema is not that, later migrations fail or are left out.\n`,
+      );
+      if (!options.yes) await confirm(`${system} ${options.at}`);
+      const result = await operations.clearDirtyFlag(database, options.at);
+      print(options, result, `The schema of ${system} is at version ${result.schema}, not dirty.`);
     });
 }
 

@@ -20,6 +20,7 @@ type OpsScript =
   | "restore"
   | "reverse-plan"
   | "reverse"
+  | "clear-dirty-flag"
   | "list-replaced"
   | "drop-replaced";
 
@@ -84,8 +85,10 @@ export function databaseOf(deployment: Deployment, system: string, run: RunComma
   const host = hostsOf(deployment, run).find(({ provider }) => provider === `${hostName}-docker`);
   if (host === undefined) throw new Error(`the state has no way to the host of ${system}`);
   const before = [
+    "./scripts/steps-of-before.sh",
     "../components/release/scripts/job.sh",
     "../components/release/scripts/database.sh",
+    "../components/release/scripts/migration-steps.sh",
     "../components/release/scripts/golang-migrate.sh",
     "./scripts/replaced.sh",
   ].map((file) => readScript(import.meta.url, file));
@@ -119,7 +122,7 @@ export function databaseParameters(deployment: Deployment, system: string): stri
   if (stdin === undefined || end < 0)
     throw new Error(`${resourceName(command.urn)}: its parameters are not in the state`);
   // A snapshot's script knows of no migrations.
-  return `FOLDER=\nSERVICE=${system}\nIMAGE=\nCOMMAND=\n${stdin.slice(0, end)}`;
+  return `STEPS=\nFOLDER=\nSERVICE=${system}\nIMAGE=\nCOMMAND=\n${stdin.slice(0, end)}`;
 }
 
 /** The systems that have a database. */
@@ -273,6 +276,14 @@ export interface ReverseResult {
 
 export async function reverse(database: SystemDatabase, to: number): Promise<ReverseResult> {
   return JSON.parse(await database.run("reverse", { TO: String(to) }, longSeconds)) as ReverseResult;
+}
+
+/** Says which version a schema is at that is marked dirty, by golang-migrate's `force`. */
+export async function clearDirtyFlag(
+  database: SystemDatabase,
+  at: number,
+): Promise<{ readonly from: string; readonly schema: string }> {
+  return JSON.parse(await database.run("clear-dirty-flag", { AT: String(at) }, shortSeconds));
 }
 
 /** Quotes a word for a POSIX shell. */

@@ -50,7 +50,12 @@ const servicesFit: ConfigurationRule = ({ berth, systems }) =>
       .filter(({ host: place }) => place === name)
       .map(({ service }) => service);
     const steady = needs.reduce((sum, { memoryMebibytes }) => sum + memoryMebibytes, 0);
-    const largest = Math.max(0, ...needs.map(({ memoryMebibytes }) => memoryMebibytes));
+    const largest = Math.max(
+      0,
+      ...needs.map(({ memoryMebibytes, jobMemoryMebibytes = 0 }) =>
+        Math.max(memoryMebibytes, jobMemoryMebibytes),
+      ),
+    );
     const available = serverTypeMemoryGibibytes[host.serverType] * 1024 - reservedMebibytes;
     if (steady + largest <= available) return [];
     return [

@@ -4,6 +4,7 @@ import { Postgres } from "../components/data/postgres.ts";
 import type { Route } from "../components/edge/route.ts";
 import { network } from "../components/edge/route.ts";
 import { overlayNetwork } from "../components/network/overlay.ts";
+import { migrationImages, migrationSettings, migrationSteps } from "../components/release/migration-steps.ts";
 import { probePatience } from "../components/release/probe.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { defineSystem } from "../components/system.ts";
@@ -41,6 +42,13 @@ const settings = z
       port: z.int().min(1024).max(65535).default(8080),
       /** More variables of the server, as CORS_ALLOWED_ORIGINS. */
       environment: variables.default({}),
+      /** Fields of /health, by path, and the values that a new slot must show there. */
+      healthFields: z.record(z.string().min(1), z.string()).default({
+        status: "healthy",
+        database: "connected",
+        migrations: "up-to-date",
+        jobs: "operational",
+      }),
       /** How long the slot that served before stays after a release, without tasks, so that going back is a start and a switch. */
       keepPreviousMinutes: z
         .int()
@@ -75,19 +83,26 @@ const settings = z
       .prefault({}),
     /** How many database snapshots are kept. */
     snapshots: z.strictObject({ keep: z.int().min(1).max(365).default(7) }).default({ keep: 7 }),
-    /** The one version whose snapshot and migrations are skipped, its schema older or newer than the database's. */
-    migrations: z.strictObject({ skipFor: z.string().min(1).optional() }).default({}),
+    /** How a release brings the schema along. */
+    migrations: migrationSettings([
+      {
+        kind: "golang-migrate",
+        folder: "/app/internal/storage/postgres/migrations",
+        command: ["migrate"],
+      },
+    ]).prefault({}),
     /** Before a new slot takes requests: 10 s of grace, then 30 attempts of 2 s. */
     probe: probePatience,
   })
   // An acknowledgement that outlives its version would silently skip nothing, or be forgotten until it fits again.
-  .superRefine(({ app, migrations: { skipFor } }, context) => {
+  .superRefine(({ app, migrations: { skipFor, skipRehearsalFor } }, context) => {
     const onlyForVersion = (path: string[], input: string | undefined, effect: string) => {
       if (input === undefined || input === app.version) return;
       const message = `is not the version that is deployed, ${app.version}; it ${effect} one version only. Remove it: npx pulumi config rm --path togather:${path.join(".")}`;
       context.addIssue({ code: "custom", path, input, message });
     };
     onlyForVersion(["migrations", "skipFor"], skipFor, "skips the migrations of");
+    onlyForVersion(["migrations", "skipRehearsalFor"], skipRehearsalFor, "skips the rehearsal of");
     onlyForVersion(["app", "releaseAgain"], app.releaseAgain, "acknowledges");
   });
 
@@ -117,12 +132,13 @@ export const togather = defineSystem<Settings>({
       format: { kind: "hex", bytes: 32 },
     },
   },
-  services: ({ app, postgres }) => [
+  services: ({ app, postgres, migrations }) => [
     {
       name: "app",
       image: "togather/app",
       version: app.version,
       memoryMebibytes: app.replicas * app.memoryMebibytes,
+      jobMemoryMebibytes: migrations.memoryMebibytes,
       integrationTests: app.integrationTests,
     },
     {
@@ -132,6 +148,7 @@ export const togather = defineSystem<Settings>({
       memoryMebibytes: postgres.memoryMebibytes,
       tunnelPort: postgres.tunnelPort,
     },
+    ...migrationImages(migrations.steps),
   ],
   routes,
   build({ environment, domain, host, edge, settings, secret, image, parent }) {
@@ -153,7 +170,13 @@ export const togather = defineSystem<Settings>({
     );
     const database = new Database(
       "togather_database",
-      { postgres: server, name: "togather", extensions: ["postgis", "vector", "pg_trgm"] },
+      {
+        postgres: server,
+        name: "togather",
+        extensions: ["postgis", "vector", "pg_trgm"],
+        // Its first migration adds WGS 84, for images whose PostGIS lacks it.
+        grants: [{ table: "spatial_ref_sys", privileges: ["INSERT"] }],
+      },
       opts,
     );
     const web = new WebService(
@@ -188,26 +211,30 @@ export const togather = defineSystem<Settings>({
           http: {
             port: app.port,
             path: "/health",
-            fields: {
-              status: "healthy",
-              database: "connected",
-              migrations: "up-to-date",
-              jobs: "operational",
-            },
+            fields: app.healthFields,
           },
         },
         probe,
         schema: {
           database,
           keepSnapshots: snapshots.keep,
-          migrations: "/app/internal/storage/postgres/migrations",
-          deadlineSeconds: 600,
+          steps: migrationSteps(migrations.steps, image),
+          deadlineSeconds: migrations.deadlineSeconds,
+          limits: migrations,
+          rehearse: migrations.skipRehearsalFor !== app.version,
           skip: migrations.skipFor === app.version,
         },
         keepPreviousMinutes: app.keepPreviousMinutes,
         releaseAgain: app.releaseAgain === app.version,
         ...(app.integrationTests
-          ? { integrationTests: { command: ["/app/integration-tests"], domain, deadlineSeconds: 300 } }
+          ? {
+              integrationTests: {
+                command: ["/app/integration-tests"],
+                domain,
+                deadlineSeconds: 300,
+                limits: migrations,
+              },
+            }
           : {}),
         dependsOn: database.ready,
       },

@@ -1,4 +1,4 @@
-import { Extension, Database as PostgresqlDatabase, Role } from "@pulumi/postgresql";
+import { Extension, Grant, Database as PostgresqlDatabase, Role } from "@pulumi/postgresql";
 import {
   ComponentResource,
   type ComponentResourceOptions,
@@ -21,6 +21,27 @@ export interface DatabaseArgs {
   readonly name: string;
   /** Made by the superuser, so that migrations need no special rights. */
   readonly extensions: readonly string[];
+  /**
+   * What migrations need beside: privileges of the owner role on tables that it does not own, as those of an extension. Given after
+   * the extensions are made, no more than is named here.
+   */
+  readonly grants?: readonly TableGrant[];
+}
+
+const tablePrivileges = [
+  "SELECT",
+  "INSERT",
+  "UPDATE",
+  "DELETE",
+  "TRUNCATE",
+  "REFERENCES",
+  "TRIGGER",
+] as const;
+
+export interface TableGrant {
+  /** In the schema `public`, where extensions are made. */
+  readonly table: string;
+  readonly privileges: readonly (typeof tablePrivileges)[number][];
 }
 
 /**
@@ -75,13 +96,42 @@ export class Database extends ComponentResource {
         new Extension(`${name}-${extension}`, { name: extension, database: database.name }, within),
     );
 
+    const grants = (args.grants ?? []).map(
+      ({ table, privileges }) =>
+        new Grant(
+          `${name}-grant-${table.replaceAll("_", "-")}`,
+          {
+            database: database.name,
+            role: role.name,
+            schema: "public",
+            objectType: "table",
+            objects: [table],
+            privileges: [...privileges],
+          },
+          mergeOptions(within, { dependsOn: extensions }),
+        ),
+    );
+
     this.password = password.result;
     this.authority = { [authorityFile]: args.postgres.certificatePem };
     this.url = secret(
       interpolate`postgresql://${role.name}:${password.result}@${address}/${database.name}?${tls}`,
     );
-    this.ready = [database, ...extensions];
+    this.ready = [database, ...extensions, ...grants];
     this.registerOutputs();
+  }
+
+  /** libpq's variables of a connection, without PGPASSWORD. */
+  variables(databaseName = this.name): Readonly<Record<string, string>> {
+    const [host = "", port = "5432"] = this.postgres.address.split(":");
+    return {
+      PGHOST: host,
+      PGPORT: port,
+      PGUSER: this.name,
+      PGDATABASE: databaseName,
+      PGSSLMODE: "verify-full",
+      PGSSLROOTCERT: `/run/secrets/${authorityFile}`,
+    };
   }
 
   /** A connection string for programs that take the password from PGPASSWORD: it may stand in an argument list. */

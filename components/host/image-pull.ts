@@ -1,5 +1,5 @@
 import type { local } from "@pulumi/command";
-import { type CustomResourceOptions, getStack, type Input } from "@pulumi/pulumi";
+import { type CustomResourceOptions, getStack, type Input, type Resource } from "@pulumi/pulumi";
 import type { ResolvedImage } from "../../config.ts";
 import { hostCommand, type Recorded, readScript } from "./command.ts";
 import type { Host } from "./host.ts";
@@ -20,6 +20,7 @@ export interface ImagePullArgs {
     readonly parameters: Readonly<Record<string, Input<string>>>;
   };
   readonly recorded?: Recorded;
+  readonly dependsOn?: readonly Resource[];
 }
 
 const script = readScript(import.meta.url, "./scripts/pull.sh");
@@ -51,7 +52,7 @@ export function imagePull(name: string, args: ImagePullArgs, opts: CustomResourc
         ...check?.parameters,
       },
       deadlineSeconds: host.pulls.deadlineSeconds + 120,
-      dependsOn: [host.ready, ...(login === undefined ? [] : [login])],
+      dependsOn: [host.ready, ...(login === undefined ? [] : [login]), ...(args.dependsOn ?? [])],
     }),
     opts,
   );

@@ -22,6 +22,9 @@ export interface ReleaseContainer {
 }
 
 /** The command line of a container, through the shim where there is one. */
-export function containerCommand(container: ReleaseContainer, command: readonly string[]): string[] {
+export function containerCommand(
+  container: Pick<ReleaseContainer, "shim">,
+  command: readonly string[],
+): string[] {
   return container.shim === undefined ? [...command] : ["/bin/sh", shimPath, ...command];
 }

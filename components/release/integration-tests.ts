@@ -1,9 +1,9 @@
 import type { local } from "@pulumi/command";
 import { type CustomResourceOptions, getStack, type Input, type Output, type Resource } from "@pulumi/pulumi";
-import { readScript } from "../host/command.ts";
+import { hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
-import type { ReleaseContainer } from "./container.ts";
-import { jobCommand } from "./job.ts";
+import { containerCommand, type ReleaseContainer } from "./container.ts";
+import { type JobLimits, job, jobScript } from "./job.ts";
 
 /**
  * What a release runs against itself when it takes the requests, in its own image, with its own environment and secrets and
@@ -14,6 +14,7 @@ export interface IntegrationTests {
   readonly command: readonly string[];
   readonly domain: string;
   readonly deadlineSeconds: number;
+  readonly limits: JobLimits;
 }
 
 /** Runs them once for each new slot, after the switch. A failure fails the run; the new version goes on serving. */
@@ -34,14 +35,20 @@ export function integrationTests(
   const { container } = args;
   const setting = `${args.system}:${args.service.slice(args.system.length + 1)}.version`;
   const stack = getStack();
-  return jobCommand(
+  const command = containerCommand(container, args.command);
+  const specification = job({ name, ...args, ...container });
+  return hostCommand(
     name,
     {
-      ...args,
-      environment: container.environment,
-      secrets: container.secrets,
-      script: readScript(import.meta.url, "./scripts/integration-tests.sh"),
+      connection: args.host.connection,
+      script: jobScript + readScript(import.meta.url, "./scripts/integration-tests.sh"),
+      // The image's pull, another run of the same job, and what it says at its end come on top.
+      deadlineSeconds: args.deadlineSeconds + 300,
+      dependsOn: args.dependsOn,
       parameters: {
+        SERVICE: args.service,
+        WAIT_SECONDS: args.deadlineSeconds,
+        JOB: specification.apply((known) => JSON.stringify({ ...known, command })),
         SLOT: args.slot,
         VERSION: args.version,
         DOMAIN: args.domain,

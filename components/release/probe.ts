@@ -25,10 +25,9 @@ export interface ProbeArgs extends ProbePatience {
   /** Asked over the edge's network where it is over HTTP; otherwise Docker's check decides alone. */
   readonly health: Health;
   readonly replicas: number;
-  readonly image: string;
   readonly recorded: Recorded;
-  /** The database that the service cannot do without, and the folder of its migrations in the image. */
-  readonly schema?: { readonly scope: DatabaseScope; readonly folder: string; readonly mayBeNewer: boolean };
+  /** The database that the service cannot do without, and its migrations ({@link stepsForProbe}). */
+  readonly schema?: { readonly scope: DatabaseScope; readonly steps: string; readonly mayBeNewer: boolean };
 }
 
 /** How long a slot may take until it serves. */
@@ -47,8 +46,7 @@ export function probe(name: string, args: ProbeArgs, opts: CustomResourceOptions
       parameters: {
         ...(schema === undefined ? { DATABASE: "" } : databaseParameters(schema.scope)),
         SERVICE: "",
-        IMAGE: args.image,
-        FOLDER: schema?.folder ?? "",
+        STEPS: schema?.steps ?? "[]",
         SKIP: schema?.mayBeNewer ? "yes" : "no",
         SLOT: args.slot.name,
         REPLICAS: args.replicas,

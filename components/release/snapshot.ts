@@ -59,6 +59,6 @@ export function databaseParameters(scope: DatabaseScope): Record<string, string 
 
 /** A script with what stands in front of it. */
 export function databaseScript(name: "snapshot" | "migrate" | "probe"): string {
-  const before = name === "snapshot" ? ["database"] : ["database", "golang-migrate"];
+  const before = name === "snapshot" ? ["database"] : ["database", "migration-steps", "golang-migrate"];
   return [...before, name].map((file) => readScript(import.meta.url, `./scripts/${file}.sh`)).join("\n");
 }

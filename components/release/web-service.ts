@@ -4,7 +4,6 @@ import {
   ComponentResource,
   type ComponentResourceOptions,
   type Input,
-  mergeOptions,
   type Output,
   type Resource,
 } from "@pulumi/pulumi";
@@ -21,7 +20,9 @@ import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
 import { imageCheck, imageNeeds } from "./image-contract.ts";
 import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
-import { migration } from "./migration.ts";
+import type { JobLimits } from "./job.ts";
+import { migration, migrationPulls, stepsForProbe } from "./migration.ts";
+import type { MigrationStep } from "./migration-steps.ts";
 import { type ProbePatience, patienceSeconds, probe } from "./probe.ts";
 import { type Release, type ReleaseStep, recorded } from "./record.ts";
 import { slot } from "./slot.ts";
@@ -54,10 +55,13 @@ export interface WebServiceArgs {
     readonly database: Database;
     /** Snapshots that are kept. */
     readonly keepSnapshots: number;
-    /** Folder of golang-migrate's files in the image. */
-    readonly migrations: string;
-    /** What one run of the migrations may take. */
+    /** Run in this order. */
+    readonly steps: readonly MigrationStep[];
+    /** What one run of a step may take. */
     readonly deadlineSeconds: number;
+    readonly limits: JobLimits;
+    /** Each step is run on a copy first. */
+    readonly rehearse: boolean;
     /** No snapshot and no migrations for this version; the schema may be newer than it. */
     readonly skip: boolean;
   };
@@ -94,7 +98,9 @@ export class WebService extends ComponentResource {
     const both = Object.keys(args.secrets).filter((key) => key in args.environment);
     if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: a secret and a plain variable`);
 
-    const container = this.container(name, args);
+    // The migrations take their password by a variable, whatever the service does.
+    const shim = args.secretsAs === "variables" || args.schema ? this.shim(name, args) : undefined;
+    const container = this.container(name, args, args.secretsAs === "variables" ? shim : undefined);
     const release: Release = {
       system: args.system,
       service: name,
@@ -118,7 +124,7 @@ export class WebService extends ComponentResource {
           imageNeeds({
             ...args,
             healthcheck: dockerCheck(args.health),
-            migrations: args.schema?.migrations,
+            steps: args.schema?.steps,
           }),
         ),
         recorded: record("pull", ""),
@@ -136,8 +142,16 @@ export class WebService extends ComponentResource {
         keep: args.schema.keepSnapshots,
       },
     };
-    if (schema !== undefined) {
-      const { scope, skip } = schema;
+    if (schema !== undefined && shim !== undefined) {
+      const { scope, skip, steps } = schema;
+      const pulls = {
+        host: args.host,
+        service: name,
+        steps,
+        recorded: record("pull", ""),
+        dependsOn: pulled,
+      };
+      before.push(...migrationPulls(`${name}-migration-pull`, pulls, child));
       before.push(
         snapshot(
           `${name}-snapshot`,
@@ -152,15 +166,18 @@ export class WebService extends ComponentResource {
             scope,
             service: name,
             image: args.image,
-            container,
-            folder: schema.migrations,
+            steps,
+            shim,
             secrets: this.mount(`${name}-migration`, args, {
               PGPASSWORD: schema.database.password,
               ...schema.database.authority,
             }),
+            serviceSecrets: container.secrets,
             networks: args.networks,
             deadlineSeconds: schema.deadlineSeconds,
+            limits: schema.limits,
             skip,
+            rehearse: schema.rehearse,
             recorded: record("migration", ""),
             dependsOn: [...before],
           },
@@ -192,10 +209,13 @@ export class WebService extends ComponentResource {
         host: args.host,
         slot: service,
         replicas: args.replicas,
-        image: container.image,
         recorded: record("probe", service.name),
         ...(schema && {
-          schema: { scope: schema.scope, folder: schema.migrations, mayBeNewer: schema.skip },
+          schema: {
+            scope: schema.scope,
+            steps: stepsForProbe(schema.steps, args.image),
+            mayBeNewer: schema.skip,
+          },
         }),
       },
       child,
@@ -232,22 +252,18 @@ export class WebService extends ComponentResource {
     this.registerOutputs();
   }
 
-  private container(name: string, args: WebServiceArgs): ReleaseContainer {
-    const child = { parent: this };
-    const shim =
-      args.secretsAs === "variables"
-        ? new ServiceConfig(
-            `${name}-with-secrets`,
-            {
-              data: Buffer.from(readScript(import.meta.url, "./scripts/with-secrets.sh")).toString("base64"),
-              labels: dockerLabels(`${name}-with-secrets`, args.system),
-            },
-            mergeOptions(child, {
-              provider: args.host.docker,
-              retainOnDelete: args.keepPreviousMinutes > 0,
-            }),
-          )
-        : undefined;
+  private shim(name: string, args: WebServiceArgs): ServiceConfig {
+    return new ServiceConfig(
+      `${name}-with-secrets`,
+      {
+        data: Buffer.from(readScript(import.meta.url, "./scripts/with-secrets.sh")).toString("base64"),
+        labels: dockerLabels(`${name}-with-secrets`, args.system),
+      },
+      { parent: this, provider: args.host.docker, retainOnDelete: args.keepPreviousMinutes > 0 },
+    );
+  }
+
+  private container(name: string, args: WebServiceArgs, shim: ServiceConfig | undefined): ReleaseContainer {
     return {
       image: args.image.reference,
       environment: args.environment,

@@ -9,6 +9,8 @@ export interface LoadOptions extends StackOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly clients: number;
+  /** Read in turn in the place of the stand-in's mix, for another image. */
+  readonly path?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -40,6 +42,7 @@ export async function loadCommand(context: LabContext, name: string, options: Lo
     rate: options.rate,
     seconds: options.seconds,
     clients: options.clients,
+    ...(options.path === undefined ? {} : { paths: options.path }),
     json: options.json ?? false,
   });
   return report.failures === 0;

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# Says what a restore would do, as JSON, and refuses what cannot be restored here; changes nothing. Runs after database.sh and
-# golang-migrate.sh. SNAPSHOT is a parameter, empty for the newest.
+# Says what a restore would do, as JSON, and refuses what cannot be restored here; changes nothing. Runs after database.sh,
+# migration-steps.sh and golang-migrate.sh. SNAPSHOT is a parameter, empty for the newest.
 require_postgres
 if [ -z "$SNAPSHOT" ]; then
   SNAPSHOT=$(snapshots | tail -n 1)
@@ -9,6 +9,8 @@ fi
 [ -f "$DIRECTORY/$SNAPSHOT" ] || fail "there is no snapshot $SNAPSHOT in $DIRECTORY; there are: $(snapshots | tr '\n' ' ')"
 problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
 [ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+deployed=
+if use_golang_migrate; then deployed=$(newest_version "$step_image"); fi
 current=none
 if database_exists "$DATABASE"; then
   read_schema "$DATABASE"
@@ -17,4 +19,4 @@ if database_exists "$DATABASE"; then
 fi
 jq --null-input --arg snapshot "$SNAPSHOT" --arg environment "$ENVIRONMENT_NAME" --arg database "$DATABASE" \
   --arg time "$(snapshot_field "$DIRECTORY/$SNAPSHOT" time)" --arg schema "$(snapshot_field "$DIRECTORY/$SNAPSHOT" 'schema version')" \
-  --arg current "$current" --arg deployed "${FOLDER:+$(newest_version "$IMAGE")}" '$ARGS.named'
+  --arg current "$current" --arg deployed "$deployed" '$ARGS.named'

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # Replaces a database by a snapshot: restored beside it, brought to the schema of the deployed version unless AS_IT_WAS is
-# "yes", checked, then exchanged for it by name. Nothing is stopped. Runs after job.sh, database.sh, golang-migrate.sh and replaced.sh.
-# SNAPSHOT is a parameter.
+# "yes", checked, then exchanged for it by name. Nothing is stopped. Runs after job.sh, database.sh, migration-steps.sh, golang-migrate.sh and
+# replaced.sh. SNAPSHOT is a parameter.
 only_one "${SYSTEM}_database" 900
 require_postgres
 problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
@@ -20,12 +20,11 @@ if [ "$schema_version" != "${wanted%% *}" ] || [ "$tables" != "$(snapshot_field 
   drop_database "$restored"
   fail "$SNAPSHOT restored to schema version $schema_version with $tables tables, and says something else of itself; nothing was replaced"
 fi
-if [ -n "$FOLDER" ] && [ "$AS_IT_WAS" != yes ]; then
-  pull "$IMAGE"
-  deployed=$(newest_version "$IMAGE")
-  if [ "$schema_version" -lt "$deployed" ] && ! migrate_job rehearsal "$IMAGE" "$restored" up; then
+if [ "$AS_IT_WAS" != yes ]; then
+  plan_steps "$restored"
+  if ! run_steps rehearsal "$restored"; then
     drop_database "$restored"
-    fail "the migrations of $VERSION failed on what $SNAPSHOT restored; nothing was replaced. To take the schema as it was then: --as-it-was
+    fail "the migrations of $VERSION ($step_name) failed on what $SNAPSHOT restored; nothing was replaced. To take the schema as it was then: --as-it-was
 $job_report"
   fi
   read_schema "$restored"

@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2153,SC2154
-# Says which scripts would take the schema back to version TO, as JSON with their text; changes nothing. Runs after database.sh
-# and golang-migrate.sh. TO is a parameter.
-[ -n "$FOLDER" ] || fail "$SYSTEM ships no migrations, so there is nothing to reverse"
+# Says which scripts would take the schema back to version TO, as JSON with their text; changes nothing. Runs after database.sh,
+# migration-steps.sh and golang-migrate.sh. TO is a parameter.
+use_golang_migrate || fail "$SYSTEM has no migrations by golang-migrate, and no other kind knows the way down; restore a snapshot: npm run ops -- restore $SYSTEM --stack $STACK"
 require_postgres
 read_schema "$DATABASE"
 refuse_dirty
 [ "$TO" -lt "$schema_version" ] || fail "the schema of $DATABASE is at version $schema_version, so there is nothing to reverse to reach $TO"
-image=$(cat "$schema_image_file" 2>/dev/null || echo "$IMAGE")
+image=$(cat "$schema_image_file" 2>/dev/null || echo "$step_image")
 pull "$image"
 files=$(migration_files "$image" down)
 for version in "$TO" "$schema_version"; do

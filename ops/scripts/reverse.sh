@@ -1,26 +1,36 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 # Takes the schema back to version TO with the down scripts of the image that brought it here: after a snapshot, first on a
-# copy. Runs after job.sh, database.sh and golang-migrate.sh. TO is a parameter.
+# copy. Runs after job.sh, database.sh, migration-steps.sh and golang-migrate.sh. TO is a parameter.
 only_one "${SYSTEM}_database" 900
 require_postgres
 clear_leftovers
 trap remove_jobs EXIT
+use_golang_migrate || fail "$SYSTEM has no migrations by golang-migrate"
 read_schema "$DATABASE"
 refuse_dirty
 schema_before=$schema_version
 [ "$TO" -lt "$schema_before" ] || fail "the schema of $DATABASE is at version $schema_before, so there is nothing to reverse to reach $TO"
-IMAGE=$(cat "$schema_image_file" 2>/dev/null || echo "$IMAGE")
-pull "$IMAGE"
+versions_before="$step_name version $schema_before"
+step_image=$(cat "$schema_image_file" 2>/dev/null || echo "$step_image")
+pull "$step_image"
 words=(goto "$TO")
 [ "$TO" != 0 ] || words=(down -all)
+# reverse_steps KIND DATABASE
+reverse_steps() {
+  step_job "$1" "$2" migrate "${words[@]}" || return 1
+  read_schema "$2"
+  [ "$schema_version $schema_dirty" != "$TO no" ] || return 0
+  job_report="It ended, but the schema is at version $schema_version (dirty: $schema_dirty) and not at $TO."
+  return 1
+}
 write_snapshot
-rehearse "$IMAGE" "$TO" "${words[@]}"
-if ! migrate_job migration "$IMAGE" "$DATABASE" "${words[@]}"; then
+rehearse reverse_steps
+if ! reverse_steps migration "$DATABASE"; then
   # On the way down the record names the version that the failed script leads to.
   read_schema "$DATABASE"
   reached=$schema_version
-  next=$(migration_files "$IMAGE" down | while read -r file; do echo "$(versions <<<"$file") $file"; done | awk -v at="$reached" '$1 > at' | head -n 1)
-  settle "${next#* }" "${next%% *}" || true
+  next=$(migration_files "$step_image" down | while read -r file; do echo "$(versions <<<"$file") $file"; done | awk -v at="$reached" '$1 > at' | head -n 1)
+  take_flag_back "${next#* }" "${next%% *}" || true
   fail "reversing failed on the database, although its rehearsal on a copy went well: ${next#* }. The schema is at version $schema_version (dirty: $schema_dirty). The snapshot of before: $snapshot
 $job_report"
 fi

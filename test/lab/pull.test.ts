@@ -274,7 +274,7 @@ describe("the check of an image", () => {
     command: ["/app/server"],
     secretsAs: "variables",
     healthcheck: ["CMD", "wget", "--spider"],
-    migrations: "/app/migrations",
+    steps: [{ kind: "golang-migrate", folder: "/app/migrations", command: ["migrate"] }],
   });
   const checked = (image: string, allowRoot = false) => {
     const { script: check, parameters } = imageCheck(

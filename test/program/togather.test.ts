@@ -7,6 +7,7 @@ import {
   givenLogin,
   madeUpSecrets,
   type ProgramRun,
+  type Registration,
   runProgram,
 } from "./support.ts";
 
@@ -386,6 +387,80 @@ test("a wrong configuration registers nothing, and the run ends with every probl
   expect(String(error)).toContain(
     'Pulumi.production.yaml: 2 problems\n  ✖ berth:environment: "prod" is not possible; allowed: development, staging, production\n  ✖ togather:jwtSecret: missing',
   );
+});
+
+describe("migrations by configuration", () => {
+  const river = {
+    ...{ kind: "command", name: "river", command: ["river", "migrate-up"], upToDate: ["river", "validate"] },
+    ...{ version: { query: "SELECT 1" }, image: { name: "togather/migrations", version: "7" } },
+    ...{ environment: { DB_NAME: "@DATABASE@" }, secrets: ["JWT_SECRET"] },
+  };
+  const digest = `sha256:${"cd".repeat(32)}`;
+  const images = (stack: string) =>
+    JSON.stringify({
+      ...JSON.parse(completeConfig(stack).values["berth:images"] ?? "{}"),
+      "togather/migrations": { repository: "registry.example/migrations", digests: { 7: digest } },
+    });
+  const withSteps = (steps: readonly unknown[]) =>
+    runProgram("production", {
+      "berth:images": images("production"),
+      "togather:migrations": JSON.stringify({ steps, memoryMebibytes: 300, cpus: 0.5 }),
+    });
+  const parameter = (command: Registration, name: string) =>
+    new RegExp(`^${name}='(.*)'$`, "m").exec(String(command.inputs.stdin))?.[1]?.replaceAll("'\\''", "'") ??
+    "";
+
+  test("each step is a job of its own image, with what it needs and no secret in clear", async () => {
+    const program = await withSteps([{ kind: "golang-migrate", folder: "/migrations" }, river]);
+    expect(program.error).toBeUndefined();
+    const steps = JSON.parse(
+      parameter(program.find("command:local:Command", "togather_app-migration"), "STEPS"),
+    );
+    expect(steps).toMatchObject([
+      { kind: "golang-migrate", name: "schema", folder: "/migrations", job: { environment: {} } },
+      {
+        ...{ kind: "command", name: "river", query: "SELECT 1" },
+        job: {
+          image: `registry.example/migrations@${digest}`,
+          memoryMebibytes: 300,
+          cpus: 0.5,
+          environment: {
+            ...{ DB_NAME: "@DATABASE@", PGHOST: "togather_postgres", PGPORT: "5432", PGUSER: "togather" },
+            PGDATABASE: "@DATABASE@",
+          },
+        },
+      },
+    ]);
+    const targets = (index: number) =>
+      (steps[index].job.secrets as { target: string }[]).map(({ target }) => target);
+    expect(targets(0)).toEqual(["PGPASSWORD", "DATABASE_AUTHORITY"]);
+    expect(targets(1)).toEqual(["PGPASSWORD", "DATABASE_AUTHORITY", "JWT_SECRET"]);
+    expect(steps[1].commands.up.slice(-3)).toEqual(["sh", "river", "migrate-up"]);
+    // What the probe is told does not change with a secret.
+    const probed = JSON.parse(
+      parameter(program.find("command:local:Command", "togather_app-probe"), "STEPS"),
+    );
+    expect(Object.keys(probed[1].job)).toEqual(["image"]);
+  });
+
+  test("a secret that the service does not have is refused, with those that it has", async () => {
+    const { error } = await withSteps([{ ...river, secrets: ["RIVER_KEY"] }]);
+    expect(String(error)).toContain(
+      'a step of its migrations names the secret "RIVER_KEY"; use one of: DATABASE_URL, DATABASE_AUTHORITY, JWT_SECRET, ADMIN_API_KEY',
+    );
+  });
+});
+
+test("what migrations need and the owner lacks is granted after the extensions, and no more", async () => {
+  const { find } = await runProgram("production");
+  const grant = find("postgresql:index/grant:Grant", "togather_database-grant-spatial-ref-sys");
+  expect(grant.inputs).toMatchObject({
+    objects: ["spatial_ref_sys"],
+    privileges: ["INSERT"],
+    schema: "public",
+  });
+  expect(grant.dependsOn).toContain("togather_database-postgis");
+  expect(find("command:local:Command", "togather_app-snapshot").dependsOn).toContain(grant.name);
 });
 
 function containerOf(program: ProgramRun, service: string) {

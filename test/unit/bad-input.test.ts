@@ -270,6 +270,51 @@ const cases: [path: string, value: unknown, says: string][] = [
     'togather:migrations.skipFor: "v0.9.0" is not the version that is deployed, v1.0.0; it skips the migrations of one version only. Remove it: npx pulumi config rm --path togather:migrations.skipFor',
   ],
   [
+    "togather:migrations.skipRehearsalFor",
+    "v0.9.0",
+    'togather:migrations.skipRehearsalFor: "v0.9.0" is not the version that is deployed, v1.0.0; it skips the rehearsal of one version only. Remove it: npx pulumi config rm --path togather:migrations.skipRehearsalFor',
+  ],
+  [
+    "togather:migrations.steps",
+    [
+      { kind: "golang-migrate", folder: "migrations" },
+      { kind: "command", name: "River", command: [], environment: { PGHOST: "elsewhere" }, version: {} },
+    ],
+    [
+      'togather:migrations.steps.0.folder: "migrations" is not an absolute path; use one as in /migrations',
+      'togather:migrations.steps.1.name: "River" is not a name; use lower-case letters, digits and -',
+      "togather:migrations.steps.1.command: [] is empty; name the program and its arguments",
+      "togather:migrations.steps.1.environment.PGHOST: is set by Berth; leave it out",
+      "togather:migrations.steps.1.version: {} is invalid; use { query: <SQL> } or { command: [<program>, <argument>…] }",
+    ].join("\n"),
+  ],
+  [
+    "togather:migrations.steps",
+    [
+      { kind: "golang-migrate", folder: "/one" },
+      { kind: "golang-migrate", folder: "/two" },
+    ],
+    'togather:migrations.steps: [{"kind":"golang-migrate","folder":"/one","command":["migrate"]},{"kind":"golang-migrate","folder":"/two","command":["migrate"]}] has golang-migrate twice; its record in the database is one, so use one step of it',
+  ],
+  [
+    "togather:migrations.steps",
+    [
+      {
+        kind: "command",
+        name: "river",
+        command: ["river"],
+        image: { name: "togather/migrations", version: "v1" },
+      },
+    ],
+    "berth:images.togather/migrations: missing, needed by togather:migrations.steps.0.image.version; add its repository and digests",
+  ],
+  [
+    "togather:migrations.memoryMebibytes",
+    100_000,
+    "berth:hosts.main.serverType: cx33 has 7680 MiB for services, its systems need 1536 MiB and 100000 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+  ],
+  ["togather:migrations.cpus", 0, "togather:migrations.cpus: 0 is too small; use 0.1 or more"],
+  [
     "togather:jwtSecret",
     "not base64 at all!",
     "togather:jwtSecret: [secret] is not base64. Set it: openssl rand -base64 32 | npx pulumi config set --secret togather:jwtSecret --stack production",

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { loginServer, passwordKey, passwordWarnings, registryOf } from "../../components/host/registries.ts";
-import { imageNeeds } from "../../components/release/image-contract.ts";
+import { imageNeeds, migrationNeeds } from "../../components/release/image-contract.ts";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { logInToRegistries } from "../../ops/registry-login.ts";
 import { systems } from "../../stacks/index.ts";
@@ -145,6 +145,16 @@ describe("ops registry-login", () => {
 });
 
 describe("what a service asks of its image", () => {
+  const image = (version: string) => ({
+    name: "unit/app",
+    version,
+    reference: `r/app:${version}`,
+    allowRoot: false,
+  });
+  const elsewhere = {
+    ...{ kind: "command" as const, name: "river", command: ["river", "up"], upToDate: ["river-check"] },
+    ...{ environment: {}, secrets: [] },
+  };
   const names = (change: Partial<Parameters<typeof imageNeeds>[0]>) =>
     imageNeeds({ command: ["/app/server"], secretsAs: "files", healthcheck: ["NONE"], ...change }).map(
       ({ kind, name }) => `${kind} ${name}`,
@@ -154,6 +164,15 @@ describe("what a service asks of its image", () => {
     [{ secretsAs: "variables" as const }, ["program /app/server", "program /bin/sh", "program cat"]],
     [{ healthcheck: ["CMD", "curl", "-f"] }, ["program /app/server", "program curl"]],
     [{ healthcheck: ["CMD-SHELL", "curl -f"] }, ["program /app/server", "program /bin/sh"]],
-    [{ migrations: "/m" }, ["program /app/server", "program migrate", "folder /m"]],
+    [
+      { steps: [{ kind: "golang-migrate" as const, folder: "/m", command: ["migrate"] }] },
+      ["program /app/server", "program /bin/sh", "program cat", "program migrate", "folder /m"],
+    ],
+    [{ steps: [{ ...elsewhere, image: image("v1") }] }, ["program /app/server"]],
   ])("%j", (change, expected) => expect(names(change)).toEqual(expected));
+
+  test("and its migrations of theirs", () => {
+    const needs = migrationNeeds([{ ...elsewhere, image: image("v1") }]);
+    expect(needs.map(({ name }) => name)).toEqual(["/bin/sh", "cat", "river", "river-check"]);
+  });
 });

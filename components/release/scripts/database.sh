@@ -46,7 +46,8 @@ replaced_databases() {
 read_schema() {
   local row
   row=0
-  if [ "$(in_database "$1" "SELECT to_regclass('schema_migrations') IS NOT NULL")" = t ]; then
+  # Other tools have a table of that name too, with other columns.
+  if [ "$(in_database "$1" "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('schema_migrations') AND attname IN ('version', 'dirty')")" = 2 ]; then
     row=$(in_database "$1" "SELECT version || CASE WHEN dirty THEN ' dirty' ELSE '' END FROM schema_migrations LIMIT 1")
   fi
   schema_version=${row%% *}
@@ -221,9 +222,9 @@ restore_beside() {
   # shellcheck disable=SC2016 # PGDATA is the container's.
   room=$(docker exec "$postgres" sh -c 'df -Pk "$PGDATA"' | awk 'NR == 2 { print $4 }')
   if [ "$room" -le $((size * 5 / 4 + 131072)) ]; then
-    aside=$(replaced_databases | awk '{ printf "\n%s, %d MiB, put aside by a restore. Drop it: npm run ops -- drop-replaced %s --stack %s", $1, $3 / 1048576, system, stack }' \
-      system="$SYSTEM" stack="$STACK")
-    fail "a copy of $DATABASE needs $((size * 5 / 4 / 1024 + 128)) MiB beside it, the data volume has $((room / 1024)) MiB left; enlarge it: volumeGigabytes in berth:hosts$aside"
+    aside=$(replaced_databases | awk '{ printf "\n%s, %d MiB, put aside by a restore. Drop it: npm run ops -- drop-replaced %s --stack %s", $1, $3 / 1048576, of, stack }' \
+      of="$SYSTEM" stack="$STACK")
+    fail "a copy of $DATABASE needs $((size * 5 / 4 / 1024 + 128)) MiB beside it, the data volume has $((room / 1024)) MiB left; enlarge it: volumeGigabytes in berth:hosts$aside${without_copy:-}"
   fi
   said=$(gzip --decompress --stdout "$DIRECTORY/$1" |
     docker exec --interactive --env PGOPTIONS='-c synchronous_commit=off' "$postgres" \

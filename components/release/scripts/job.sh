@@ -1,37 +1,40 @@
 # shellcheck shell=bash
-# Runs a command once in a release's image, as a job of the Swarm with the release's own secrets. It stands in front of the
-# scripts that need one. SERVICE, IMAGE, WAIT_SECONDS and the newline-separated lists COMMAND, ENVIRONMENT, SECRETS, CONFIGS,
-# NETWORKS and LABELS are parameters.
+# Runs a command once in an image, as a job of the Swarm with a release's own secrets. It stands in front of the scripts that
+# need one. SERVICE, WAIT_SECONDS and JOB are parameters; JOB is a JSON object: image, command (words), environment (object),
+# secrets and configs ({source, target}), networks, labels (object), memoryMebibytes and, where it is limited, cpus.
 
 # run_job <kind> [arguments of docker service create]: succeeds when the command does. The job goes when the script ends.
 run_job() {
-  local output running
+  local image output running
   job=${SERVICE}_$1
   shift
   only_one "$job" "$WAIT_SECONDS"
   trap remove_job EXIT
-  docker image inspect "$IMAGE" >/dev/null 2>&1 || output=$(docker pull --quiet "$IMAGE" 2>&1) || fail "cannot pull $IMAGE: $output"
+  image=$(jq --raw-output .image <<<"$JOB")
+  docker image inspect "$image" >/dev/null 2>&1 || output=$(docker pull --quiet "$image" 2>&1) || fail "cannot pull $image: $output"
   running=$(docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Image}}' "$job" 2>/dev/null) || running=
   # A job of this very image that an interrupted run left is waited for: stopping a migration half-way is what hurts.
-  if [ "$running" != "$IMAGE" ]; then
+  if [ "$running" != "$image" ]; then
     create_job "$@"
   fi
   wait_for_job
 }
 
-# create_job [arguments of docker service create]: starts $job anew.
+# create_job [arguments of docker service create]: starts $job anew, as JOB says.
 create_job() {
-  local output words
-  job_arguments=()
-  each_line --env "$ENVIRONMENT"
-  each_line --secret "$SECRETS"
-  each_line --config "$CONFIGS"
-  each_line --network "$NETWORKS"
-  each_line --label "$LABELS"
-  mapfile -t words <<<"$COMMAND"
+  local image output assignments arguments=() words=()
+  assignments=$(jq --raw-output '@sh "image=\(.image) words=(\(.command)) arguments=(\([
+    (.environment | to_entries[] | "--env", "\(.key)=\(.value)"),
+    (.secrets[] | "--secret", "source=\(.source),target=\(.target)"),
+    (.configs[] | "--config", "source=\(.source),target=\(.target)"),
+    (.networks[] | "--network", .),
+    (.labels | to_entries[] | "--label", "\(.key)=\(.value)"),
+    "--limit-memory", "\(.memoryMebibytes)M",
+    (.cpus // empty | "--limit-cpu", tostring)]))"' <<<"$JOB")
+  eval "$assignments"
   remove_job
   output=$(docker service create --detach --no-resolve-image --quiet --name "$job" --mode replicated-job --restart-condition none --init \
-    --limit-memory 512M "${job_arguments[@]}" "$@" --entrypoint "${words[0]}" "$IMAGE" "${words[@]:1}" 2>&1) ||
+    "${arguments[@]}" "$@" --entrypoint "${words[0]}" "$image" "${words[@]:1}" 2>&1) ||
     fail "the Swarm does not take the job $job: $output"
 }
 
@@ -59,13 +62,6 @@ job_failed() {
     timeout 10 docker service logs --raw --tail 20 "$job" 2>&1
   } | redact >&2
   exit 1
-}
-
-each_line() {
-  local line
-  while IFS= read -r line; do
-    [ -z "$line" ] || job_arguments+=("$1" "$line")
-  done <<<"$2"
 }
 
 # Swarm keeps the containers of tasks that have ended, also of a service that is gone.

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154
 # Waits until every task of a slot is healthy for Docker and answers as expected on the way that requests will take: from the
 # edge's container over the shared network; and until the database answers with the schema that the slot's image expects. Runs
-# after database.sh and golang-migrate.sh. SLOT, REPLICAS, GRACE_SECONDS, ATTEMPTS and INTERVAL_SECONDS are parameters, and of the
+# after database.sh, migration-steps.sh and golang-migrate.sh. SLOT, REPLICAS, GRACE_SECONDS, ATTEMPTS and INTERVAL_SECONDS are parameters, and of the
 # health declaration DOCKER_CHECK ("no" when Docker checks nothing), PORT (empty: not over HTTP), HEALTH_PATH, STATUSES and FIELDS
-# (JSON object, path to value; empty: any body); DATABASE is empty when the service has none, FOLDER when it ships no migrations,
+# (JSON object, path to value; empty: any body); DATABASE is empty when the service has none, STEPS lists its migrations,
 # SKIP is "yes" when a newer schema was acknowledged.
 # One that was stopped because it was not healthy, or was gone back from, starts again.
 slot_scale "$SLOT" "$REPLICAS"
@@ -13,8 +13,8 @@ if [ -n "$PORT" ]; then
   edge_networks=$(docker inspect --format '{{range $id, $network := .NetworkSettings.Networks}}{{$network.NetworkID}} {{end}}' "$edge")
 fi
 expected_schema=
-if [ -n "$FOLDER" ]; then
-  expected_schema=$(newest_version "$IMAGE")
+if use_golang_migrate; then
+  expected_schema=$(newest_version "$step_image")
   # For the record: going back to this slot depends on it.
   printf '%s' "$expected_schema" >"$release_schema"
 fi
@@ -38,6 +38,7 @@ database_fields() {
     return
   fi
   field ok database "answers"
+  queried_versions
   [ -n "$expected_schema" ] || return 0
   needed="needs $expected_schema"
   [ "$SKIP" != yes ] || needed="needs $expected_schema or newer"
@@ -48,6 +49,20 @@ database_fields() {
   else
     field ok "migration version" "$schema_version"
   fi
+}
+
+# What the other migrations' versions are, where a query reads them.
+queried_versions() {
+  local number
+  for ((number = 0; number < $(steps_count); number++)); do
+    use_step "$number"
+    [ -n "$step_query" ] || continue
+    if read_step_version "$DATABASE"; then
+      field ok "$step_name version" "$step_version"
+    else
+      field FAILED "$step_name version" "$(tr '\n' ' ' <<<"$job_report")"
+    fi
+  done
 }
 
 # task_fields CONTAINER

@@ -1,0 +1,107 @@
+import { z } from "zod";
+import type { ResolvedImage } from "../../config.ts";
+import type { ServiceSpec } from "../system.ts";
+import { jobLimits } from "./job.ts";
+
+/** A system's migrations as data: what a stack file or the configuration says of them. */
+
+const words = z.array(z.string().min(1)).min(1, "is empty; name the program and its arguments");
+const image = z
+  .strictObject({
+    /** Key in `berth:images`. */
+    name: z.string().min(1),
+    version: z.string().min(1),
+  })
+  .optional();
+const setByBerth = /^(PG[A-Z]+|DATABASE_URL)$/;
+
+/**
+ * One step of a system's migrations: a command in the release's image, or in an image of its own. Each is run as a job that
+ * knows the database by libpq's variables (PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE, PGSSLROOTCERT) and by
+ * DATABASE_URL, so its image needs `/bin/sh`. In the rehearsal these name the copy; a step must find the database by them, or by
+ * `@DATABASE@`, which is the database's name in `command`, `environment`, `upToDate` and `version.command`.
+ */
+const step = z.discriminatedUnion("kind", [
+  /** golang-migrate, once a system: it knows versions in order and the way down. Nothing newer in the image, nothing is run. */
+  z.strictObject({
+    kind: z.literal("golang-migrate"),
+    /** Folder of its files (`000001_name.up.sql`) in the image. */
+    folder: z.string().startsWith("/", "is not an absolute path; use one as in /migrations"),
+    command: words.default(["migrate"]),
+    image,
+  }),
+  /** Any other program that applies what is missing and does nothing when nothing is. */
+  z.strictObject({
+    kind: z.literal("command"),
+    /** For messages and the probe. */
+    name: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "is not a name; use lower-case letters, digits and -"),
+    command: words,
+    image,
+    environment: z
+      .record(
+        z.string().refine((name) => !setByBerth.test(name), "is set by Berth; leave it out"),
+        z.string(),
+      )
+      .default({}),
+    /** Secrets of the service that it needs, by the names of their variables. */
+    secrets: z.array(z.string().min(1)).default([]),
+    /** A command that ends with 0 when nothing is to be applied; then the step is left out. Without it, it runs with every release. */
+    upToDate: words.optional(),
+    /** How its version is read: by a query, whose first column of the first row it is, or from the last line that a command prints. */
+    version: z
+      .union(
+        [z.strictObject({ query: z.string().min(1) }), z.strictObject({ command: words })],
+        "is invalid; use { query: <SQL> } or { command: [<program>, <argument>…] }",
+      )
+      .optional(),
+  }),
+]);
+
+export type MigrationStepSettings = z.infer<typeof step>;
+type WithImage<T> = T extends unknown ? Omit<T, "image"> & { readonly image?: ResolvedImage } : never;
+/** {@link MigrationStepSettings} with their images; one without runs in the release's. */
+export type MigrationStep = WithImage<MigrationStepSettings>;
+
+/** A system's migrations as its settings: the steps in order, and what holds for all of them. */
+export const migrationSettings = (steps: readonly MigrationStepSettings[]) =>
+  z.strictObject({
+    steps: z
+      .array(step)
+      .refine(
+        (all) => all.filter(({ kind }) => kind === "golang-migrate").length <= 1,
+        "has golang-migrate twice; its record in the database is one, so use one step of it",
+      )
+      .default([...steps]),
+    /** What one run of a step may take. */
+    deadlineSeconds: z
+      .int()
+      .min(10, "is too short; use 10 to 86400")
+      .max(86_400, "is too long; use 10 to 86400")
+      .default(600),
+    ...jobLimits,
+    /** The one version whose snapshot and migrations are skipped, its schema older or newer than the database's. */
+    skipFor: z.string().min(1).optional(),
+    /** The one version whose migrations are run without their rehearsal, where a copy takes too long or does not fit. */
+    skipRehearsalFor: z.string().min(1).optional(),
+  });
+
+const serviceOf = (number: number) => `migrations.steps.${number}.image`;
+
+/** The steps' own images as services of their system, for the image map and the checks; they take no memory between releases. */
+export function migrationImages(steps: readonly MigrationStepSettings[]): ServiceSpec[] {
+  return steps.flatMap(({ image }, number) =>
+    image === undefined
+      ? []
+      : [{ name: serviceOf(number), image: image.name, version: image.version, memoryMebibytes: 0 }],
+  );
+}
+
+/** The steps with their images resolved, by the `image` of a system's context. */
+export function migrationSteps(
+  steps: readonly MigrationStepSettings[],
+  resolve: (service: string) => ResolvedImage,
+): MigrationStep[] {
+  return steps.map(({ image, ...rest }, number) =>
+    image === undefined ? rest : { ...rest, image: resolve(serviceOf(number)) },
+  );
+}
