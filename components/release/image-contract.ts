@@ -16,13 +16,10 @@ export function imageNeeds(service: {
   readonly command: readonly string[];
   readonly secretsAs: "files" | "variables";
   readonly healthcheck: readonly string[];
-  /** Folder of golang-migrate's files. */
-  readonly migrations?: string | undefined;
 }): ImageNeed[] {
   const program = (name: string | undefined, reason: string): ImageNeed[] =>
     name === undefined ? [] : [{ kind: "program", name, reason }];
   const [how, tool] = service.healthcheck;
-  const { migrations } = service;
   return [
     ...program(service.command[0], "the service's command"),
     ...(service.secretsAs === "variables"
@@ -32,12 +29,14 @@ export function imageNeeds(service: {
       : []),
     ...(how === "CMD" ? program(tool, "Docker's health check") : []),
     ...(how === "CMD-SHELL" ? program("/bin/sh", "Docker's health check") : []),
-    ...(migrations === undefined
-      ? []
-      : [
-          ...program("migrate", "golang-migrate, which runs the migrations"),
-          { kind: "folder" as const, name: migrations, reason: "the migrations" },
-        ]),
+  ];
+}
+
+/** What migrations by golang-migrate ask of the image that they run in. */
+export function golangMigrateNeeds(folder: string): ImageNeed[] {
+  return [
+    { kind: "program", name: "migrate", reason: "golang-migrate, which runs the migrations" },
+    { kind: "folder", name: folder, reason: "the migrations" },
   ];
 }
 

@@ -19,7 +19,7 @@ import { imagePull } from "../host/image-pull.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
-import { imageCheck, imageNeeds } from "./image-contract.ts";
+import { golangMigrateNeeds, imageCheck, imageNeeds } from "./image-contract.ts";
 import { type IntegrationTests, integrationTests } from "./integration-tests.ts";
 import { migration } from "./migration.ts";
 import { type ProbePatience, patienceSeconds, probe } from "./probe.ts";
@@ -112,15 +112,10 @@ export class WebService extends ComponentResource {
       {
         host: args.host,
         image: args.image,
-        check: imageCheck(
-          name,
-          args.image,
-          imageNeeds({
-            ...args,
-            healthcheck: dockerCheck(args.health),
-            migrations: args.schema?.migrations,
-          }),
-        ),
+        check: imageCheck(name, args.image, [
+          ...imageNeeds({ ...args, healthcheck: dockerCheck(args.health) }),
+          ...(args.schema === undefined ? [] : golangMigrateNeeds(args.schema.migrations)),
+        ]),
         recorded: record("pull", ""),
       },
       child,

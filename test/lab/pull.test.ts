@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { shellQuote } from "../../components/host/connection.ts";
-import { imageCheck, imageNeeds } from "../../components/release/image-contract.ts";
+import { golangMigrateNeeds, imageCheck, imageNeeds } from "../../components/release/image-contract.ts";
 import type { OuterDocker } from "../../lab/contracts.ts";
 import { ensureDocker, run } from "../../lab/docker/index.ts";
 import { labHome } from "../../lab/home.ts";
@@ -270,12 +270,14 @@ describe("a pull", () => {
 });
 
 describe("the check of an image", () => {
-  const needs = imageNeeds({
-    command: ["/app/server"],
-    secretsAs: "variables",
-    healthcheck: ["CMD", "wget", "--spider"],
-    migrations: "/app/migrations",
-  });
+  const needs = [
+    ...imageNeeds({
+      command: ["/app/server"],
+      secretsAs: "variables",
+      healthcheck: ["CMD", "wget", "--spider"],
+    }),
+    ...golangMigrateNeeds("/app/migrations"),
+  ];
   const checked = (image: string, allowRoot = false) => {
     const { script: check, parameters } = imageCheck(
       "unit_app",

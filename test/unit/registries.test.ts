@@ -154,6 +154,5 @@ describe("what a service asks of its image", () => {
     [{ secretsAs: "variables" as const }, ["program /app/server", "program /bin/sh", "program cat"]],
     [{ healthcheck: ["CMD", "curl", "-f"] }, ["program /app/server", "program curl"]],
     [{ healthcheck: ["CMD-SHELL", "curl -f"] }, ["program /app/server", "program /bin/sh"]],
-    [{ migrations: "/m" }, ["program /app/server", "program migrate", "folder /m"]],
   ])("%j", (change, expected) => expect(names(change)).toEqual(expected));
 });
