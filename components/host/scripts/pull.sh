@@ -68,7 +68,7 @@ pull_image() {
   exec 7<&-
   case $error in
     '') docker image inspect "$IMAGE" >/dev/null 2>&1 || fail "Docker ended the pull of $IMAGE after $(pulled): $(tail -n 1 "$folder/complaint")" ;;
-    *unauthorized* | *denied* | *"no basic auth"* | *" 401"* | *" 403"* | *orbidden*) fail "$SERVER refuses the pull of $IMAGE: $error. Nothing was changed. $WAY_IN" ;;
+    *unauthorized* | *denied* | *"no basic auth"* | *" 401"* | *" 403"* | *orbidden*) fail "${IMAGE%%/*} refuses the pull of $IMAGE: $error. Nothing was changed. $WAY_IN" ;;
     *) fail "cannot pull $IMAGE: $error. Nothing was changed" ;;
   esac
   rm -rf "$folder"

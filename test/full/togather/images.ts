@@ -1,8 +1,6 @@
-import { createWriteStream } from "node:fs";
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { ensureDocker, run } from "../../../lab/docker/index.ts";
 import { createRegistry } from "../../../lab/images/index.ts";
 import { build } from "../../../lab/images/outer.ts";
@@ -13,7 +11,7 @@ import { home } from "../support.ts";
 export interface OwnImages {
   /** Builds `FROM` the stand-in and answers the image's name. */
   build(name: string, dockerfile: string, files?: Readonly<Record<string, string>>): Promise<string>;
-  /** The stand-in as one layer for another architecture. */
+  /** The stand-in as if it were built for another architecture. */
   forArchitecture(architecture: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -35,22 +33,26 @@ export async function ownImages(version: string): Promise<OwnImages> {
     config: { digest: string };
     layers: { digest: string }[];
   };
-  const base = "berth-test/togather:base";
-  const names = [base];
-
-  // As `docker save` writes an image.
-  const archive = join(folder, "archive");
-  await mkdir(archive);
-  const layers = manifest.layers.map((_, index) => `${index}.tar`);
-  for (const [index, layer] of manifest.layers.entries())
-    await cp(await blob(layer.digest), join(archive, `${index}.tar`));
-  await cp(await blob(manifest.config.digest), join(archive, "config.json"));
-  await writeFile(
-    join(archive, "manifest.json"),
-    JSON.stringify([{ Config: "config.json", RepoTags: [base], Layers: layers }]),
-  );
-  await run("sh", ["-c", 'tar -C "$1" -c . | docker -H "$0" load', engine, archive]);
-  await rm(archive, { recursive: true });
+  const { config, layers } = manifest;
+  /** Loads it as `docker save` writes an image, with another configuration. */
+  const load = async (tag: string, change: Readonly<Record<string, string>>) => {
+    const archive = await mkdtemp(join(folder, "archive-"));
+    const files = layers.map((_, index) => `${index}.tar`);
+    for (const [index, layer] of layers.entries())
+      await cp(await blob(layer.digest), join(archive, `${index}.tar`));
+    const own = JSON.parse(await readFile(await blob(config.digest), "utf8"));
+    await writeFile(join(archive, "config.json"), JSON.stringify({ ...own, ...change }));
+    await writeFile(
+      join(archive, "manifest.json"),
+      JSON.stringify([{ Config: "config.json", RepoTags: [tag], Layers: files }]),
+    );
+    await run("sh", ["-c", 'tar -C "$1" -c . | docker -H "$0" load', engine, archive]);
+    await rm(archive, { recursive: true });
+    names.push(tag);
+    return tag;
+  };
+  const names: string[] = [];
+  const base = await load("berth-test/togather:base", {});
 
   return {
     async build(name, dockerfile, files = {}) {
@@ -68,17 +70,7 @@ export async function ownImages(version: string): Promise<OwnImages> {
       names.push(tag);
       return tag;
     },
-    async forArchitecture(architecture) {
-      const tag = `berth-test/togather:${architecture}`;
-      const root = join(folder, "root.tar");
-      const container = await docker.client.createContainer({ Image: base });
-      await pipeline(await container.export(), createWriteStream(root));
-      await container.remove();
-      await run("docker", ["-H", engine, "import", "--platform", `linux/${architecture}`, root, tag]);
-      await rm(root);
-      names.push(tag);
-      return tag;
-    },
+    forArchitecture: (architecture) => load(`berth-test/togather:${architecture}`, { architecture }),
     async close() {
       for (const name of names) await docker.client.getImage(name).remove({ force: true });
       await rm(folder, { recursive: true });
