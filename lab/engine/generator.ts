@@ -3,6 +3,7 @@ import { type Registration, Reported, type RunContext } from "./context.ts";
 import { livingWith, replacedDependents } from "./dependents.ts";
 import { applyReplaceOnChanges, askDiff, detailOf, plainDiff, replaces } from "./diffs.ts";
 import { providerUrn } from "./graph.ts";
+import { readImported } from "./imported.ts";
 import { ignoreChanges } from "./paths.ts";
 import type { CheckResult, Diff } from "./provider-answers.ts";
 import type { ProviderClient } from "./provider-client.ts";
@@ -114,26 +115,13 @@ export class StepGenerator {
       return this.#decide(registration, old, next, provider);
     }
     if (old) throw new Unsupported(`the option import in the place of what a resource is already (${urn})`);
-    const read = await this.#read(next, provider);
+    const read = await readImported(next, provider);
     if (read instanceof Error) return [importStep(this.#context, registration, next, read)];
     next.created = read.created;
     return [
       importStep(this.#context, registration, read),
       ...(await this.#decide(registration, read, next, provider)),
     ];
-  }
-
-  /** What the option import takes over; the error that its step ends with when there is nothing. */
-  async #read(next: ResourceState, provider: ProviderClient): Promise<ResourceState | Error> {
-    try {
-      const read = await provider.read(targetOf(next.urn), next.importId, {}, {});
-      if (read.id === "") return new Error(`resource '${next.importId}' does not exist`);
-      const now = new Date().toISOString();
-      const { id, inputs = {}, outputs } = read;
-      return { ...next, id, inputs, outputs, created: now, modified: now };
-    } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
-    }
   }
 
   /** The steps from what a resource is to what the program wants. */
