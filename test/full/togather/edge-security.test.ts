@@ -229,7 +229,8 @@ describe("a ban", () => {
   });
 
   test("none for what the app answers, unless the route counts it", async () => {
-    const answers = await stranger.ask("/api/v1/whoami", { count: 45 });
+    // More than the jail lets pass, fewer than the edge itself refuses for being too many at once.
+    const answers = await stranger.ask("/api/v1/whoami", { count: 38 });
     expect(new Set(answers)).toEqual(new Set([401]));
     const guesses = await admin.ask("/api/v1/admin/jobs", { count: 45 });
     expect(new Set(guesses)).toEqual(new Set([401, 429]));
