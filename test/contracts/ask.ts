@@ -1,4 +1,5 @@
 /** Asks a provider, the real plugin or the lab's, what a case asks. */
+import { randomBytes } from "node:crypto";
 import type { ProviderClient } from "../../lab/engine/provider-client.ts";
 import { isList, isMap, type PropertyMap, Secret, type Value } from "../../lab/engine/values.ts";
 import { thingNames } from "./backends.ts";
@@ -15,8 +16,8 @@ import {
   type TypeCases,
 } from "./format.ts";
 
-/** The engine's seed, from which a provider makes names. */
-const seed = Buffer.from("0123456789abcdef0123456789abcdef", "hex");
+/** The engine's seed, from which a provider makes names: another one at each call, as an engine's is. */
+const newSeed = () => randomBytes(32);
 const operationSeconds = 60;
 
 /** The resource of a case. */
@@ -33,7 +34,7 @@ async function check(
   olds: PropertyMap,
   news: PropertyMap,
 ): Promise<CheckAnswer> {
-  const answer = await attempt(() => client.check(target, olds, news, false, seed));
+  const answer = await attempt(() => client.check(target, olds, news, false, newSeed()));
   return succeeded(answer) ? answer : { inputs: {}, failures: [], ...answer };
 }
 
@@ -139,6 +140,7 @@ export async function askAll(
 
 /** What stands in a recording where every time is another. */
 const varying = "(varies)";
+const madeUp = "<made-up>";
 
 /**
  * The answer without what differs from one time to the next: ids of things by their names, what {@link TypeCases} says varies by
@@ -148,17 +150,24 @@ export function steady(answer: CaseAnswer, { plugin, varies = [] }: TypeCases, t
   const named = thingNames[plugin] ?? [];
   const id = succeeded(answer.created) ? answer.created.id : "";
   const texts = named.map((name) => [String(things[name]), `<${name}>`] as const);
-  // Short ones are numbers of the cloud, which are the same each time.
-  if (id.length > 12) texts.unshift([id, "<id>"]);
+  const suffix = /(?<=^[a-z0-9-]+-)[0-9a-f]{7}$/;
+  // Short ones are numbers of the cloud, which are the same each time; some are the name.
+  if (id.length > 12 && !suffix.test(id)) texts.unshift([id, "<id>"]);
   const walk = (value: Value, key = ""): Value => {
     if (varies.includes(key) && typeof value === "string" && value !== "") return varying;
     if (value instanceof Secret) return new Secret(walk(value.element, key));
     if (isList(value)) return value.map((item) => walk(item));
     if (isMap(value)) return Object.fromEntries(Object.entries(value).map(([k, item]) => [k, walk(item, k)]));
-    return typeof value === "string"
-      ? texts.reduce((text, [found, name]) => text.replaceAll(found, name), value)
-      : value;
+    if (typeof value !== "string") return value;
+    // A name that the provider made up: the resource's own and seven digits.
+    return texts.reduce((text, [found, name]) => text.replaceAll(found, name), value).replace(suffix, madeUp);
   };
   return walk(answer as unknown as Value) as unknown as CaseAnswer;
 }
 
+
+/** The things under their names, where {@link steady} puts these. */
+export function steadyThings({ plugin }: TypeCases, things: Things): Things {
+  const named = thingNames[plugin] ?? [];
+  return { ...things, ...Object.fromEntries(named.map((name) => [name, `<${name}>`])) };
+}

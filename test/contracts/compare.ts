@@ -31,7 +31,7 @@ const isEmpty = (value: Value) =>
 
 /**
  * What was written, without what the plugin filled in by itself: the bridge writes Terraform's defaults into the inputs and notes
- * their names. The name that it makes up is compared as present or absent.
+ * their names. A name that it makes up stays.
  */
 export function written(value: Value): Value {
   if (value instanceof Secret) return new Secret(written(value.element));
@@ -41,37 +41,50 @@ export function written(value: Value): Value {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key, inner]) => !isNote(key) && inner !== null && (key === "name" || !filled.includes(key)))
-      .map(([key, inner]) => [key, key === "name" && filled.includes(key) ? "(made up)" : written(inner)]),
+      .map(([key, inner]) => [key, written(inner)]),
   );
 }
 
-/** Without notes, secret marks and what is empty: `false`, 0 and a missing property are one to Terraform's schemas. */
+const shown = (value: unknown) => JSON.stringify(value) ?? "absent";
+
+const inOrder = (items: readonly Value[]) =>
+  items.some(isMap) ? [...items].sort((a, b) => (shown(a) < shown(b) ? -1 : 1)) : items;
+
+/**
+ * Without notes, secret marks and what is empty: `false`, 0 and a missing property are one to Terraform's schemas. Lists of objects
+ * are sets there, nearly all, and come in any order.
+ */
 function plain(value: Value): Value {
   if (value instanceof Secret) return plain(value.element);
-  if (isList(value)) return value.map(plain);
+  if (isList(value)) return inOrder(value.map(plain));
   if (!isMap(value)) return value;
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key]) => !isNote(key))
       .map(([key, inner]) => [key, plain(inner)] as const)
-      .filter(([, inner]) => !isEmpty(inner)),
+      .filter(([, inner]) => !isEmpty(inner))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
 }
 
 const topLevel = (path: string) => /^[^.[]+/.exec(path)?.[0] ?? path;
 const tops = (paths: readonly string[]) => [...new Set(paths.map(topLevel))].sort();
 
-/** A diff in the words that an engine acts on. */
-function meaning({ changes, changedKeys, replaceKeys, detailed = {}, deleteBeforeReplace }: DiffAnswer): string {
+/**
+ * A diff in the words that an engine acts on. Some plugins name what they compute as well, since that is unknown until the change
+ * is made; what counts is what was written, in `inputs`.
+ */
+function meaning(
+  { changes, changedKeys, replaceKeys, detailed = {}, deleteBeforeReplace }: DiffAnswer,
+  inputs: readonly string[],
+): string {
   if (changes === "none") return "no change";
   const paths = Object.keys(detailed);
-  const changed = tops([...changedKeys, ...paths]);
+  const changed = tops([...changedKeys, ...paths]).filter((key) => inputs.includes(key));
   const replacing = tops([...replaceKeys, ...paths.filter((path) => detailed[path])]);
   const order = replacing.length > 0 && deleteBeforeReplace ? ", the old one deleted first" : "";
   return `${changes} changes: ${changed.join(", ") || "unnamed"}; replacing: ${replacing.join(", ") || "none"}${order}`;
 }
-
-const shown = (value: unknown) => JSON.stringify(value) ?? "absent";
 
 /** Compares the answers of one case, as far as both have them. */
 export function compareCase(real: CaseAnswer, lab: Partial<CaseAnswer>): Difference[] {
@@ -90,9 +103,16 @@ export function compareCase(real: CaseAnswer, lab: Partial<CaseAnswer>): Differe
     if (!isRefused(expected) && !isRefused(got))
       noteMap(where, written(reveal(expected.inputs)) as PropertyMap, written(reveal(got.inputs)) as PropertyMap);
   };
-  const noteDiff = (where: string, expected: Done<DiffAnswer> | undefined, got: Done<DiffAnswer> | undefined) => {
+  const noteDiff = (
+    where: string,
+    expected: Done<DiffAnswer> | undefined,
+    got: Done<DiffAnswer> | undefined,
+    news: PropertyMap = {},
+  ) => {
     if (expected === undefined || got === undefined) return;
-    const say = (answer: Done<DiffAnswer>) => (succeeded<DiffAnswer>(answer) ? meaning(answer) : "fails");
+    const inputs = Object.keys({ ...real.check.inputs, ...news });
+    const say = (answer: Done<DiffAnswer>) =>
+      succeeded<DiffAnswer>(answer) ? meaning(answer, inputs) : "fails";
     note(where, say(expected), say(got));
   };
   const noteOutputs = (
@@ -116,10 +136,10 @@ export function compareCase(real: CaseAnswer, lab: Partial<CaseAnswer>): Differe
     const other: ChangeAnswer | undefined = lab.changes?.[name];
     if (other === undefined) continue;
     noteCheck(`${name}: check`, change.check, other.check);
-    noteDiff(`${name}: diff`, change.diff, other.diff);
+    noteDiff(`${name}: diff`, change.diff, other.diff, change.check.inputs);
     noteOutputs(`${name}: update`, change.updated, other.updated);
   }
-  if (lab.deleted !== undefined)
+  if (real.deleted !== undefined && lab.deleted !== undefined)
     note("delete", succeeded(real.deleted) ? "succeeds" : "fails", succeeded(lab.deleted) ? "succeeds" : "fails");
   return differences;
 }

@@ -74,6 +74,8 @@ export interface Recording {
   /** What it worked on: a server with its version. */
   readonly backend: string;
   readonly date: string;
+  /** What the cases were given. */
+  readonly things: Things;
   readonly cases: Readonly<Record<string, CaseAnswer>>;
 }
 

@@ -1,11 +1,10 @@
 /** Records what the real plugins do: see README.md. */
-import { execFileSync } from "node:child_process";
 import { delimiter } from "node:path";
 import { Command } from "commander";
 import { ProviderClient } from "../../lab/engine/provider-client.ts";
 import { launchPlugin, requirePlugins } from "../../lab/providers/plugin.ts";
 import { providerPackages } from "../../lab/providers/index.ts";
-import { askAll, steady } from "./ask.ts";
+import { askAll, steady, steadyThings } from "./ask.ts";
 import { openBackend, type Places } from "./backends.ts";
 import { contracts } from "./cases/index.ts";
 import { writeRecording } from "./files.ts";
@@ -34,12 +33,13 @@ async function recordType(type: TypeCases, path: string, places: Places): Promis
       const answer = await askAll(client, type.type, contract, backend.things);
       cases[contract.name] = steady(answer, type, backend.things);
     }
-    const version = execFileSync(path, ["-version"], { encoding: "utf8" }).trim();
+    const version = await client.version();
     writeRecording({
       type: type.type,
       plugin: `pulumi-resource-${type.plugin} ${version}`,
       backend: backend.name,
       date: new Date().toISOString().slice(0, 10),
+      things: steadyThings(type, backend.things),
       cases,
     });
     console.log(`recorded ${type.type}: ${type.cases.length} cases`);

@@ -4,6 +4,7 @@ import type { ContractCase, TypeCases } from "../format.ts";
 const labels = { "berth/resource": "main" };
 const publicKey =
   "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGRlcGxveWtleWRlcGxveWtleWRlcGxveWtleWRlcGxv deploy@example";
+const anotherKey = publicKey.replace("GxvZ", "GxwZ");
 
 const hcloud = (type: string, cases: readonly ContractCase[], varies: readonly string[] = []): TypeCases => ({
   plugin: "hcloud",
@@ -30,7 +31,7 @@ export const sshKey = hcloud("SshKey", [
       "other labels": (inputs) => ({ ...inputs, labels: { "berth/resource": "other" } }),
       "no labels": ({ labels, ...inputs }) => inputs,
       "a name": (inputs) => ({ ...inputs, name: "operator" }),
-      "another key": (inputs) => ({ ...inputs, publicKey: publicKey.replace("GxvZ", "GxwZ").replace("Gxv ", "Gxw ") }),
+      "another key": (inputs) => ({ ...inputs, publicKey: anotherKey }),
       "another comment": (inputs) => ({ ...inputs, publicKey: publicKey.replace("deploy@", "ci@") }),
       "a line end": (inputs) => ({ ...inputs, publicKey: `${publicKey}\n` }),
     },
@@ -39,7 +40,11 @@ export const sshKey = hcloud("SshKey", [
   {
     name: "under a name of its own",
     inputs: () => ({ name: "own", publicKey }),
-    changes: { "another name": (inputs) => ({ ...inputs, name: "other" }) },
+    changes: {
+      "another name": (inputs) => ({ ...inputs, name: "other" }),
+      "another key": (inputs) => ({ ...inputs, publicKey: anotherKey }),
+      "no name": ({ name, ...inputs }) => inputs,
+    },
     carriedOut: ["another name"],
   },
   { name: "without a key", inputs: () => ({ name: "own" }) },
@@ -120,6 +125,14 @@ export const volume = hcloud("Volume", [
       "no protection named": ({ deleteProtection, ...inputs }) => inputs,
     },
     carriedOut: ["larger", "unprotected"],
+  },
+  {
+    name: "under a name of its own",
+    inputs: () => ({ name: "own", size: 10, location: "nbg1" }),
+    changes: {
+      "another location": (inputs) => ({ ...inputs, location: "fsn1" }),
+      "no name": ({ name, ...inputs }) => inputs,
+    },
   },
   { name: "without a size", inputs: () => ({ location: "nbg1" }) },
   { name: "too small", inputs: () => ({ size: 5, location: "nbg1" }) },
