@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine, EngineResult, EngineRun } from "../contracts.ts";
-import { createEngine } from "../engine/index.ts";
+import { createEngine, type Launch } from "../engine/index.ts";
 import type { LabHome } from "../home.ts";
 import { providerPackages } from "../providers/index.ts";
 import { launchPlugin, requirePlugins } from "../providers/plugin.ts";

@@ -126,7 +126,10 @@ async function printSummary(
 
 function suggestions(system: string, stack: string, { engine, providers }: EngineChoice): string[] {
   const place = stack === "production" ? "" : ` --stack ${stack}`;
-  const chosen = [engine === "lab" ? "" : ` --engine ${engine}`, providers === "lab" ? "" : ` --providers ${providers}`];
+  const chosen = [
+    engine === "lab" ? "" : ` --engine ${engine}`,
+    providers === "lab" ? "" : ` --providers ${providers}`,
+  ];
   const flags = place + chosen.join("");
   const ideas: [string, string][] = [
     [`up --set ${system}:app.version=v1.1.0${flags}`, "deploy another version, without a failed request"],

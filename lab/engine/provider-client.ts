@@ -1,5 +1,5 @@
 import { credentials, type ServiceError } from "@grpc/grpc-js";
-import { empty, pluginMessages, providerMessages, providerServices } from "./proto.ts";
+import { empty, type pluginMessages, providerMessages, providerServices } from "./proto.ts";
 import {
   type CheckResult,
   type Diff,

@@ -109,7 +109,10 @@ export async function launchPlugin(
   };
   try {
     const port = await new Promise<string>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`said no port in ${startSeconds} s`)), startSeconds * 1000);
+      const timer = setTimeout(
+        () => reject(new Error(`said no port in ${startSeconds} s`)),
+        startSeconds * 1000,
+      );
       createInterface(child.stdout).once("line", (line) => {
         clearTimeout(timer);
         resolve(line.trim());

@@ -10,7 +10,8 @@ interface Accepted {
 }
 
 const earlier = "what the real cloud refuses at `up`, the lab refuses at `preview` already";
-const stricter = "inputs that do not exist are dropped by the real plugin; TypeScript refuses them before that";
+const stricter =
+  "inputs that do not exist are dropped by the real plugin; TypeScript refuses them before that";
 
 export const accepted: readonly Accepted[] = [
   {
@@ -72,7 +73,9 @@ export const accepted: readonly Accepted[] = [
 export const isAccepted = (difference: FoundDifference): boolean =>
   accepted.some(
     ({ type, name, where }) =>
-      type === difference.type && (name === undefined || name === difference.name) && where.test(difference.where),
+      type === difference.type &&
+      (name === undefined || name === difference.name) &&
+      where.test(difference.where),
   );
 
 /** One line a difference, for people. */

@@ -75,7 +75,13 @@ export interface Start {
 }
 
 /** What each change of a case would mean, and what the same inputs again would; nothing is changed. */
-export async function askAbout(client: ProviderClient, type: string, contract: ContractCase, things: Things, start: Start) {
+export async function askAbout(
+  client: ProviderClient,
+  type: string,
+  contract: ContractCase,
+  things: Things,
+  start: Start,
+) {
   const target = targetOf(type, contract);
   const written = contract.inputs(things);
   const about = async (news: PropertyMap) => {
@@ -87,7 +93,8 @@ export async function askAbout(client: ProviderClient, type: string, contract: C
     };
   };
   const changes: Record<string, ChangeAnswer> = {};
-  for (const [name, change] of Object.entries(contract.changes ?? {})) changes[name] = await about(change(written));
+  for (const [name, change] of Object.entries(contract.changes ?? {}))
+    changes[name] = await about(change(written));
   const { diff: unchanged } = await about(written);
   return { ...(unchanged === undefined ? {} : { unchanged }), changes };
 }
@@ -164,7 +171,6 @@ export function steady(answer: CaseAnswer, { plugin, varies = [] }: TypeCases, t
   };
   return walk(answer as unknown as Value) as unknown as CaseAnswer;
 }
-
 
 /** The things under their names, where {@link steady} puts these. */
 export function steadyThings({ plugin }: TypeCases, things: Things): Things {

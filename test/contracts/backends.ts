@@ -75,7 +75,12 @@ async function cloudBackend(): Promise<Backend> {
     }),
     firewall: await make("/firewalls", "firewall", { name: "given", rules: [] }),
     volume: await make("/volumes", "volume", { name: "given", size: 10, ...place }),
-    server: await make("/servers", "server", { name: "given", server_type: "cx23", image: "debian-12", ...place }),
+    server: await make("/servers", "server", {
+      name: "given",
+      server_type: "cx23",
+      image: "debian-12",
+      ...place,
+    }),
     zone: "given.example",
   };
   await make("/zones", "zone", { name: "given.example", mode: "primary" });

@@ -101,7 +101,11 @@ export function compareCase(real: CaseAnswer, lab: Partial<CaseAnswer>): Differe
   const noteCheck = (where: string, expected: CheckAnswer, got: CheckAnswer) => {
     note(where, isRefused(expected) ? "refused" : "taken", isRefused(got) ? "refused" : "taken");
     if (!isRefused(expected) && !isRefused(got))
-      noteMap(where, written(reveal(expected.inputs)) as PropertyMap, written(reveal(got.inputs)) as PropertyMap);
+      noteMap(
+        where,
+        written(reveal(expected.inputs)) as PropertyMap,
+        written(reveal(got.inputs)) as PropertyMap,
+      );
   };
   const noteDiff = (
     where: string,
@@ -140,6 +144,10 @@ export function compareCase(real: CaseAnswer, lab: Partial<CaseAnswer>): Differe
     noteOutputs(`${name}: update`, change.updated, other.updated);
   }
   if (real.deleted !== undefined && lab.deleted !== undefined)
-    note("delete", succeeded(real.deleted) ? "succeeds" : "fails", succeeded(lab.deleted) ? "succeeds" : "fails");
+    note(
+      "delete",
+      succeeded(real.deleted) ? "succeeds" : "fails",
+      succeeded(lab.deleted) ? "succeeds" : "fails",
+    );
   return differences;
 }

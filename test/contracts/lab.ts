@@ -24,7 +24,13 @@ async function withLabProvider<T>(
   const client = new ProviderClient(address, close);
   try {
     const type = `pulumi:providers:${plugin}`;
-    client.configure({ urn: `urn:pulumi:dev::berth::${type}::default`, type, name: "default" }, plugin, "default", settings, true);
+    client.configure(
+      { urn: `urn:pulumi:dev::berth::${type}::default`, type, name: "default" },
+      plugin,
+      "default",
+      settings,
+      true,
+    );
     await client.isConfigured();
     return await work(client);
   } finally {
@@ -33,12 +39,17 @@ async function withLabProvider<T>(
 }
 
 /** The whole life of every case by the lab's provider, compared with the recording. */
-export async function compareLives(type: TypeCases, recording: Recording, backend: Backend): Promise<FoundDifference[]> {
+export async function compareLives(
+  type: TypeCases,
+  recording: Recording,
+  backend: Backend,
+): Promise<FoundDifference[]> {
   return withLabProvider(type.plugin, backend.settings, async (client) => {
     const differences: FoundDifference[] = [];
     for (const contract of type.cases) {
       const real = recording.cases[contract.name];
-      if (real === undefined) throw new Error(`${type.type}: "${contract.name}" is not recorded; see test/contracts/README.md`);
+      if (real === undefined)
+        throw new Error(`${type.type}: "${contract.name}" is not recorded; see test/contracts/README.md`);
       const answer = await askAll(client, type.type, contract, backend.things);
       const found = compareCase(real, steady(answer, type, backend.things));
       differences.push(...found.map((each) => ({ type: type.type, name: contract.name, ...each })));
@@ -59,8 +70,15 @@ export async function compareTakeover(type: TypeCases, recording: Recording): Pr
     const differences: FoundDifference[] = [];
     for (const contract of type.cases) {
       const real = recording.cases[contract.name];
-      if (real === undefined) throw new Error(`${type.type}: "${contract.name}" is not recorded; see test/contracts/README.md`);
-      const first = await client.check(targetOf(type.type, contract), {}, contract.inputs(things), false, Buffer.alloc(16));
+      if (real === undefined)
+        throw new Error(`${type.type}: "${contract.name}" is not recorded; see test/contracts/README.md`);
+      const first = await client.check(
+        targetOf(type.type, contract),
+        {},
+        contract.inputs(things),
+        false,
+        Buffer.alloc(16),
+      );
       const created = succeeded(real.created) ? real.created : undefined;
       const about =
         created === undefined

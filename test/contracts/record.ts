@@ -2,8 +2,8 @@
 import { delimiter } from "node:path";
 import { Command } from "commander";
 import { ProviderClient } from "../../lab/engine/provider-client.ts";
-import { launchPlugin, requirePlugins } from "../../lab/providers/plugin.ts";
 import { providerPackages } from "../../lab/providers/index.ts";
+import { launchPlugin, requirePlugins } from "../../lab/providers/plugin.ts";
 import { askAll, steady, steadyThings } from "./ask.ts";
 import { openBackend, type Places } from "./backends.ts";
 import { contracts } from "./cases/index.ts";

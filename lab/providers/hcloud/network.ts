@@ -149,7 +149,9 @@ function ruleFailures(rule: Properties): CheckFailure[] {
       ? fail(`"${direction}" is not a valid direction; allowed: ${directions.join(", ")}`)
       : []),
     ...ips.flatMap((ip) =>
-      typeof ip === "string" && hasHostBits(ip) ? fail(`${ip} is not the start of its block of addresses`) : [],
+      typeof ip === "string" && hasHostBits(ip)
+        ? fail(`${ip} is not the start of its block of addresses`)
+        : [],
     ),
   ];
 }

@@ -3,7 +3,15 @@
  * 3.18. Its user has to be a superuser: the real one otherwise lends itself memberships, which is left out.
  */
 import type { LabProvider, Properties, ProviderPackage, ResourceRef } from "../../contracts.ts";
-import { isAutoNamed, withoutNotes, autoName, checkInputs, diffInputs, notPartOfTheLab, withDefaults } from "../inputs.ts";
+import {
+  autoName,
+  checkInputs,
+  diffInputs,
+  isAutoNamed,
+  notPartOfTheLab,
+  withDefaults,
+  withoutNotes,
+} from "../inputs.ts";
 import { PostgresServer, serverSettings } from "./connection.ts";
 import { database } from "./database.ts";
 import { defaultPrivileges } from "./default-privileges.ts";

@@ -1,4 +1,4 @@
-import { Secret, type PropertyMap } from "../../../lab/engine/values.ts";
+import { type PropertyMap, Secret } from "../../../lab/engine/values.ts";
 import type { ContractCase, TypeCases } from "../format.ts";
 
 const docker = (type: string, cases: readonly ContractCase[]): TypeCases => ({
@@ -35,7 +35,11 @@ export const network = docker("Network", [
       "another driver": (inputs) => ({ ...inputs, driver: "bridge" }),
     },
   },
-  { name: "under a name of its own", inputs: () => ({ name: "own", driver: "overlay" }), changes: { "another name": (inputs) => ({ ...inputs, name: "other" }) } },
+  {
+    name: "under a name of its own",
+    inputs: () => ({ name: "own", driver: "overlay" }),
+    changes: { "another name": (inputs) => ({ ...inputs, name: "other" }) },
+  },
   { name: "with labels that are a map", inputs: () => ({ driver: "overlay", labels: { a: "b" } }) },
   { name: "with an input that does not exist", inputs: () => ({ driver: "overlay", mtu: 1450 }) },
 ]);
@@ -184,7 +188,9 @@ const kept: ContractCase = {
         labels,
         stopGracePeriod: "1m",
         mounts,
-        secrets: [{ secretId, secretName, fileName: "tls-key", fileUid: "999", fileGid: "999", fileMode: 0o400 }],
+        secrets: [
+          { secretId, secretName, fileName: "tls-key", fileUid: "999", fileGid: "999", fileMode: 0o400 },
+        ],
       },
       resources: { limits: { memoryBytes: 256 * mebibyte } },
       restartPolicy,
@@ -193,7 +199,10 @@ const kept: ContractCase = {
   }),
   changes: {
     "one port": (inputs) => ({ ...inputs, endpointSpec: { mode: "dnsrr", ports: [port(50443)] } }),
-    "another port": (inputs) => ({ ...inputs, endpointSpec: { mode: "dnsrr", ports: [port(50080), port(50444)] } }),
+    "another port": (inputs) => ({
+      ...inputs,
+      endpointSpec: { mode: "dnsrr", ports: [port(50080), port(50444)] },
+    }),
     "ports in another order": (inputs) => ({
       ...inputs,
       endpointSpec: { mode: "dnsrr", ports: [port(50443), port(50080)] },
@@ -241,7 +250,10 @@ export const service = docker("Service", [
   { name: "without a task", inputs: () => ({ labels }) },
   { name: "with a wrong duration", inputs: () => container(plain, { stopGracePeriod: "soon" }) },
   { name: "with a wrong order", inputs: () => ({ ...plain, updateConfig: { order: "first" } }) },
-  { name: "with a wrong mount", inputs: () => container(plain, { mounts: [{ type: "disk", target: "/data" }] }) },
+  {
+    name: "with a wrong mount",
+    inputs: () => container(plain, { mounts: [{ type: "disk", target: "/data" }] }),
+  },
   { name: "with an input that does not exist", inputs: () => container(plain, { memory: 1 }) },
   {
     name: "on a network that does not exist",

@@ -24,7 +24,10 @@ export const randomPassword: TypeCases = {
         "with symbols": (inputs) => ({ ...inputs, special: true }),
         "what is the default anyway": (inputs) => ({ ...inputs, upper: true, minLower: 0 }),
         "with keepers": (inputs) => ({ ...inputs, keepers: { version: "2" } }),
-        "with digits left to the default": ({ length, special }) => ({ length: length ?? 0, special: special ?? null }),
+        "with digits left to the default": ({ length, special }) => ({
+          length: length ?? 0,
+          special: special ?? null,
+        }),
       },
     },
     {
@@ -103,7 +106,10 @@ export const selfSignedCert: TypeCases = {
         "another subject": (inputs) => ({ ...inputs, subject: { commonName: "other" } }),
         "another validity": (inputs) => ({ ...inputs, validityPeriodHours: 10 * year }),
         "an earlier renewal": (inputs) => ({ ...inputs, earlyRenewalHours: 3 * year }),
-        "uses in another order": (inputs) => ({ ...inputs, allowedUses: ["server_auth", "digital_signature"] }),
+        "uses in another order": (inputs) => ({
+          ...inputs,
+          allowedUses: ["server_auth", "digital_signature"],
+        }),
         "an authority": (inputs) => ({ ...inputs, isCaCertificate: true }),
         "an unknown use": (inputs) => ({ ...inputs, allowedUses: ["everything"] }),
       },

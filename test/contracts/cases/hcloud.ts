@@ -107,7 +107,10 @@ export const firewall = hcloud("Firewall", [
   { name: "with a wrong direction", inputs: () => ({ rules: [{ ...rules[0], direction: "inwards" }] }) },
   { name: "with a source that is a host", inputs: () => ({ rules: [tcp("22", ["203.0.113.7"], "SSH")] }) },
   { name: "with host bits in a source", inputs: () => ({ rules: [tcp("22", ["203.0.113.7/24"], "SSH")] }) },
-  { name: "without a port", inputs: () => ({ rules: [{ direction: "in", protocol: "tcp", sourceIps: everywhere }] }) },
+  {
+    name: "without a port",
+    inputs: () => ({ rules: [{ direction: "in", protocol: "tcp", sourceIps: everywhere }] }),
+  },
 ]);
 
 export const volume = hcloud("Volume", [
@@ -171,12 +174,15 @@ export const server = hcloud("Server", [
       "half protected": (inputs) => ({ ...inputs, rebuildProtection: false }),
       "a name": (inputs) => ({ ...inputs, name: "main" }),
       "other labels": (inputs) => ({ ...inputs, labels: { other: "label" } }),
-      "backups": (inputs) => ({ ...inputs, backups: true }),
+      backups: (inputs) => ({ ...inputs, backups: true }),
     },
     carriedOut: ["other labels", "unprotected"],
   },
   { name: "without a type", inputs: () => ({ image: "debian-12", location: "nbg1" }) },
-  { name: "of a type that does not exist", inputs: () => ({ serverType: "cx999", image: "debian-12", location: "nbg1" }) },
+  {
+    name: "of a type that does not exist",
+    inputs: () => ({ serverType: "cx999", image: "debian-12", location: "nbg1" }),
+  },
   { name: "without an image", inputs: () => ({ serverType: "cx23", location: "nbg1" }) },
 ]);
 
@@ -193,7 +199,10 @@ export const volumeAttachment = hcloud("VolumeAttachment", [
   },
   { name: "without a server", inputs: ({ volume = 0 }) => ({ volumeId: volume }) },
   { name: "with a text for a server", inputs: ({ volume = 0 }) => ({ volumeId: volume, serverId: "main" }) },
-  { name: "to a server that does not exist", inputs: ({ volume = 0 }) => ({ volumeId: volume, serverId: 424242 }) },
+  {
+    name: "to a server that does not exist",
+    inputs: ({ volume = 0 }) => ({ volumeId: volume, serverId: 424242 }),
+  },
 ]);
 
 export const zone = hcloud("Zone", [
@@ -216,7 +225,10 @@ export const zone = hcloud("Zone", [
   { name: "of a wrong mode", inputs: () => ({ name: "berth.example", mode: "tertiary" }) },
 ]);
 
-const records: readonly PropertyMap[] = [{ value: "203.0.113.7" }, { value: "203.0.113.8", comment: "second" }];
+const records: readonly PropertyMap[] = [
+  { value: "203.0.113.7" },
+  { value: "203.0.113.8", comment: "second" },
+];
 
 export const zoneRrset = hcloud("ZoneRrset", [
   {
@@ -225,7 +237,10 @@ export const zoneRrset = hcloud("ZoneRrset", [
     changes: {
       "another address": (inputs) => ({ ...inputs, records: [{ value: "203.0.113.9" }] }),
       "records in another order": (inputs) => ({ ...inputs, records: [...records].reverse() }),
-      "another comment": (inputs) => ({ ...inputs, records: [{ value: "203.0.113.7", comment: "first" }, records[1] ?? null] }),
+      "another comment": (inputs) => ({
+        ...inputs,
+        records: [{ value: "203.0.113.7", comment: "first" }, records[1] ?? null],
+      }),
       "another name": (inputs) => ({ ...inputs, name: "api" }),
       "another type": (inputs) => ({ ...inputs, type: "AAAA" }),
       "another time to live": (inputs) => ({ ...inputs, ttl: 600 }),

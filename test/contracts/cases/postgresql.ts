@@ -7,7 +7,12 @@ export const role: TypeCases = {
   cases: [
     {
       name: "of an application",
-      inputs: () => ({ name: "togather", login: true, password: new Secret("canary-5d90c4"), superuser: false }),
+      inputs: () => ({
+        name: "togather",
+        login: true,
+        password: new Secret("canary-5d90c4"),
+        superuser: false,
+      }),
       changes: {
         "another password": (inputs) => ({ ...inputs, password: new Secret("canary-6e01d5") }),
         "another name": (inputs) => ({ ...inputs, name: "renamed" }),
@@ -68,7 +73,10 @@ export const extension: TypeCases = {
         cascading: (inputs) => ({ ...inputs, createCascade: true }),
       },
     },
-    { name: "that the server has not", inputs: ({ database = "" }) => ({ name: "no_such_extension", database }) },
+    {
+      name: "that the server has not",
+      inputs: ({ database = "" }) => ({ name: "no_such_extension", database }),
+    },
     { name: "under no name", inputs: ({ database = "" }) => ({ database }) },
   ],
 };
