@@ -84,7 +84,11 @@ export async function compareTakeover(type: TypeCases, recording: Recording): Pr
         created === undefined
           ? {}
           : await askAbout(client, type.type, contract, things, { ...created, inputs: real.check.inputs });
-      const answer = steady({ check: first, changes: {}, ...about }, type, things);
+      const again = succeeded(real.read)
+        ? (await askAbout(client, type.type, { ...contract, changes: {} }, things, real.read)).unchanged
+        : undefined;
+      const unchangedAfterRead = again === undefined ? {} : { unchangedAfterRead: again };
+      const answer = steady({ check: first, changes: {}, ...about, ...unchangedAfterRead }, type, things);
       const found = compareCase(real, answer);
       differences.push(...found.map((each) => ({ type: type.type, name: contract.name, ...each })));
     }

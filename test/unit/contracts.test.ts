@@ -14,7 +14,7 @@ describe.each(contracts)("$type", (type) => {
     expect(open(await compareTakeover(type, readRecording(type.type)))).toEqual([]);
   });
 
-  // Docker and PostgreSQL are in test/lab.
+  // Docker and PostgreSQL: test/contracts/check.ts.
   test.skipIf(["docker", "postgresql"].includes(type.plugin))(
     "checks, creates, reads, changes and deletes as the real plugin does",
     async () => {

@@ -1,9 +1,10 @@
 import { type PropertyMap, Secret } from "../../../lab/engine/values.ts";
 import type { ContractCase, TypeCases } from "../format.ts";
 
-const docker = (type: string, cases: readonly ContractCase[]): TypeCases => ({
+const docker = (type: string, cases: readonly ContractCase[], varies: readonly string[] = []): TypeCases => ({
   plugin: "docker",
   type: `docker:index/${type.charAt(0).toLowerCase()}${type.slice(1)}:${type}`,
+  varies,
   cases,
 });
 
@@ -14,35 +15,39 @@ const labels = [
 const otherLabels = [{ label: "berth.resource", value: "other" }];
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
-export const network = docker("Network", [
-  {
-    name: "of a system",
-    inputs: () => ({
-      driver: "overlay",
-      attachable: false,
-      internal: true,
-      options: { "com.docker.network.driver.mtu": "1450" },
-      labels,
-    }),
-    changes: {
-      "other labels": (inputs) => ({ ...inputs, labels: otherLabels }),
-      "labels in another order": (inputs) => ({ ...inputs, labels: [...labels].reverse() }),
-      "open to the outside": (inputs) => ({ ...inputs, internal: false }),
-      attachable: (inputs) => ({ ...inputs, attachable: true }),
-      "other options": (inputs) => ({ ...inputs, options: { "com.docker.network.driver.mtu": "1400" } }),
-      "no options": ({ options, ...inputs }) => inputs,
-      "a name": (inputs) => ({ ...inputs, name: "own" }),
-      "another driver": (inputs) => ({ ...inputs, driver: "bridge" }),
+export const network = docker(
+  "Network",
+  [
+    {
+      name: "of a system",
+      inputs: () => ({
+        driver: "overlay",
+        attachable: false,
+        internal: true,
+        options: { "com.docker.network.driver.mtu": "1450" },
+        labels,
+      }),
+      changes: {
+        "other labels": (inputs) => ({ ...inputs, labels: otherLabels }),
+        "labels in another order": (inputs) => ({ ...inputs, labels: [...labels].reverse() }),
+        "open to the outside": (inputs) => ({ ...inputs, internal: false }),
+        attachable: (inputs) => ({ ...inputs, attachable: true }),
+        "other options": (inputs) => ({ ...inputs, options: { "com.docker.network.driver.mtu": "1400" } }),
+        "no options": ({ options, ...inputs }) => inputs,
+        "a name": (inputs) => ({ ...inputs, name: "own" }),
+        "another driver": (inputs) => ({ ...inputs, driver: "bridge" }),
+      },
     },
-  },
-  {
-    name: "under a name of its own",
-    inputs: () => ({ name: "own", driver: "overlay" }),
-    changes: { "another name": (inputs) => ({ ...inputs, name: "other" }) },
-  },
-  { name: "with labels that are a map", inputs: () => ({ driver: "overlay", labels: { a: "b" } }) },
-  { name: "with an input that does not exist", inputs: () => ({ driver: "overlay", mtu: 1450 }) },
-]);
+    {
+      name: "under a name of its own",
+      inputs: () => ({ name: "own", driver: "overlay" }),
+      changes: { "another name": (inputs) => ({ ...inputs, name: "other" }) },
+    },
+    { name: "with labels that are a map", inputs: () => ({ driver: "overlay", labels: { a: "b" } }) },
+    { name: "with an input that does not exist", inputs: () => ({ driver: "overlay", mtu: 1450 }) },
+  ],
+  ["subnet", "gateway", "com.docker.network.driver.overlay.vxlanid_list"],
+);
 
 export const secret = docker("Secret", [
   {
