@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { type LabContext, labContext } from "./commands/context.ts";
 import { operateCommand } from "./commands/destroy.ts";
 import { downCommand } from "./commands/down.ts";
-import { engineNames } from "./commands/engine.ts";
+import { engineNames, providersNames } from "./commands/engine.ts";
 import { loadCommand } from "./commands/load.ts";
 import { opsCommand } from "./commands/ops.ts";
 import { previewCommand } from "./commands/preview.ts";
@@ -120,11 +120,17 @@ function withStack(command: Command): Command {
 }
 
 function withEngine(command: Command): Command {
-  return command.addOption(
-    new Option("--engine <name>", "the lab's own engine, or the pulumi on the PATH")
-      .choices(engineNames)
-      .default("lab"),
-  );
+  return command
+    .addOption(
+      new Option("--engine <name>", "the lab's own engine, or the pulumi on the PATH")
+        .choices(engineNames)
+        .default("lab"),
+    )
+    .addOption(
+      new Option("--providers <whose>", "the lab's own providers, or Pulumi's real plugins, on either engine")
+        .choices(providersNames)
+        .default("lab"),
+    );
 }
 
 function withRunOptions(command: Command): Command {

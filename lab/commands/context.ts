@@ -28,6 +28,8 @@ export interface RunOptions extends StackOptions {
   /** Certificates from Pebble. */
   readonly acme?: boolean;
   readonly engine: string;
+  /** Whose providers, the lab's or Pulumi's real plugins. */
+  readonly providers: string;
 }
 
 export function labContext(): LabContext {

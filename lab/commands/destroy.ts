@@ -4,7 +4,7 @@ import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
 import { type LabContext, planRun, type StackOptions } from "./context.ts";
-import { engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
+import { type EngineChoice, engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
 import { preparation, requireMachine } from "./prepare.ts";
 import { writeSelection } from "./selection.ts";
 import { withTunnels } from "./tunnels.ts";
@@ -22,12 +22,12 @@ const cloudSeconds = 10;
 export async function operateCommand(
   operation: Operation,
   context: LabContext,
-  options: StackOptions & { readonly engine: string },
+  options: StackOptions & EngineChoice,
 ): Promise<void> {
   const { stack } = options;
   const planned = planRun(context, options, [], "running");
   await requireMachine();
-  const engine = engineNamed(options.engine, context.home);
+  const engine = engineNamed(options, context.home);
   const { phases, prepared } = preparation(context, planned, {});
   let result: EngineResult | undefined;
   await runPhases([

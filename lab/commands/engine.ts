@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine, EngineResult, EngineRun } from "../contracts.ts";
-import { createEngine } from "../engine/index.ts";
+import { createEngine, type Launch } from "../engine/index.ts";
 import type { LabHome } from "../home.ts";
 import { providerPackages } from "../providers/index.ts";
+import { launchPlugin, requirePlugins } from "../providers/plugin.ts";
 import { serveProvider } from "../providers/serve.ts";
 import { diagnosticLines } from "../render/steps.ts";
 import type { StackConfiguration } from "../stack/configuration.ts";
@@ -14,15 +15,26 @@ import { PulumiCli } from "./pulumi-cli.ts";
 import { createPulumiEngine } from "./pulumi-engine.ts";
 
 export const engineNames = ["lab", "pulumi"] as const;
+export const providersNames = ["lab", "real"] as const;
+
+/** Who runs the program, and who makes the resources; either engine takes either's providers. */
+export interface EngineChoice {
+  readonly engine: string;
+  readonly providers: string;
+}
 
 /**
- * The engine of a run: the lab's own, or the `pulumi` on the PATH.
- * @throws when the name is neither.
+ * The engine of a run, the lab's own or the `pulumi` on the PATH, with the lab's providers or Pulumi's real plugins.
+ * @throws when a name is none of these, or a plugin is missing.
  */
-export function engineNamed(name: string, home: LabHome): Engine {
-  if (name === "lab") return createEngine({ launch: launchProvider });
-  if (name === "pulumi") return createPulumiEngine(home);
-  throw new Error(`--engine: "${name}" is no engine; allowed: ${engineNames.join(", ")}`);
+export function engineNamed({ engine, providers }: EngineChoice, home: LabHome): Engine {
+  if (!providersNames.some((name) => name === providers))
+    throw new Error(`--providers: "${providers}" are no providers; allowed: ${providersNames.join(", ")}`);
+  const plugins = providers === "real" ? requirePlugins(providerPackages) : undefined;
+  if (engine === "lab") return createEngine({ launch: plugins ? launchReal(plugins) : launchProvider });
+  // Pulumi finds the real ones by itself, where they were just found.
+  if (engine === "pulumi") return createPulumiEngine(home, plugins ? [] : providerPackages);
+  throw new Error(`--engine: "${engine}" is no engine; allowed: ${engineNames.join(", ")}`);
 }
 
 /**
@@ -60,6 +72,17 @@ async function launchProvider(packageName: string) {
     throw new Error(`the lab has no provider "${packageName}"; it has: ${known}`);
   }
   return serveProvider(found);
+}
+
+function launchReal(plugins: ReadonlyMap<string, string>): Launch {
+  return async (packageName) => {
+    const path = plugins.get(packageName);
+    if (path === undefined) {
+      const known = [...plugins.keys()].join(", ");
+      throw new Error(`the program asks for the provider "${packageName}"; it uses only: ${known}`);
+    }
+    return launchPlugin(path, (message) => process.stderr.write(`${packageName}: ${message}\n`));
+  };
 }
 
 /** The engine's input for one run of a stack. The passphrase is made up once a lab. */

@@ -25,8 +25,8 @@ interface CliEvent {
 const runSeconds = 1800;
 
 /**
- * The real `pulumi` of the PATH on the same program and configuration, the lab's providers attached to it. The deployment
- * is copied to the lab's state file after every run, so that status, ssh and load find it.
+ * The real `pulumi` of the PATH on the same program and configuration, the lab's providers (`packages`) attached to it; what
+ * is not among them it takes from its own plugins. The deployment is copied to the lab's state file after every run, so that status, ssh and load find it.
  */
 export function createPulumiEngine(
   home: LabHome,
@@ -55,7 +55,13 @@ async function operate(
   try {
     const env = {
       ...run.env,
-      PULUMI_DEBUG_PROVIDERS: served.map(({ name, address }) => `${name}:${address.split(":")[1]}`).join(","),
+      ...(served.length === 0
+        ? {}
+        : {
+            PULUMI_DEBUG_PROVIDERS: served
+              .map(({ name, address }) => `${name}:${address.split(":")[1]}`)
+              .join(","),
+          }),
       // Without it the command line has no --event-log.
       PULUMI_DEBUG_COMMANDS: "true",
     };

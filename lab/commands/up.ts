@@ -4,7 +4,7 @@ import { diagnosticLines, StepProgress, slowestSteps, stepCounts } from "../rend
 import { table } from "../render/table.ts";
 import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, planRun, type RunOptions, stateFile } from "./context.ts";
-import { engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
+import { type EngineChoice, engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
 import { readOutputs, type SystemOutput } from "./outputs.ts";
 import { type Prepared, preparation, requireMachine } from "./prepare.ts";
 import { recoverFirst } from "./recover-first.ts";
@@ -29,7 +29,7 @@ export async function upCommand(
   const planned = planRun(context, options, names);
   requireOneStack(context.home, stack);
   await requireMachine();
-  const engine = engineNamed(options.engine, context.home);
+  const engine = engineNamed(options, context.home);
   const { phases, prepared } = preparation(context, planned, options);
   let result: EngineResult | undefined;
   const times = await runPhases([
@@ -91,7 +91,7 @@ async function waitForHealth(
 
 async function printSummary(
   context: LabContext,
-  { stack, engine }: RunOptions,
+  { stack, engine, providers }: RunOptions,
   prepared: Prepared,
   result: EngineResult,
   times: readonly PhaseTime[],
@@ -118,7 +118,7 @@ async function printSummary(
       `Up in ${seconds(total)}: ${stepCounts(result.steps)}. To trust the lab in a browser: ${authorityFile(context.home)}`,
       "",
       "Try next:",
-      ...suggestions(systems, stack, engine),
+      ...suggestions(systems, stack, { engine, providers }),
     ].join("\n"),
   ];
   console.log(`\n${parts.join("\n\n")}`);
@@ -127,10 +127,14 @@ async function printSummary(
 function suggestions(
   systems: Readonly<Record<string, SystemOutput>>,
   stack: string,
-  engine: string,
+  { engine, providers }: EngineChoice,
 ): string[] {
   const place = stack === "production" ? "" : ` --stack ${stack}`;
-  const flags = place + (engine === "lab" ? "" : ` --engine ${engine}`);
+  const chosen = [
+    engine === "lab" ? "" : ` --engine ${engine}`,
+    providers === "lab" ? "" : ` --providers ${providers}`,
+  ];
+  const flags = place + chosen.join("");
   const [system, { services } = { services: {} }] = Object.entries(systems)[0] ?? [];
   const [service] = Object.keys(services);
   const ideas: [string, string][] = [

@@ -7,6 +7,7 @@ import callbackServices from "@pulumi/pulumi/proto/callback_grpc_pb.js";
 import callbackMessages from "@pulumi/pulumi/proto/callback_pb.js";
 import engineServices from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import engineMessages from "@pulumi/pulumi/proto/engine_pb.js";
+import pluginMessages from "@pulumi/pulumi/proto/plugin_pb.js";
 import providerServices from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import providerMessages from "@pulumi/pulumi/proto/provider_pb.js";
 import resourceServices from "@pulumi/pulumi/proto/resource_grpc_pb.js";
@@ -27,6 +28,7 @@ export {
   empty,
   engineMessages,
   engineServices,
+  pluginMessages,
   providerMessages,
   providerServices,
   resourceMessages,

@@ -1,5 +1,5 @@
 import { credentials, type ServiceError } from "@grpc/grpc-js";
-import { providerMessages, providerServices } from "./proto.ts";
+import { empty, type pluginMessages, providerMessages, providerServices } from "./proto.ts";
 import {
   type CheckResult,
   type Diff,
@@ -303,6 +303,14 @@ export class ProviderClient {
     request.setProperties(toWire(outputs, this.#wire(false)));
     request.setTimeout(timeoutSeconds);
     await this.#call(target.urn, (done) => this.#client.delete(request, done));
+  }
+
+  /** The provider's own version. */
+  async version(): Promise<string> {
+    const info = await this.#call<InstanceType<typeof pluginMessages.PluginInfo>>("the plugin", (done) =>
+      this.#client.getPluginInfo(new empty.Empty(), done),
+    );
+    return info.getVersion();
   }
 
   /** Undefined in a preview in which the provider's own configuration is unknown. */

@@ -94,13 +94,39 @@ export function diffInputs(
   return { changes, replaces: changes.filter((key) => rules[key]?.replaces) };
 }
 
+/** Where Pulumi's bridge notes, in each object of its inputs, which of them it made up. */
+const notesKey = "__defaults";
+
+/** Whether the name among the inputs was made up: the bridge replaces a resource with a name of its own delete-first. */
+export function isAutoNamed(inputs: Properties | undefined): boolean {
+  const notes = inputs?.[notesKey];
+  return Array.isArray(notes) && notes.includes("name");
+}
+
+/**
+ * The inputs without the bridge's notes, which a state that the real plugins wrote has in every object, and without what is null.
+ */
+export function withoutNotes(inputs: Properties): Properties {
+  const inner = (value: PropertyValue): PropertyValue => {
+    if (Array.isArray(value)) return value.map(inner);
+    if (!isProperties(value)) return value;
+    const kept = Object.entries(value).filter(([key]) => key !== notesKey);
+    return Object.fromEntries(kept.map(([key, each]) => [key, each === undefined ? undefined : inner(each)]));
+  };
+  return Object.fromEntries(
+    Object.entries(inputs)
+      .filter(([key, value]) => !key.startsWith("__") && value !== null && value !== undefined)
+      .map(([key, value]) => [key, inner(value ?? null)]),
+  );
+}
+
 /** Thrown for what the real provider has and the lab does not. */
 export function notPartOfTheLab(token: string, has: readonly string[]): Error {
   return new Error(`${token} is not part of the lab; its providers have: ${[...has].sort().join(", ")}`);
 }
 
 /**
- * The name of a resource that has none in its inputs: the one it had, else the resource's name, a dash and seven hex
+ * The name of a resource that has none in its inputs: the one it had, made up or not, else the resource's name, a dash and seven hex
  * digits from the engine's seed, as Pulumi's bridged providers name things.
  */
 export function autoName(ref: ResourceRef, olds: Properties | undefined, randomSeed: Buffer): string {

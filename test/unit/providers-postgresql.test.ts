@@ -14,8 +14,8 @@ const grantOf = (news: Properties) => ({ role: "r", database: "d", privileges: [
 
 describe("check", () => {
   test("names what has no name, as Pulumi's bridge does, and keeps the name", async () => {
-    expect((await check("role:Role", {})).inputs).toEqual({ name: "it-0123456" });
-    expect((await check("role:Role", {}, { name: "it-old" })).inputs).toEqual({ name: "it-old" });
+    expect((await check("role:Role", {})).inputs).toMatchObject({ name: "it-0123456" });
+    expect((await check("role:Role", {}, { name: "it-old" })).inputs).toMatchObject({ name: "it-old" });
     expect((await check("grant:Grant", grantOf({ objectType: "database" }))).inputs).not.toHaveProperty(
       "name",
     );
@@ -97,7 +97,7 @@ describe("diff", () => {
     expect(await diff("database:Database", database, news)).toEqual({
       changes: ["name", "owner", "encoding"],
       replaces: ["encoding"],
-      deleteBeforeReplace: false,
+      deleteBeforeReplace: true,
     });
   });
 });

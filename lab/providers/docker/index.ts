@@ -10,26 +10,13 @@ import {
   type ResourceRef,
   unknownValue,
 } from "../../contracts.ts";
-import { autoName, notPartOfTheLab } from "../inputs.ts";
+import { autoName, isAutoNamed, notPartOfTheLab, withoutNotes } from "../inputs.ts";
 import { configValue, hasUnknown } from "../property-values.ts";
 import { type RegistryAuth, registryAuths } from "./auth.ts";
 import type { Kind } from "./kind.ts";
 import { configKind, networkKind, secretKind } from "./objects.ts";
 import { serviceKind } from "./service.ts";
 import { createDockerApi, createTransport, type DockerApi, DockerError } from "./transport.ts";
-
-/** Where Pulumi's bridge notes which inputs it made up; it replaces a resource with a name of its own delete-first. */
-function isAutoNamed(inputs: Properties | undefined): boolean {
-  const defaults = inputs?.__defaults;
-  return Array.isArray(defaults) && defaults.includes("name");
-}
-
-function withoutNotes(inputs: Properties): Properties {
-  const kept = Object.entries(inputs).filter(
-    ([key, value]) => !key.startsWith("__") && value !== null && value !== undefined,
-  );
-  return Object.fromEntries(kept) as Properties;
-}
 
 const settings = [
   "host",

@@ -12,7 +12,15 @@ import {
   type ResourceRef,
   unknownValue,
 } from "../../contracts.ts";
-import { autoName, checkInputs, diffInputs, notPartOfTheLab, withDefaults } from "../inputs.ts";
+import {
+  autoName,
+  checkInputs,
+  diffInputs,
+  isAutoNamed,
+  notPartOfTheLab,
+  withDefaults,
+  withoutNotes,
+} from "../inputs.ts";
 import { isProperties, sameValue } from "../property-values.ts";
 import { createApi, type HcloudApi, HcloudError } from "./api.ts";
 import type { ResourceKind } from "./kind.ts";
@@ -46,12 +54,6 @@ function kindOf(type: string): ResourceKind {
   return kind;
 }
 
-/** Where Pulumi's bridge notes which inputs it made up; it replaces a resource with a name of its own delete-first. */
-function isAutoNamed(inputs: Properties | undefined): boolean {
-  const defaults = inputs?.__defaults;
-  return Array.isArray(defaults) && defaults.includes("name");
-}
-
 /** Sorts what has no order, at every depth that a set can be, so that two orders of one set compare as equal. */
 function canonical(kind: ResourceKind, inputs: Properties): Properties {
   const sorted = (value: PropertyValue | undefined): PropertyValue | undefined => {
@@ -78,7 +80,7 @@ function canonical(kind: ResourceKind, inputs: Properties): Properties {
 }
 
 function compare(kind: ResourceKind, olds: Properties, news: Properties): DiffResult {
-  return diffInputs(kind.rules, canonical(kind, olds), {}, canonical(kind, news));
+  return diffInputs(kind.rules, canonical(kind, withoutNotes(olds)), {}, canonical(kind, withoutNotes(news)));
 }
 
 function pollMillisecondsOf(text: PropertyValue | undefined): number {
@@ -134,7 +136,7 @@ class HcloudProvider implements LabProvider {
     if (!kind.autoNamed || inputs.name !== undefined) {
       return { inputs, failures };
     }
-    const name = autoName(ref, isAutoNamed(olds) ? olds : undefined, randomSeed);
+    const name = autoName(ref, olds, randomSeed);
     return { inputs: { ...inputs, name, __defaults: ["name"] }, failures };
   }
 

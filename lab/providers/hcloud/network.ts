@@ -1,4 +1,5 @@
-import type { Properties, PropertyValue } from "../../contracts.ts";
+import { isIPv6 } from "node:net";
+import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
 import { isProperties } from "../property-values.ts";
 import type { Json } from "./api.ts";
 import {
@@ -133,11 +134,49 @@ const ruleFields = {
   destinationIps: "destination_ips",
 };
 
+const ruleList = (inputs: Properties): readonly Properties[] =>
+  Array.isArray(inputs.rules) ? inputs.rules.filter(isProperties) : [];
+
+const directions = ["in", "out"];
+
+/** What the real provider refuses in a preview: a direction that is none, and a block of addresses with host bits. */
+function ruleFailures(rule: Properties): CheckFailure[] {
+  const fail = (reason: string): CheckFailure[] => [{ property: "rules", reason }];
+  const { direction } = rule;
+  const ips = [rule.sourceIps, rule.destinationIps].flatMap((list) => (Array.isArray(list) ? list : []));
+  return [
+    ...(typeof direction === "string" && !directions.includes(direction)
+      ? fail(`"${direction}" is not a valid direction; allowed: ${directions.join(", ")}`)
+      : []),
+    ...ips.flatMap((ip) =>
+      typeof ip === "string" && hasHostBits(ip)
+        ? fail(`${ip} is not the start of its block of addresses`)
+        : [],
+    ),
+  ];
+}
+
+/** For version 4; those of version 6 are left to the API. */
+function hasHostBits(block: string): boolean {
+  const [, ip = "", prefix = "32"] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
+  const number = ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  return ip !== "" && number % 2 ** (32 - Number(prefix)) !== 0;
+}
+
+/** An address alone is a block of one. */
+function blockOf(ip: PropertyValue): PropertyValue {
+  if (typeof ip !== "string" || ip.includes("/")) return ip;
+  return isIPv6(ip) ? `${ip}/128` : `${ip}/32`;
+}
+
 function ruleBodies(inputs: Properties): object[] {
-  return ((inputs.rules ?? []) as readonly PropertyValue[]).filter(isProperties).map((rule) => {
+  return ruleList(inputs).map((rule) => {
     const body = fields(rule, ruleFields);
     // An empty text stands for none in the provider's schema.
-    return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== ""));
+    const filled = Object.entries(body).filter(([, value]) => value !== "");
+    return Object.fromEntries(
+      filled.map(([key, value]) => [key, Array.isArray(value) ? value.map(blockOf) : value]),
+    );
   });
 }
 
@@ -161,6 +200,7 @@ export const firewallKind: ResourceKind = {
     rules: { kind: "list" },
     applyTos: { kind: "list", computed: true },
   },
+  check: (inputs) => ruleList(inputs).flatMap(ruleFailures),
   async create(api, inputs, exists) {
     const answer = await api.send("POST", "/firewalls", {
       ...fields(inputs, { name: "name", labels: "labels" }),

@@ -146,7 +146,8 @@ export const serverKind: ResourceKind = {
       ipv4Address: net.ipv4?.ip ?? "",
       // The first address of the server's network, as the provider gives it.
       ipv6Address: net.ipv6 ? net.ipv6.ip.replace(/\/64$/, "1") : "",
-      ipv6Network: net.ipv6?.ip ?? "",
+      // What the provider, written in Go, prints of a network that there is not.
+      ipv6Network: net.ipv6?.ip ?? "<nil>",
       firewallIds: net.firewalls.map((firewall) => firewall.id),
       primaryDiskSize: Number(server.primary_disk_size),
       deleteProtection,

@@ -90,10 +90,14 @@ export const zoneRrsetKind: ResourceKind = {
     changeProtection: { kind: "boolean", computed: true },
     records: { kind: "list", required: true },
   },
-  check: (inputs) =>
-    inputs.type === "SOA"
+  check: (inputs) => [
+    ...(inputs.type === "SOA"
       ? [{ property: "type", reason: "SOA is not part of the lab: the zone makes its own" }]
-      : [],
+      : []),
+    ...(Array.isArray(inputs.records) && inputs.records.length === 0
+      ? [{ property: "records", reason: "must have at least one record, has 0" }]
+      : []),
+  ],
   async create(api, inputs, exists) {
     const answer = await api.send("POST", `/zones/${encodeURIComponent(String(inputs.zone))}/rrsets`, {
       ...fields(inputs, { name: "name", type: "type", ttl: "ttl", labels: "labels" }),

@@ -3,7 +3,15 @@
  * 3.18. Its user has to be a superuser: the real one otherwise lends itself memberships, which is left out.
  */
 import type { LabProvider, Properties, ProviderPackage, ResourceRef } from "../../contracts.ts";
-import { autoName, checkInputs, diffInputs, notPartOfTheLab, withDefaults } from "../inputs.ts";
+import {
+  autoName,
+  checkInputs,
+  diffInputs,
+  isAutoNamed,
+  notPartOfTheLab,
+  withDefaults,
+  withoutNotes,
+} from "../inputs.ts";
 import { PostgresServer, serverSettings } from "./connection.ts";
 import { database } from "./database.ts";
 import { defaultPrivileges } from "./default-privileges.ts";
@@ -40,21 +48,25 @@ class PostgresqlProvider implements LabProvider {
       kind.named && (news.name ?? undefined) === undefined ? autoName(ref, olds, randomSeed) : undefined;
     const named = name === undefined ? news : { ...news, name };
     const { inputs, failures } = checkInputs(ref.type, kind.rules, named);
-    return { inputs, failures: failures.length > 0 ? failures : kind.failures(inputs) };
+    return {
+      inputs: name === undefined ? inputs : { ...inputs, __defaults: ["name"] },
+      failures: failures.length > 0 ? failures : kind.failures(inputs),
+    };
   }
 
   async diff(ref: ResourceRef, _id: string, oldInputs: Properties, oldOutputs: Properties, news: Properties) {
     const kind = kindOf(ref.type);
     return {
-      ...diffInputs(kind.rules, oldInputs, oldOutputs, news),
-      deleteBeforeReplace: kind.deleteBeforeReplace,
+      ...diffInputs(kind.rules, withoutNotes(oldInputs), oldOutputs, withoutNotes(news)),
+      // As every bridged provider: two cannot have one name, and only a made-up one is another each time.
+      deleteBeforeReplace: kind.deleteBeforeReplace || (kind.named && !isAutoNamed(news)),
     };
   }
 
   async create(ref: ResourceRef, inputs: Properties, timeoutSeconds: number) {
     const kind = kindOf(ref.type);
     const server = this.#server(timeoutSeconds);
-    const complete = withDefaults(kind.rules, inputs);
+    const complete = withDefaults(kind.rules, withoutNotes(inputs));
     await kind.create(server, complete);
     const outputs = (await kind.read(server, complete)) ?? complete;
     return { id: kind.id(server, outputs), outputs };
@@ -62,7 +74,7 @@ class PostgresqlProvider implements LabProvider {
 
   async read(ref: ResourceRef, id: string, inputs: Properties, outputs: Properties) {
     const kind = kindOf(ref.type);
-    const known = withDefaults(kind.rules, { ...inputs, ...outputs });
+    const known = withDefaults(kind.rules, withoutNotes({ ...inputs, ...outputs }));
     if (kind.named && typeof known.name !== "string") {
       throw new Error(`${ref.type} ${ref.name}: importing "${id}" is not part of the lab`);
     }
@@ -83,8 +95,8 @@ class PostgresqlProvider implements LabProvider {
   ): Promise<Properties> {
     const kind = kindOf(ref.type);
     const server = this.#server(timeoutSeconds);
-    const olds = withDefaults(kind.rules, { ...oldInputs, ...oldOutputs });
-    const complete = withDefaults(kind.rules, news);
+    const olds = withDefaults(kind.rules, withoutNotes({ ...oldInputs, ...oldOutputs }));
+    const complete = withDefaults(kind.rules, withoutNotes(news));
     await kind.update(server, olds, complete);
     return (await kind.read(server, complete)) ?? complete;
   }
@@ -98,7 +110,7 @@ class PostgresqlProvider implements LabProvider {
   ): Promise<void> {
     const kind = kindOf(ref.type);
     const server = this.#server(timeoutSeconds);
-    const known = withDefaults(kind.rules, { ...inputs, ...outputs });
+    const known = withDefaults(kind.rules, withoutNotes({ ...inputs, ...outputs }));
     if ((await kind.read(server, known)) !== undefined) await kind.remove(server, known);
   }
 

@@ -26,7 +26,7 @@ export const selfSignedRules: InputRules = {
   earlyRenewalHours: { kind: "number", default: 0, minimum: 0 },
   ipAddresses: { kind: "strings", replaces: true, refused: unused },
   isCaCertificate: { kind: "boolean", replaces: true, default: false, refused: unused },
-  maxPathLength: { kind: "number", replaces: true, default: -1, refused: unused },
+  maxPathLength: { kind: "number", replaces: true, refused: unused },
   privateKeyPem: { kind: "string", required: true, replaces: true },
   privateKeyPemWo: { kind: "string", refused: unused },
   privateKeyPemWoVersion: { kind: "number", replaces: true, refused: unused },

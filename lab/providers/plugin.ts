@@ -1,0 +1,129 @@
+/** Pulumi's real provider plugins: where they are found, and how one is started. */
+import { spawn } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import engineGrpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
+import enginePb from "@pulumi/pulumi/proto/engine_pb.js";
+import type * as emptyTypes from "google-protobuf/google/protobuf/empty_pb.js";
+import { pulumiRequire } from "./property-values.ts";
+
+const { Empty } = pulumiRequire("google-protobuf/google/protobuf/empty_pb.js") as typeof emptyTypes;
+
+/** A plugin by name and version, as `pulumi plugin install resource <name> v<version>` takes it. */
+export interface PluginName {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** How long a plugin may take to say its port. */
+const startSeconds = 60;
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The program of a plugin: one on the PATH, whatever its version, else the wanted version in Pulumi's own folder. That is the
+ * order in which Pulumi itself looks (sdk/go/common/workspace/plugins.go, `getPluginInfoAndPath`).
+ */
+export function findPlugin({ name, version }: PluginName, env = process.env): string | undefined {
+  const program = `pulumi-resource-${name}`;
+  const pulumiHome = env.PULUMI_HOME ?? join(homedir(), ".pulumi");
+  const candidates = [
+    ...(env.PATH ?? "").split(delimiter).map((folder) => join(folder, program)),
+    join(pulumiHome, "plugins", `resource-${name}-v${version}`, program),
+  ];
+  return candidates.find(isProgram);
+}
+
+/**
+ * The programs of all plugins, by name.
+ * @throws when one is missing, with the command that installs each.
+ */
+export function requirePlugins(plugins: readonly PluginName[], env = process.env): Map<string, string> {
+  const found = plugins.map((plugin) => ({ ...plugin, path: findPlugin(plugin, env) }));
+  const missing = found.filter(({ path }) => path === undefined);
+  if (missing.length > 0) {
+    const installs = missing.map(
+      ({ name, version }) => `  pulumi plugin install resource ${name} v${version}`,
+    );
+    throw new Error(
+      [
+        `--providers real: not on the PATH, nor among Pulumi's plugins: ${missing.map(({ name }) => `pulumi-resource-${name}`).join(", ")}. Install:`,
+        ...installs,
+        "or leave the option out: the lab has providers of its own",
+      ].join("\n"),
+    );
+  }
+  return new Map(found.map(({ name, path }) => [name, String(path)]));
+}
+
+/** Receives what a plugin logs, as Pulumi's engine does; warnings and errors are passed on. */
+async function logReceiver(report: (message: string) => void) {
+  const { WARNING, ERROR } = enginePb.LogSeverity;
+  const server = new Server();
+  server.addService(engineGrpc.EngineService as never, {
+    log(
+      { request }: { request: enginePb.LogRequest },
+      done: (error: null, answer: emptyTypes.Empty) => void,
+    ) {
+      const severity: number = request.getSeverity();
+      if (!request.getEphemeral() && (severity === WARNING || severity === ERROR))
+        report(request.getMessage());
+      done(null, new Empty());
+    },
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() };
+}
+
+/**
+ * Starts a plugin: it is given the address of an engine to log to, and prints the port that it serves `ResourceProvider` on.
+ * @throws when it ends or says nothing for a minute.
+ */
+export async function launchPlugin(
+  path: string,
+  report: (message: string) => void,
+): Promise<{ address: string; close(): Promise<void> }> {
+  const logs = await logReceiver(report);
+  const child = spawn(path, [logs.address], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (chunk) => {
+    said = `${said}${chunk}`.slice(-2000);
+  });
+  const close = async () => {
+    child.kill();
+    logs.close();
+  };
+  try {
+    const port = await new Promise<string>((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`said no port in ${startSeconds} s`)),
+        startSeconds * 1000,
+      );
+      createInterface(child.stdout).once("line", (line) => {
+        clearTimeout(timer);
+        resolve(line.trim());
+      });
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`ended with ${code}`)));
+    });
+    if (!/^\d+$/.test(port)) throw new Error(`printed "${port}" where a port was expected`);
+    return { address: `127.0.0.1:${port}`, close };
+  } catch (error) {
+    await close();
+    throw new Error(`the plugin ${path} does not start: ${(error as Error).message}. ${said.trim()}`.trim());
+  }
+}
