@@ -120,8 +120,9 @@ export class Postgres extends ComponentResource {
             mounts: [
               { type: "bind", source: directories.DATA_DIRECTORY, target: "/var/lib/postgresql/data" },
               { type: "bind", source: socketDirectory, target: "/var/run/postgresql" },
-              // Parallel queries share memory there. Docker's own has 64 MiB; this one may fill, within the memory limit.
-              { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: memoryBytes, mode: 0o1777 } },
+              // Parallel queries share memory there. Docker's own has 64 MiB; this one may fill, within the memory limit. The docker
+              // plugin reads a mode back without its sticky bit, which one user alone does not need.
+              { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: memoryBytes, mode: 0o777 } },
             ],
             secrets: [
               {

@@ -52,6 +52,9 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
           commands: containerCommand(container, args.command),
           env: container.environment,
           init: true,
+          // What Docker sets anyway since 20.10. Left out, the docker plugin names it whenever anything changes, and scaling
+          // would replace the slot (test/contracts/README.md).
+          sysctl: { "net.ipv4.ip_unprivileged_port_start": "0" },
           stopGracePeriod: `${stopGraceSeconds}s`,
           labels: dockerLabels(name, args.system),
           secrets: container.secrets.map(({ name: fileName, secret }) => ({

@@ -192,7 +192,7 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
     expect(mounts).toContainEqual({
       type: "tmpfs",
       target: "/dev/shm",
-      tmpfsOptions: { sizeBytes: resources.limits.memoryBytes, mode: 0o1777 },
+      tmpfsOptions: { sizeBytes: resources.limits.memoryBytes, mode: 0o777 },
     });
     expect(service.beforeUpdate).toEqual(["togather_postgres-major-version"]);
     expect(service.inputs.labels).toContainEqual({ label: "berth.postgres-major-version", value: "16" });
