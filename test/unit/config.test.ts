@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConfigError, parseConfig } from "../../config.ts";
+import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig, givenCertificate, madeUpSecrets } from "../program/support.ts";
 
@@ -13,7 +14,7 @@ function parse(stack: string, change: Change = {}, secretKeys = Object.keys(made
     if (value === undefined) delete values[key];
     else values[key] = typeof value === "string" ? value : JSON.stringify(value);
   }
-  return parseConfig({ stack, values, isSecret: (key) => secretKeys.includes(key) }, systems);
+  return parseConfig({ stack, values, isSecret: (key) => secretKeys.includes(key) }, systems, policies);
 }
 
 function problems(change: Change, secretKeys?: string[]): readonly string[] {

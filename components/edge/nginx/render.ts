@@ -1,4 +1,4 @@
-import type { SiteHeaders } from "../../../config.ts";
+import type { SiteHeaders } from "../edge-config.ts";
 import { edgePorts, type Route } from "../route.ts";
 
 /** The edge's own port inside its container, on loopback. */
