@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { hostPaths } from "../components/host/paths.ts";
 import { type Backend, isStale, liveLockMessage } from "./backend.ts";
-import { hostsOf, quote } from "./host.ts";
+import { hostsOf, quote } from "./host-access.ts";
 import { readRecords, type ServiceRecords, schemaOf, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 

@@ -1,7 +1,7 @@
 import { readScript, wholeScript } from "../components/host/command.ts";
 import { age, type Backend } from "./backend.ts";
 import { type Deployment, isObject, resourceName, resources, textOf } from "./deployment.ts";
-import { hostsOf } from "./host.ts";
+import { hostsOf } from "./host-access.ts";
 import type { RunCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
 

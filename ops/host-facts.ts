@@ -1,4 +1,4 @@
-import type { HostAccess } from "./host.ts";
+import type { HostAccess } from "./host-access.ts";
 import { renderTable } from "./table.ts";
 
 /** What a disk of a host keeps free: snapshots are not written below it, and unused images go at once. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Backend } from "./backend.ts";
 import { isObject, type Json, resources, textOf } from "./deployment.ts";
-import { type HostAccess, hostsOf } from "./host.ts";
+import { type HostAccess, hostsOf } from "./host-access.ts";
 import { runCommand } from "./run.ts";
 
 export const levels = ["DEBUG", "INFO", "WARN", "ERROR"] as const;

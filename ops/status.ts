@@ -10,7 +10,8 @@ import {
   resources,
   textOf,
 } from "./deployment.ts";
-import { type HostAccess, hostsOf, observeHost } from "./host.ts";
+import { observeHost } from "./host.ts";
+import { type HostAccess, hostsOf } from "./host-access.ts";
 import { type Disk, readHostFacts, renderDisks } from "./host-facts.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";

@@ -3,13 +3,13 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from
 import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Progress } from "../contracts.ts";
-import { endProcess, isAlive, startTicks } from "../daemon/processes.ts";
 import { withLock } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/index.ts";
 import { goBinary, pebble } from "../images/tools.ts";
-import { writePrivateFile } from "../stack/private-file.ts";
+import { writePrivateFile } from "../private-file.ts";
+import { endProcess, isAlive, startTicks } from "../processes.ts";
+import type { Progress } from "../progress.ts";
 
 /**
  * Pebble, Let's Encrypt's own ACME server for tests, in the place of Let's Encrypt: it resolves by the lab's DNS, asks port 80 of

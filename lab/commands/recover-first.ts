@@ -1,7 +1,7 @@
 import { pendingOperations } from "../../ops/deployment.ts";
 import { recover, renderRecovery } from "../../ops/recover.ts";
 import { StateFileBackend } from "../../ops/state-file-backend.ts";
-import type { Progress } from "../contracts.ts";
+import type { Progress } from "../progress.ts";
 import type { StackConfiguration } from "../stack/configuration.ts";
 import { type LabContext, stateFile } from "./context.ts";
 import { engineRun, stateKeeper } from "./engine.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { providerUrn } from "./graph.ts";
 import type { CheckResult, Diff, Target } from "./provider-answers.ts";
 import { type Launch, ProviderClient } from "./provider-client.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 import { nameOf, packageOf, typeOf } from "./urn.ts";
 import { containsUnknown, equal, type PropertyMap } from "./values.ts";
 

@@ -1,11 +1,6 @@
 import { providerId, providerUrn } from "./graph.ts";
-import {
-  type Deployment,
-  type OperationType,
-  type PendingOperation,
-  type ResourceState,
-  writeState,
-} from "./state.ts";
+import type { Deployment, OperationType, PendingOperation, ResourceState } from "./resource-state.ts";
+import { writeState } from "./state.ts";
 
 /**
  * The deployment while it changes: what stood at the start, what steps have added and what they are done with. Every

@@ -2,7 +2,7 @@ import type { Registration, RunContext } from "./context.ts";
 import { InitFailed } from "./provider-answers.ts";
 import { targetOf } from "./registry.ts";
 import type { Op } from "./reporter.ts";
-import type { OperationType, ResourceState } from "./state.ts";
+import type { OperationType, ResourceState } from "./resource-state.ts";
 import { isProviderType } from "./urn.ts";
 import { equal, Secret, type Value } from "./values.ts";
 

@@ -1,4 +1,4 @@
-import { unknownValue } from "../contracts.ts";
+import { unknownValue } from "../providers/provider.ts";
 
 /** A property value marked as secret. Its element is never printed and is encrypted in the state. */
 export class Secret {

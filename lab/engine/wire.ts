@@ -1,5 +1,5 @@
 import type { JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb.js";
-import { unknownValue } from "../contracts.ts";
+import { unknownValue } from "../providers/provider.ts";
 import { struct } from "./proto.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 

@@ -15,7 +15,7 @@ import {
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
-import type { OuterDocker } from "../contracts.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import { imageManifest, type Layer } from "./manifest.ts";
 import type { Store } from "./store.ts";
 

@@ -1,6 +1,7 @@
 /** What the images need of the outer Docker engine: build, import, pull, inspect. */
 import type Dockerode from "dockerode";
-import type { OuterDocker, Progress } from "../contracts.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
+import type { Progress } from "../progress.ts";
 
 interface EngineMessage {
   readonly stream?: string;

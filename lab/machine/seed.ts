@@ -1,8 +1,8 @@
 import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { FirewallRule, MachineSpec } from "../contracts.ts";
 import type { LabHome } from "../home.ts";
 import { writeWhole } from "./files.ts";
+import type { FirewallRule, MachineSpec } from "./types.ts";
 
 /** Folder of one machine: its cloud-init seed, what the metadata service answers, its firewall. */
 export function machineFolder(home: LabHome, serverId: number): string {

@@ -1,5 +1,5 @@
 import { Listr } from "listr2";
-import type { Progress } from "../contracts.ts";
+import type { Progress } from "../progress.ts";
 
 /** One part of a long command. Phases run one after the other and hand values on through variables of their maker. */
 export interface Phase {

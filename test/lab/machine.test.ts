@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Machines, OuterDocker } from "../../lab/contracts.ts";
 import {
   bridgeName,
   type ClientNamespace,
@@ -16,8 +15,10 @@ import {
   removeNetwork,
   run,
 } from "../../lab/docker/index.ts";
+import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
 import { labHome } from "../../lab/home.ts";
 import { createMachines, ensureMachineImage } from "../../lab/machine/index.ts";
+import type { Machines } from "../../lab/machine/types.ts";
 import { until } from "./until.ts";
 
 const home = labHome({ ...process.env, BERTH_LAB: "test-machine", BERTH_LAB_SUBNET: "198.18.240.0/24" });

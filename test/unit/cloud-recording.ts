@@ -2,8 +2,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCloud } from "../../lab/cloud/index.ts";
-import type { FirewallRule, MachineInfo, MachineSpec, Machines } from "../../lab/contracts.ts";
 import type { LabHome } from "../../lab/home.ts";
+import type { FirewallRule, MachineInfo, MachineSpec, Machines } from "../../lab/machine/types.ts";
 
 /** Machines that remember what they were told and boot nothing. */
 export class RecordingMachines implements Machines {

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import type { Properties } from "../../lab/contracts.ts";
 import { providerPackages } from "../../lab/providers/index.ts";
+import type { Properties } from "../../lab/providers/provider.ts";
 import { randomPackage } from "../../lab/providers/random/index.ts";
 import { tlsPackage } from "../../lab/providers/tls/index.ts";
 

@@ -39,6 +39,15 @@ describe("imports between rooms", () => {
   test("none leads back", () => {
     expect(circles(grouped(files, roomOf))).toEqual([]);
   });
+
+  test("none of the lab's rooms leads back", () => {
+    const labRoom = (path: string) => /^lab\/[^/]+/.exec(path)?.[0];
+    expect(circles(grouped(files, labRoom))).toEqual([]);
+  });
+
+  test("no file leads back to itself", () => {
+    expect(circles(files)).toEqual([]);
+  });
 });
 
 describe("what finds them", () => {

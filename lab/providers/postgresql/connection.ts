@@ -1,7 +1,7 @@
 import pg from "pg";
-import type { Properties } from "../../contracts.ts";
 import { text } from "../inputs.ts";
 import { configValue } from "../property-values.ts";
+import type { Properties } from "../provider.ts";
 
 /** The settings of one `postgresql.Provider`. */
 export interface ServerSettings {

@@ -2,7 +2,7 @@
  * The lab's `postgresql` provider: Role, Database, Extension, Schema, Grant and DefaultPrivileges of pulumi-postgresql
  * 3.18. Its user has to be a superuser: the real one otherwise lends itself memberships, which is left out.
  */
-import type { LabProvider, Properties, ProviderPackage, ResourceRef } from "../../contracts.ts";
+
 import {
   autoName,
   checkInputs,
@@ -12,6 +12,7 @@ import {
   withDefaults,
   withoutNotes,
 } from "../inputs.ts";
+import type { LabProvider, Properties, ProviderPackage, ResourceRef } from "../provider.ts";
 import { PostgresServer, serverSettings } from "./connection.ts";
 import { database } from "./database.ts";
 import { defaultPrivileges } from "./default-privileges.ts";

@@ -1,5 +1,5 @@
-import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
 import { type InputRules, text } from "../inputs.ts";
+import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
 import { identifier, type PostgresServer, type Sql } from "./connection.ts";
 
 /** One resource type of the provider. Properties given to it have their defaults. */

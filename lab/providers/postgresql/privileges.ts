@@ -1,5 +1,5 @@
-import type { CheckFailure, Properties } from "../../contracts.ts";
 import { texts } from "../inputs.ts";
+import type { CheckFailure, Properties } from "../provider.ts";
 import { keepOrder } from "./kind.ts";
 
 const allowed: Readonly<Record<string, readonly string[]>> = {

@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from "node:crypto";
-import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
+import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
 
 /** What RandomPassword and RandomString draw from, in the real provider's own order. */
 const digits = "0123456789";

@@ -4,9 +4,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import type { CheckFailure, Properties } from "../../contracts.ts";
 import { type InputRules, text, texts } from "../inputs.ts";
 import { isProperties } from "../property-values.ts";
+import type { CheckFailure, Properties } from "../provider.ts";
 
 const keyUsages: Readonly<Record<string, string>> = {
   digital_signature: "digitalSignature",
