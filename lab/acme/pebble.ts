@@ -7,9 +7,9 @@ import { withLock } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/index.ts";
 import { goBinary, pebble } from "../images/tools.ts";
-import { writePrivateFile } from "../private-file.ts";
 import { endProcess, isAlive, startTicks } from "../processes.ts";
 import type { Progress } from "../progress.ts";
+import { writePrivateFile } from "../write-file.ts";
 
 /**
  * Pebble, Let's Encrypt's own ACME server for tests, in the place of Let's Encrypt: it resolves by the lab's DNS, asks port 80 of

@@ -8,7 +8,7 @@ import { findCommand } from "../docker/index.ts";
 import { newCrypter, openCrypter } from "../engine/index.ts";
 import type { EngineRun } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
-import { writePrivateFile } from "../private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 
 /** Which stack the command line is used for, and with which passphrase. */
 export type StackKey = Pick<EngineRun, "project" | "stack" | "passphrase">;

@@ -2,10 +2,10 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine, EngineEvent, EngineResult, EngineRun, StepOp } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
-import { writePrivateFile } from "../private-file.ts";
 import { providerPackages } from "../providers/index.ts";
 import type { ProviderPackage } from "../providers/provider.ts";
 import { serveProvider } from "../providers/serve.ts";
+import { writePrivateFile } from "../write-file.ts";
 import { PulumiCli } from "./pulumi-cli.ts";
 
 type Operation = "preview" | "up" | "refresh" | "destroy";

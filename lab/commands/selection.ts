@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { LabHome } from "../home.ts";
-import { writePrivateFile } from "../private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 
 /** Stack to the systems that `up` was asked to converge, so that `up <another>` adds to them. */
 type Selections = Readonly<Record<string, readonly string[]>>;

@@ -8,10 +8,10 @@ import { ensureDocker, ensureNetwork } from "../docker/index.ts";
 import { daemonHost, daemonPorts, labHome } from "../home.ts";
 import { createRegistry } from "../images/index.ts";
 import { createMachines } from "../machine/index.ts";
-import { writePrivateFile } from "../private-file.ts";
 import { startTicks, whoListens } from "../processes.ts";
 import type { Progress } from "../progress.ts";
 import { cloudToken } from "../stack/cloud-access.ts";
+import { writePrivateFile } from "../write-file.ts";
 import { type DaemonRecord, daemonFiles } from "./protocol.ts";
 
 const home = labHome();

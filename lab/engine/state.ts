@@ -1,16 +1,5 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { replacePrivateFile } from "../write-file.ts";
 import type { Deployment } from "./resource-state.ts";
 import { lazyCrypter } from "./secrets.ts";
 import { decodeDeployment, encodeDeployment } from "./state-json.ts";
@@ -25,29 +14,7 @@ export function readState(file: string, passphrase: string): Deployment {
   }
 }
 
-/**
- * Replaces `file` atomically and durably: whoever reads it, at any moment and after any crash, sees the old deployment
- * or the new one. The one before stays beside it as `<file>.bak`. Mode 0600.
- */
+/** Replaces `file`, atomically; the deployment of before stays beside it as `<file>.bak`. Mode 0600. */
 export function writeState(file: string, deployment: Deployment): void {
-  mkdirSync(dirname(file), { recursive: true });
-  const temporary = `${file}.tmp`;
-  const descriptor = openSync(temporary, "w", 0o600);
-  try {
-    writeSync(descriptor, encodeDeployment(deployment));
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  if (existsSync(file)) {
-    rmSync(`${file}.bak`, { force: true });
-    linkSync(file, `${file}.bak`);
-  }
-  renameSync(temporary, file);
-  const folder = openSync(dirname(file), "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  replacePrivateFile(file, encodeDeployment(deployment));
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pebbleFiles } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/authority.ts";
-import { writePrivateFile } from "../private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 import { recordCanary } from "./invented-secrets.ts";
 
 export interface StackCertificate {
