@@ -18,7 +18,7 @@ export interface BackReport {
   readonly next: readonly string[];
 }
 
-export interface BackOptions {
+interface BackOptions {
   /** The version before works with the newer schema. */
   readonly newerSchema?: boolean;
   /** When the command was given, as `performance.now()` counts. */

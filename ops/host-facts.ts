@@ -12,7 +12,7 @@ export interface Disk {
   readonly freeMebibytes: number;
 }
 
-export interface HostFacts {
+interface HostFacts {
   readonly host: string;
   readonly disks: readonly Disk[];
   /** Docker's settings were changed after dockerd started. */

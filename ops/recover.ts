@@ -10,7 +10,7 @@ import { type RunCommand, runCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
 import type { HostWorld, World } from "./world.ts";
 
-export interface RecoverOptions {
+interface RecoverOptions {
   readonly backend: Backend;
   /** Left out, nothing is looked for in the cloud. */
   readonly cloud?: CloudAccess;
@@ -25,14 +25,14 @@ export interface RecoverOptions {
 }
 
 /** One line of what recovery found. */
-export interface Finding {
+interface Finding {
   readonly found: string;
   readonly done: string;
   /** Something could not be done; the command fails. */
   readonly failed?: boolean;
 }
 
-export interface RecoverReport {
+interface RecoverReport {
   readonly findings: readonly Finding[];
   readonly ok: boolean;
 }

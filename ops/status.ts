@@ -21,7 +21,7 @@ import { renderTable } from "./table.ts";
 import type { Target } from "./target.ts";
 import type { HostWorld } from "./world.ts";
 
-export interface StackStatus {
+interface StackStatus {
   readonly lock?: string;
   /** Root disk and data volume of each host. */
   readonly disks: readonly Disk[];

@@ -90,7 +90,7 @@ export async function stopPebble(home: LabHome): Promise<boolean> {
 }
 
 /** Its process, when it is alive. */
-export function runningPebble(home: LabHome): number | undefined {
+function runningPebble(home: LabHome): number | undefined {
   const { record } = pebbleFiles(home);
   if (!existsSync(record)) return undefined;
   const { pid, startTicks: ticks } = JSON.parse(readFileSync(record, "utf8")) as PebbleRecord;

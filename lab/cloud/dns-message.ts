@@ -29,7 +29,7 @@ export interface DnsAnswer {
   readonly authority: readonly DnsRecord[];
 }
 
-export interface Query {
+interface Query {
   readonly id: number;
   readonly recursionDesired: boolean;
   /** Letter case as it came: an answer repeats it. */

@@ -138,7 +138,7 @@ function serveTcp(cloud: Cloud, socket: Socket): void {
   });
 }
 
-export interface RunningDns {
+interface RunningDns {
   /** `198.18.0.1:53` */
   readonly address: string;
   close(): Promise<void>;

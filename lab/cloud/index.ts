@@ -21,7 +21,7 @@ import { openStore } from "./state.ts";
 import { volumeRoutes } from "./volumes.ts";
 import { zoneRoutes } from "./zones.ts";
 
-export interface CloudOptions {
+interface CloudOptions {
   readonly machines: Machines;
   readonly home: LabHome;
   /** JSON, written whole on every change; an existing one is taken up again. */

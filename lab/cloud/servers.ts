@@ -55,7 +55,7 @@ export function findServer(cloud: Cloud, id: string | number | undefined): Serve
 }
 
 /** A server as the API shows it. */
-export function showServer(cloud: Cloud, server: ServerRecord): object {
+function showServer(cloud: Cloud, server: ServerRecord): object {
   const { state } = cloud.store;
   const address = (id: number | null) => state.primaryIps.find((candidate) => candidate.id === id);
   const ipv4 = address(server.ipv4);

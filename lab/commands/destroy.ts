@@ -10,7 +10,7 @@ import { writeSelection } from "./selection.ts";
 import { withTunnels } from "./tunnels.ts";
 import { configured } from "./up.ts";
 
-export type Operation = "refresh" | "destroy";
+type Operation = "refresh" | "destroy";
 
 const cloudSeconds = 10;
 

@@ -17,7 +17,7 @@ import type { LabContext } from "./context.ts";
 import { stateFile } from "./context.ts";
 import { findLeftovers, isLabAddress } from "./leftovers.ts";
 
-export interface DownOptions {
+interface DownOptions {
   /** Also removes the cache: images, the outer engine's data, built tools. */
   readonly purge?: boolean;
   /** Goes ahead although a deploy runs. */

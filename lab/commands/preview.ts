@@ -7,7 +7,7 @@ import { preparation, requireMachine } from "./prepare.ts";
 import { configured } from "./up.ts";
 
 /** Options of `lab preview`. */
-export interface PreviewOptions extends RunOptions {
+interface PreviewOptions extends RunOptions {
   readonly expectNoChanges?: boolean;
   readonly json?: boolean;
 }

@@ -11,7 +11,7 @@ import type { LabHome } from "../home.ts";
 import { writePrivateFile } from "../write-file.ts";
 
 /** Which stack the command line is used for, and with which passphrase. */
-export type StackKey = Pick<EngineRun, "project" | "stack" | "passphrase">;
+type StackKey = Pick<EngineRun, "project" | "stack" | "passphrase">;
 
 const shortSeconds = 300;
 

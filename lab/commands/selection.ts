@@ -16,7 +16,7 @@ export function readSelection(home: LabHome, stack: string): readonly string[] {
 }
 
 /** Stacks of this lab with at least one system. */
-export function selectedStacks(home: LabHome): string[] {
+function selectedStacks(home: LabHome): string[] {
   return Object.entries(readSelections(home))
     .filter(([, systems]) => systems.length > 0)
     .map(([stack]) => stack);

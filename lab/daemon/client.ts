@@ -52,7 +52,7 @@ export async function stopDaemon(home: LabHome): Promise<boolean> {
 }
 
 /** The last lines of the daemon's log, for error messages. */
-export function lastWords(home: LabHome, fromByte = 0, lines = 12): string {
+function lastWords(home: LabHome, fromByte = 0, lines = 12): string {
   const { log } = daemonFiles(home);
   if (!existsSync(log)) return "";
   return readFileSync(log).subarray(fromByte).toString("utf8").trimEnd().split("\n").slice(-lines).join("\n");

@@ -58,7 +58,7 @@ const packageOf = {
   "mkfs.xfs": "xfsprogs",
   debootstrap: "debootstrap",
 } as const;
-export type HostTool = keyof typeof packageOf;
+type HostTool = keyof typeof packageOf;
 
 /**
  * Where a command of this machine is, or undefined. The folders that npm puts in front of the PATH hold the project's packages:

@@ -19,7 +19,7 @@ const defaultParallel = 8;
 const programGraceSeconds = 10;
 
 /** What an engine needs from its surroundings. */
-export interface EngineOptions {
+interface EngineOptions {
   /** Starts an instance of a provider package. Called once per provider resource and run. */
   readonly launch: Launch;
 }

@@ -93,7 +93,7 @@ function renameAliased(resources: readonly ResourceState[]): void {
 }
 
 /** Drops dependencies on resources that are no longer there; parents and providers never vanish this way. */
-export function pruneDependencies(resources: readonly ResourceState[]): void {
+function pruneDependencies(resources: readonly ResourceState[]): void {
   const seen = new Set<string>();
   for (const state of resources) {
     state.dependencies = state.dependencies.filter((urn) => seen.has(urn));

@@ -125,7 +125,7 @@ export function importStep(
 }
 
 /** What a creation replaces. */
-export interface Replacing {
+interface Replacing {
   readonly old: ResourceState;
   /** True when the old one lives on until the end of the run. */
   readonly pendingDelete: boolean;
@@ -256,7 +256,7 @@ export function replaceStep(old: ResourceState, next: ResourceState, detail: rea
 }
 
 /** How a deletion came about. */
-export interface Deleting {
+interface Deleting {
   /** Part of a replacement. */
   readonly replacing: boolean;
   /** Ahead of the replacement: the record stays, marked, until the replacement exists. */

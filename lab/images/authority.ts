@@ -4,7 +4,7 @@ import { execa } from "execa";
 import type { LabHome } from "../home.ts";
 
 /** The lab's own certificate authority: one per lab, valid for ten years, trusted by nobody but the lab's machines. */
-export interface Authority {
+interface Authority {
   /** `<stateDir>/ca.crt`, PEM. */
   readonly certificatePath: string;
   /** `<stateDir>/ca.key`, PEM, mode 0600. */

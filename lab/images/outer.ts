@@ -15,7 +15,7 @@ export async function hasImage(docker: OuterDocker, reference: string): Promise<
 }
 
 /** The image's configuration, undefined when the engine does not hold it. */
-export async function inspect(
+async function inspect(
   docker: OuterDocker,
   reference: string,
 ): Promise<Dockerode.ImageInspectInfo | undefined> {

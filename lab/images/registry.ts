@@ -21,7 +21,7 @@ export const registryAddress = `${registryHost}:${registryPort}`;
 /** A build waits this long for another command of the lab that builds the same image. */
 const buildLockSeconds = 1200;
 
-export interface RegistryServer {
+interface RegistryServer {
   /** `198.18.0.1:5000` */
   readonly address: string;
   close(): Promise<void>;
@@ -37,7 +37,7 @@ export interface RegistryImage {
   readonly provenance: string;
 }
 
-export interface LabRegistry {
+interface LabRegistry {
   /**
    * The image that answers for `name` at `version`: `nginx`, `postgres`, or a stand-in `<system>/<service>` of `lab/apps`,
    * which exists at every version. Builds or fetches on first use.

@@ -21,7 +21,7 @@ export interface Workshop {
 }
 
 /** An image of the outer engine, ready to be exported. */
-export interface BuiltImage {
+interface BuiltImage {
   readonly reference: string;
   readonly provenance: string;
 }

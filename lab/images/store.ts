@@ -76,7 +76,7 @@ export function digestOf(content: Buffer | string): string {
 }
 
 /** `sha256:…` of a file. */
-export async function fileDigest(path: string): Promise<string> {
+async function fileDigest(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   return `sha256:${hash.digest("hex")}`;

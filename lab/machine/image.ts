@@ -65,7 +65,7 @@ export async function ensureMachineImage(
 }
 
 /** The reference: changes whenever a file of the recipe does. */
-export async function machineImage(suite: Suite): Promise<string> {
+async function machineImage(suite: Suite): Promise<string> {
   const hash = createHash("sha256");
   for (const file of recipeFiles) hash.update(file).update(await readFile(join(recipe, file)));
   return `berth/machine:${suite}-${hash.digest("hex").slice(0, 12)}`;

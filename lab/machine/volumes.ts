@@ -6,7 +6,7 @@ import { writePrivateFile } from "../write-file.ts";
 import { removeEmpty } from "./files.ts";
 
 /** A volume is a sparse file and what is known of it; its loop device exists while it is attached. */
-export interface Volume {
+interface Volume {
   readonly id: number;
   readonly sizeGigabytes: number;
   readonly serverId?: number;
@@ -105,7 +105,7 @@ export async function recordAttachment(home: LabHome, id: number, serverId: numb
   return attached;
 }
 
-export function byIdPath(volumeId: number): string {
+function byIdPath(volumeId: number): string {
   return `/dev/disk/by-id/scsi-0HC_Volume_${volumeId}`;
 }
 

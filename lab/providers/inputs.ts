@@ -14,7 +14,7 @@ import {
 } from "./provider.ts";
 
 /** The shape of an input. */
-export type InputKind = "string" | "number" | "boolean" | "strings" | "string map" | "list" | "anything";
+type InputKind = "string" | "number" | "boolean" | "strings" | "string map" | "list" | "anything";
 
 /** One input of a resource type. */
 export interface InputRule {

@@ -12,7 +12,7 @@ export interface PhaseTime {
   readonly seconds: number;
 }
 
-export interface PhaseOptions {
+interface PhaseOptions {
   /** Default: standard error is a terminal and this is no CI. */
   readonly live?: boolean;
   /** Default: standard error, so that what a command prints on standard output stays clean. */

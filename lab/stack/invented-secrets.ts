@@ -6,7 +6,7 @@ import type { SecretFormat } from "../../components/secrets/secret.ts";
 import { writePrivateFile } from "../write-file.ts";
 
 /** Secrets that a person would set, made up by the lab and kept, so that every `up` sees the same. */
-export interface InventedSecrets {
+interface InventedSecrets {
   /** The value of `key` (`togather:jwtSecret`), made on first use. */
   get(key: string, format: SecretFormat): string;
   /** Makes up a new value; the old one is forgotten. */

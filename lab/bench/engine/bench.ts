@@ -12,7 +12,7 @@ import { simulatedPackage } from "./simulated.ts";
 const operations = ["create", "no-op up", "no-op preview", "deploy of one", "destroy"] as const;
 
 /** One engine with one number of services. */
-export interface EngineTimes {
+interface EngineTimes {
   readonly engine: string;
   readonly services: number;
   /** Size of the state after the creation, in bytes. */
@@ -22,7 +22,7 @@ export interface EngineTimes {
   readonly ratios: Readonly<Record<(typeof operations)[number], number>>;
 }
 
-export interface EngineBenchReport {
+interface EngineBenchReport {
   readonly processors: number;
   readonly times: readonly EngineTimes[];
 }

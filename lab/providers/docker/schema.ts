@@ -227,7 +227,7 @@ const without = (list: readonly PropertyValue[], other: readonly PropertyValue[]
   list.filter((item) => !other.some((each) => sameValue(each, item)));
 
 /** What differs: nothing, something that changes in place, or something that replaces. */
-export type Difference = "same" | "update" | "replace";
+type Difference = "same" | "update" | "replace";
 
 /** Compares what the engine has (`state`) with what is wanted (with its defaults filled in). */
 export function compare(

@@ -4,7 +4,7 @@ import { configValue } from "../property-values.ts";
 import type { Properties } from "../provider.ts";
 
 /** The settings of one `postgresql.Provider`. */
-export interface ServerSettings {
+interface ServerSettings {
   /** Name, address, or the directory of a Unix socket. */
   readonly host: string;
   readonly port: number;

@@ -43,7 +43,7 @@ export function dropFromDatabase(what: "extension" | "schema"): PostgresKind["re
 }
 
 /** Whether any row came back. */
-export async function exists(sql: Sql, what: string, query: string, name: string): Promise<boolean> {
+async function exists(sql: Sql, what: string, query: string, name: string): Promise<boolean> {
   return (await sql.run(`look for ${what} "${name}"`, query, [name])).length > 0;
 }
 
