@@ -52,13 +52,6 @@ describe("check", () => {
       "objects",
       'must not be set for the object type "database"',
     ],
-    [
-      "defaultPrivileges:DefaultPrivileges",
-      grantOf({ objectType: "schema", owner: "o", schema: "s" }),
-      "schema",
-      'must not be set for the object type "schema"',
-    ],
-    ["schema:Schema", { policies: [] }, "policies", "is not part of the lab: use a Grant"],
   ])("%s refuses %o", async (type, news, property, reason) => {
     const { failures } = await check(type, news);
     expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);

@@ -1,6 +1,6 @@
 import { type InputRules, text } from "../inputs.ts";
 import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
-import { identifier, type PostgresServer, type Sql } from "./connection.ts";
+import type { PostgresServer, Sql } from "./connection.ts";
 
 /** One resource type of the provider. Properties given to it have their defaults. */
 export interface PostgresKind {
@@ -27,19 +27,6 @@ export function databaseOf(server: PostgresServer, properties: Properties): stri
 /** The id of what lies in a database under a name. */
 export function idInDatabase(server: PostgresServer, inputs: Properties): string {
   return `${databaseOf(server, inputs)}.${text(inputs, "name") ?? ""}`;
-}
-
-/** How to drop what lies in a database: with what depends on it only if its `dropCascade` says so. */
-export function dropFromDatabase(what: "extension" | "schema"): PostgresKind["remove"] {
-  return (server, known) =>
-    server.transaction(
-      async (sql) => {
-        const name = text(known, "name") ?? "";
-        const mode = known.dropCascade === true ? "CASCADE" : "RESTRICT";
-        await sql.run(`drop ${what} "${name}"`, `DROP ${what} ${identifier(name)} ${mode}`);
-      },
-      databaseOf(server, known),
-    );
 }
 
 /** Whether any row came back. */

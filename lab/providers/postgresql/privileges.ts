@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   type: ["USAGE"],
 };
 
-/** The letter that PostgreSQL's catalogue has for a type of object: `relkind`, or `defaclobjtype`. */
+/** The letter that PostgreSQL's catalogue has for a type of object: `relkind`. */
 export const catalogueLetters: Readonly<Record<string, string>> = {
   table: "r",
   sequence: "S",
