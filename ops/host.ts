@@ -1,3 +1,5 @@
+import { hostCommandPattern } from "../components/host/command.ts";
+import { hostPaths } from "../components/host/paths.ts";
 import {
   type Deployment,
   isObject,
@@ -10,9 +12,6 @@ import {
 import { type HostAccess, quote } from "./host-access.ts";
 import { keptSlots, parseRecords, recordsScript } from "./records.ts";
 import { type DockerKind, type DockerObject, dockerKinds, type HostWorld } from "./world.ts";
-
-/** Commands of an interrupted run on a host look so; see components/host/command.ts. */
-const hostCommandPattern = "^timeout --kill-after=5 [0-9]+ bash -s";
 
 /** Reads what a host has of a stack. Changes nothing. */
 export async function observeHost(
@@ -29,7 +28,7 @@ export async function observeHost(
       `docker ${kind} ls --quiet --filter ${quote(`label=berth.stack=${stack}`)} | xargs --no-run-if-empty docker ${kind} inspect`,
     ]),
     "echo '== routes'",
-    "sudo sh -c 'cat /var/lib/berth/edge/upstreams/*/*.conf 2>/dev/null' || true",
+    `sudo sh -c 'cat ${hostPaths.edge}/upstreams/*/*.conf 2>/dev/null' || true`,
     "echo '== commands'",
     `pgrep --count --full ${quote(hostCommandPattern)} || true`,
     "echo '== records'",
@@ -139,7 +138,8 @@ function parseObject(kind: DockerKind, item: JsonObject): DockerObject {
     createdAt: textOf(item, kind === "network" ? "Created" : "CreatedAt") ?? "",
     data: mounts
       .filter(
-        (mount: JsonObject) => mount.Type === "volume" || textOf(mount, "Source")?.startsWith("/mnt/data/"),
+        (mount: JsonObject) =>
+          mount.Type === "volume" || textOf(mount, "Source")?.startsWith(`${hostPaths.dataVolume}/`),
       )
       .map((mount: JsonObject) => textOf(mount, "Source") ?? "an unnamed volume"),
     job: isObject(child(spec, "Mode").ReplicatedJob) || isObject(child(spec, "Mode").GlobalJob),
