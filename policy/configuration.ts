@@ -1,7 +1,7 @@
 import { zoneOf } from "../components/dns/records.ts";
 import { edgePorts } from "../components/edge/route.ts";
 import { registryOf } from "../components/host/registries.ts";
-import { serverTypeMemoryGibibytes, soldIn } from "../components/host/server-types.ts";
+import { serverTypeFile, soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies, SystemConfig } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
 
@@ -49,7 +49,7 @@ const servicesFit: ConfigurationRule = ({ berth, systems }) =>
         Math.max(memoryMebibytes, jobMemoryMebibytes),
       ),
     );
-    const available = serverTypeMemoryGibibytes[host.serverType] * 1024 - reservedMebibytes;
+    const available = serverTypeFile.serverTypes[host.serverType].memoryGibibytes * 1024 - reservedMebibytes;
     if (steady + largest <= available) return [];
     return [
       `berth:hosts.${name}.serverType: ${host.serverType} has ${available} MiB for services, its systems need ${steady} MiB ` +

@@ -168,7 +168,7 @@ export function serverRoutes(cloud: Cloud): Routes {
         "image",
       );
       const place = byIdOrName(locations, input.location ?? "fsn1", "location");
-      if (!type.prices.some((price) => price.location === place.name)) {
+      if (!type.locations.some(({ name }) => name === place.name)) {
         throw new ApiError(
           412,
           "resource_unavailable",
