@@ -43,7 +43,7 @@ export async function requireMachine(): Promise<void> {
       "the lab needs root: it makes a network, loop devices and containers with an init system of their own. Run it with: sudo -E npm start",
     );
   }
-  const tools = { ssh: "openssh-client", "ssh-keygen": "openssh-client", openssl: "openssl" };
+  const tools = { ssh: "openssh-client", "ssh-keygen": "openssh-client" };
   const packages = new Set<string>();
   for (const [tool, pack] of Object.entries(tools)) {
     if ((await findCommand(tool)) === undefined) packages.add(pack);
