@@ -1,6 +1,8 @@
 import { RunError } from "@pulumi/pulumi";
 import { z } from "zod";
+import type { SiteHeaders } from "./components/edge/edge-config.ts";
 import { passwordKey, passwordWarnings, setPassword } from "./components/host/registries.ts";
+import type { ResolvedImage } from "./components/image.ts";
 import {
   ageWarnings,
   reuseProblems,
@@ -9,27 +11,13 @@ import {
 } from "./components/secrets/records.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
-import { adoptionWarnings } from "./policy/adoption.ts";
-import { configurationRules } from "./policy/configuration.ts";
-import { fromText, parseEntries } from "./policy/entries.ts";
-import { type BerthConfig, berthSchema, type SiteHeaders } from "./policy/schema.ts";
-
-export type { BerthConfig, Environment, HostConfig, SiteHeaders } from "./policy/schema.ts";
+import { fromText, parseEntries } from "./config/entries.ts";
+import { type BerthConfig, berthSchema } from "./config/schema.ts";
 
 /**
  * Reads the configuration of a stack, once; every problem is reported at once, with its path, the value (never
  * a secret), what is allowed and the command that fixes it.
  */
-
-export interface ResolvedImage {
-  /** Key in `berth:images`. */
-  readonly name: string;
-  readonly version: string;
-  /** `repository@digest`, or `repository:version` where no digest is needed. */
-  readonly reference: string;
-  /** Its processes may run as root. */
-  readonly allowRoot: boolean;
-}
 
 export interface SystemConfig {
   readonly definition: System;
@@ -61,6 +49,21 @@ export interface ConfigSource {
   readonly now?: Date;
 }
 
+/** One judgement on a configuration that can be read; answers what is wrong, one sentence for each problem. */
+export type ConfigurationRule = (configuration: {
+  readonly stack: string;
+  readonly berth: BerthConfig;
+  readonly systems: Readonly<Record<string, SystemConfig>>;
+}) => string[];
+
+/** What is judged once the configuration can be read. */
+export interface Policies {
+  /** What must never be deployed: each sentence refuses the configuration. */
+  readonly rules: readonly ConfigurationRule[];
+  /** What a person should look after although the configuration can be used. */
+  readonly warnings: readonly ConfigurationRule[];
+}
+
 /** All that is wrong with a stack's configuration. Printed by Pulumi without a stack trace. */
 export class ConfigError extends RunError {
   readonly problems: readonly string[];
@@ -79,9 +82,14 @@ const providerNamespaces = ["hcloud", "docker", "command", "random", "postgresql
 
 /**
  * Parses the configuration of a stack.
+ * @param definitions the systems that there are
  * @throws ConfigError with every problem found.
  */
-export function parseConfig(source: ConfigSource, definitions: readonly System[]): Config {
+export function parseConfig(
+  source: ConfigSource,
+  definitions: readonly System[],
+  policies: Policies,
+): Config {
   const problems: string[] = [];
   const namespaces = splitNamespaces(source, definitions, problems);
   const berth = parseBerth(source, namespaces.get("berth") ?? new Map(), problems);
@@ -118,12 +126,13 @@ export function parseConfig(source: ConfigSource, definitions: readonly System[]
     };
   }
   if (berth === undefined) throw new ConfigError(source.stack, problems);
-  for (const rule of configurationRules) problems.push(...rule({ stack: source.stack, berth, systems }));
+  const read = { stack: source.stack, berth, systems };
+  for (const rule of policies.rules) problems.push(...rule(read));
   const { stack, otherStacks: others = [], now = new Date() } = source;
   problems.push(...reuseProblems(secrets, { stack, environment: berth.environment, others }));
   if (problems.length > 0) throw new ConfigError(source.stack, problems);
   const warnings = [
-    ...adoptionWarnings(berth, stack),
+    ...policies.warnings.flatMap((rule) => rule(read)),
     ...ageWarnings(secrets, berth.secretRecords, { stack, now }),
     ...passwordWarnings(berth.registries, { stack, now }),
   ];

@@ -14,6 +14,7 @@ import { passwordKey } from "./components/host/registries.ts";
 import { sshKeys } from "./components/host/ssh-keys.ts";
 import { otherStacksRecords } from "./components/secrets/records.ts";
 import { parseConfig } from "./config.ts";
+import { policies } from "./policy/configuration.ts";
 import { systems as definitions } from "./stacks/index.ts";
 
 const stack = getStack();
@@ -21,7 +22,11 @@ const stack = getStack();
 const secretKeys: readonly string[] = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]");
 const isSecret = (key: string) => secretKeys.includes(key);
 const otherStacks = otherStacksRecords(import.meta.dirname, stack);
-const config = parseConfig({ stack, values: runtime.allConfig(), isSecret, otherStacks }, definitions);
+const config = parseConfig(
+  { stack, values: runtime.allConfig(), isSecret, otherStacks },
+  definitions,
+  policies,
+);
 for (const warning of config.warnings) log.warn(warning);
 
 const registries = Object.entries(config.registries).map(([address, registry]) => ({

@@ -1,10 +1,13 @@
 import type { ComponentResource, Output } from "@pulumi/pulumi";
 import type { z } from "zod";
-import type { Environment, ResolvedImage } from "../config.ts";
 import type { Edge } from "./edge/edge.ts";
 import type { Route } from "./edge/route.ts";
 import type { Host } from "./host/host.ts";
+import type { ResolvedImage } from "./image.ts";
 import type { SecretSpec } from "./secrets/secret.ts";
+
+export const environments = ["development", "staging", "production"] as const;
+export type Environment = (typeof environments)[number];
 
 /**
  * One deployable system: a file in `stacks/`. The data part (settings, secrets, services, routes) is read without running

@@ -40,3 +40,11 @@ export function labHome(env: NodeJS.ProcessEnv = process.env): LabHome {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   return { name, cacheDir, stateDir, subnet, gateway: subnet.replace(/0\/24$/, "1") };
 }
+
+/** The lab's own loopback address, so that several labs can use the same ports: 198.18.7.1 has 127.18.7.1. */
+export function daemonHost(home: LabHome): string {
+  return home.gateway.replace(/^198\./, "127.");
+}
+
+/** Where the daemon listens there. Fixed, because the cloud's address is part of the configuration: another one would be a change. */
+export const daemonPorts = { cloud: 8180, health: 8181 } as const;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { hostPaths } from "../components/host/paths.ts";
 import { type Backend, isStale, liveLockMessage } from "./backend.ts";
-import { hostsOf, quote } from "./host.ts";
+import { hostsOf, quote } from "./host-access.ts";
 import { readRecords, type ServiceRecords, schemaOf, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 
@@ -18,7 +18,7 @@ export interface BackReport {
   readonly next: readonly string[];
 }
 
-export interface BackOptions {
+interface BackOptions {
   /** The version before works with the newer schema. */
   readonly newerSchema?: boolean;
   /** When the command was given, as `performance.now()` counts. */

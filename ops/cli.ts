@@ -1,11 +1,14 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Production's alone. */
 import { execa } from "execa";
+import { serverTypeFile } from "../components/host/server-types.ts";
+import { Cloud } from "./cloud.ts";
 import { definitions, opsProgram, projectDir } from "./program.ts";
 import { recordVersion } from "./record-version.ts";
 import { logInToRegistries } from "./registry-login.ts";
 import { runCommand } from "./run.ts";
 import { packageFoldersLast } from "./search-path.ts";
 import { recordSecrets, renderRecorded } from "./secrets.ts";
+import { readServerTypes, writeServerTypes } from "./server-types.ts";
 import { pulumiTarget } from "./target.ts";
 
 process.env.PATH = packageFoldersLast(process.env.PATH ?? "");
@@ -70,6 +73,20 @@ program
       run: runCommand,
     });
     process.stdout.write(`${renderRecorded(recorded)}\n`);
+  });
+
+program
+  .command("refresh-server-types")
+  .description(
+    "reads Hetzner's server types, locations and prices and writes components/host/server-types.json",
+  )
+  .action(async () => {
+    const token = process.env.HCLOUD_TOKEN;
+    if (token === undefined)
+      throw new Error("HCLOUD_TOKEN: missing; a read-only token of any Hetzner project is enough");
+    const before = serverTypeFile;
+    const after = await readServerTypes(new Cloud({ token }), before, new Date());
+    process.stdout.write(`${writeServerTypes(projectDir, before, after)}\n`);
   });
 
 // Whoever reads only the first lines (head) has read enough.

@@ -99,11 +99,17 @@ export class Cloud {
     });
   }
 
+  /** Every page of a list that anybody sees: `server_types`, `locations`. */
+  listAll(name: "server_types" | "locations"): Promise<JsonObject[]> {
+    return this.#listItems(name);
+  }
+
   /** Every page of a list. */
-  async #listItems(name: string, selector: string): Promise<JsonObject[]> {
+  async #listItems(name: string, selector?: string): Promise<JsonObject[]> {
     const found: JsonObject[] = [];
     for (let page: number | undefined = 1; page !== undefined; ) {
-      const query = `label_selector=${encodeURIComponent(selector)}&page=${page}&per_page=50`;
+      const labels = selector === undefined ? "" : `label_selector=${encodeURIComponent(selector)}&`;
+      const query = `${labels}page=${page}&per_page=50`;
       const answer: JsonObject = (await this.#send("GET", `/${name}?${query}`)) ?? {};
       const items = answer[name];
       if (Array.isArray(items)) found.push(...items.filter(isObject));

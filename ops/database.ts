@@ -1,7 +1,8 @@
 import { readScript, wholeScript } from "../components/host/command.ts";
+import { diskFloorMebibytes } from "../components/host/paths.ts";
 import { age, type Backend } from "./backend.ts";
 import { type Deployment, isObject, resourceName, resources, textOf } from "./deployment.ts";
-import { hostsOf } from "./host.ts";
+import { hostsOf } from "./host-access.ts";
 import type { RunCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
 
@@ -121,8 +122,8 @@ export function databaseParameters(deployment: Deployment, system: string): stri
   const end = stdin?.indexOf("# shellcheck shell=bash\n") ?? -1;
   if (stdin === undefined || end < 0)
     throw new Error(`${resourceName(command.urn)}: its parameters are not in the state`);
-  // A snapshot's script knows of no migrations.
-  return `STEPS=\nFOLDER=\nSERVICE=${system}\nIMAGE=\nCOMMAND=\n${stdin.slice(0, end)}`;
+  // A snapshot's script knows of no migrations, one of before not how much stays free.
+  return `FLOOR_MEBIBYTES=${diskFloorMebibytes}\nSTEPS=\nFOLDER=\nSERVICE=${system}\nIMAGE=\nCOMMAND=\n${stdin.slice(0, end)}`;
 }
 
 /** The systems that have a database. */

@@ -1,5 +1,5 @@
 import type { Backend } from "./backend.ts";
-import { hostsOf } from "./host.ts";
+import { hostsOf } from "./host-access.ts";
 import { type DeploymentRecord, readRecords } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { renderTable } from "./table.ts";

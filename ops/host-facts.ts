@@ -1,8 +1,6 @@
-import type { HostAccess } from "./host.ts";
+import { diskFloorMebibytes, hostPaths } from "../components/host/paths.ts";
+import type { HostAccess } from "./host-access.ts";
 import { renderTable } from "./table.ts";
-
-/** What a disk of a host keeps free: snapshots are not written below it, and unused images go at once. */
-const floorMebibytes = 1024;
 
 export interface Disk {
   readonly host: string;
@@ -12,15 +10,15 @@ export interface Disk {
   readonly freeMebibytes: number;
 }
 
-export interface HostFacts {
+interface HostFacts {
   readonly host: string;
   readonly disks: readonly Disk[];
   /** Docker's settings were changed after dockerd started. */
   readonly dockerRestart: boolean;
 }
 
-const script = `df --output=target,size,avail --block-size=1M / /mnt/data 2>/dev/null | tail -n +2 || true
-changed=$(stat --format %Y /var/lib/berth/docker-restart-pending 2>/dev/null || echo 0)
+const script = `df --output=target,size,avail --block-size=1M / ${hostPaths.dataVolume} 2>/dev/null | tail -n +2 || true
+changed=$(stat --format %Y ${hostPaths.dockerRestartPending} 2>/dev/null || echo 0)
 started=$(date -d "$(systemctl show docker --property ActiveEnterTimestamp --value)" +%s)
 [ "$changed" -le "$started" ] || echo restart
 `;
@@ -47,8 +45,8 @@ export function renderDisks(disks: readonly Disk[]): string {
       host,
       mountPoint,
       `${gibibytes(sizeMebibytes)} GiB`,
-      freeMebibytes < floorMebibytes
-        ? `${freeMebibytes} MiB: FULL, snapshots need ${floorMebibytes} MiB. What takes it: sudo du --one-file-system --max-depth=2 ${mountPoint}`
+      freeMebibytes < diskFloorMebibytes
+        ? `${freeMebibytes} MiB: FULL, snapshots need ${diskFloorMebibytes} MiB. What takes it: sudo du --one-file-system --max-depth=2 ${mountPoint}`
         : `${gibibytes(freeMebibytes)} GiB`,
     ]),
   );

@@ -1,66 +1,17 @@
+import { hostCommandPattern } from "../components/host/command.ts";
+import { hostPaths } from "../components/host/paths.ts";
 import {
   type Deployment,
   isObject,
-  isSecret,
   type Json,
   type JsonObject,
   pendingOperations,
-  resourceName,
   resources,
-  type StateResource,
   textOf,
-  textsOf,
 } from "./deployment.ts";
+import { type HostAccess, quote } from "./host-access.ts";
 import { keptSlots, parseRecords, recordsScript } from "./records.ts";
-import { type RunCommand, streamLines } from "./run.ts";
 import { type DockerKind, type DockerObject, dockerKinds, type HostWorld } from "./world.ts";
-
-/** A Docker host of the state, and how to reach it: by the docker provider's own host and ssh options. */
-export interface HostAccess {
-  /** Logical name of the provider: `main-docker`. */
-  readonly provider: string;
-  /** Runs a bash script on the host and answers its output. */
-  run(script: string, timeoutSeconds: number): Promise<string>;
-  /** Runs a bash script on the host and hands over each line of its output as it comes. */
-  stream(script: string, onLine: (line: string) => void): Promise<void>;
-}
-
-const providerType = "pulumi:providers:docker";
-
-/** Every host that the state has a docker provider for. */
-export function hostsOf(deployment: Deployment, run: RunCommand): HostAccess[] {
-  return resources(deployment)
-    .filter(({ type, delete: old }) => type === providerType && !old)
-    .flatMap((provider) => {
-      const access = accessOf(provider, run);
-      return access === undefined ? [] : [access];
-    });
-}
-
-function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefined {
-  const { inputs } = provider;
-  const name = resourceName(provider.urn);
-  if (isSecret(inputs?.host) || isSecret(inputs?.sshOpts)) {
-    throw new Error(`${name}: its host and sshOpts are secret in the state, so the host cannot be asked`);
-  }
-  const host = textOf(inputs, "host");
-  if (!host?.startsWith("ssh://")) return undefined;
-  const url = new URL(host);
-  const target = url.username ? `${decodeURIComponent(url.username)}@${url.hostname}` : url.hostname;
-  const args = [...(textsOf(inputs, "sshOpts") ?? []), "-p", url.port || "22", target];
-  return {
-    provider: name,
-    run: (script, timeoutSeconds) =>
-      run("ssh", [...args, `timeout ${timeoutSeconds} bash -s`], {
-        input: script,
-        timeoutSeconds: timeoutSeconds + 30,
-      }),
-    stream: (script, onLine) => streamLines("ssh", [...args, "bash -s"], script, onLine),
-  };
-}
-
-/** Commands of an interrupted run on a host look so; see components/host/command.ts. */
-const hostCommandPattern = "^timeout --kill-after=5 [0-9]+ bash -s";
 
 /** Reads what a host has of a stack. Changes nothing. */
 export async function observeHost(
@@ -77,7 +28,7 @@ export async function observeHost(
       `docker ${kind} ls --quiet --filter ${quote(`label=berth.stack=${stack}`)} | xargs --no-run-if-empty docker ${kind} inspect`,
     ]),
     "echo '== routes'",
-    "sudo sh -c 'cat /var/lib/berth/edge/upstreams/*/*.conf 2>/dev/null' || true",
+    `sudo sh -c 'cat ${hostPaths.edge}/upstreams/*/*.conf 2>/dev/null' || true`,
     "echo '== commands'",
     `pgrep --count --full ${quote(hostCommandPattern)} || true`,
     "echo '== records'",
@@ -187,7 +138,8 @@ function parseObject(kind: DockerKind, item: JsonObject): DockerObject {
     createdAt: textOf(item, kind === "network" ? "Created" : "CreatedAt") ?? "",
     data: mounts
       .filter(
-        (mount: JsonObject) => mount.Type === "volume" || textOf(mount, "Source")?.startsWith("/mnt/data/"),
+        (mount: JsonObject) =>
+          mount.Type === "volume" || textOf(mount, "Source")?.startsWith(`${hostPaths.dataVolume}/`),
       )
       .map((mount: JsonObject) => textOf(mount, "Source") ?? "an unnamed volume"),
     job: isObject(child(spec, "Mode").ReplicatedJob) || isObject(child(spec, "Mode").GlobalJob),
@@ -206,9 +158,4 @@ function child(item: JsonObject, key: string): JsonObject {
 function list(item: JsonObject, key: string): JsonObject[] {
   const value = item[key];
   return Array.isArray(value) ? value.filter(isObject) : [];
-}
-
-/** Quotes a word for a POSIX shell. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import type { Backend } from "./backend.ts";
 import { isObject, type Json, resources, textOf } from "./deployment.ts";
-import { type HostAccess, hostsOf } from "./host.ts";
+import { type HostAccess, hostsOf } from "./host-access.ts";
 import { runCommand } from "./run.ts";
 
 export const levels = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
 export type Level = (typeof levels)[number];
 
-export interface LogsOptions {
+interface LogsOptions {
   readonly backend: Backend;
   /** A system of the stack, or `edge`. */
   readonly system: string;
@@ -21,7 +21,7 @@ export interface LogsOptions {
   readonly print: (line: LogLine) => void;
 }
 
-export interface LogLine {
+interface LogLine {
   /** ISO time at which the host took it. */
   readonly time: string;
   /** The Docker service, which for an app is its slot. */

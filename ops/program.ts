@@ -19,7 +19,7 @@ export async function definitions(): Promise<readonly System[]> {
   return (await import("../stacks/index.ts")).systems;
 }
 
-export interface TargetOptions {
+interface TargetOptions {
   readonly stack: string;
 }
 
@@ -35,7 +35,7 @@ interface LogOptions {
 }
 
 /** Where the commands find what they act on. */
-export interface OpsContext {
+interface OpsContext {
   /** As it is typed: `npm run ops --`. */
   readonly name: string;
   readonly target: (options: TargetOptions) => Promise<Target>;

@@ -1,5 +1,5 @@
 import { hostPaths } from "../components/host/paths.ts";
-import type { HostAccess } from "./host.ts";
+import type { HostAccess } from "./host-access.ts";
 
 /** A deployment as the host's record has it; see components/release/scripts/record.sh. */
 export interface DeploymentRecord {

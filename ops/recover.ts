@@ -3,13 +3,14 @@ import { applyToState } from "./apply-to-state.ts";
 import { age, type Backend, isStale, liveLockMessage } from "./backend.ts";
 import { Cloud, type CloudAccess } from "./cloud.ts";
 import { type Deployment, pendingOperations, resourceName } from "./deployment.ts";
-import { type HostAccess, hostsOf, observeHost, removeObject, waitForCommands } from "./host.ts";
+import { observeHost, removeObject, waitForCommands } from "./host.ts";
+import { type HostAccess, hostsOf } from "./host-access.ts";
 import { type Action, planRecovery } from "./plan.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
 import type { HostWorld, World } from "./world.ts";
 
-export interface RecoverOptions {
+interface RecoverOptions {
   readonly backend: Backend;
   /** Left out, nothing is looked for in the cloud. */
   readonly cloud?: CloudAccess;
@@ -24,14 +25,14 @@ export interface RecoverOptions {
 }
 
 /** One line of what recovery found. */
-export interface Finding {
+interface Finding {
   readonly found: string;
   readonly done: string;
   /** Something could not be done; the command fails. */
   readonly failed?: boolean;
 }
 
-export interface RecoverReport {
+interface RecoverReport {
   readonly findings: readonly Finding[];
   readonly ok: boolean;
 }

@@ -1,5 +1,5 @@
 import type { Backend } from "./backend.ts";
-import { hostsOf } from "./host.ts";
+import { hostsOf } from "./host-access.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 
 /** How long services may take until they run again. */

@@ -18,7 +18,7 @@ const shownConfig = z.record(
   z.object({ value: z.string().default(""), secret: z.boolean().default(false) }),
 );
 
-export interface RecordedSecrets {
+interface RecordedSecrets {
   readonly file: string;
   readonly secrets: readonly {
     readonly key: string;

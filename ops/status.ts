@@ -10,7 +10,8 @@ import {
   resources,
   textOf,
 } from "./deployment.ts";
-import { type HostAccess, hostsOf, observeHost } from "./host.ts";
+import { observeHost } from "./host.ts";
+import { type HostAccess, hostsOf } from "./host-access.ts";
 import { type Disk, readHostFacts, renderDisks } from "./host-facts.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
@@ -20,7 +21,7 @@ import { renderTable } from "./table.ts";
 import type { Target } from "./target.ts";
 import type { HostWorld } from "./world.ts";
 
-export interface StackStatus {
+interface StackStatus {
   readonly lock?: string;
   /** Root disk and data volume of each host. */
   readonly disks: readonly Disk[];

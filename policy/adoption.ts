@@ -1,7 +1,7 @@
 import { relativeName, zoneOf, zoneResource } from "../components/dns/records.ts";
 import { sshKeyName } from "../components/host/ssh-keys.ts";
-import type { ConfigurationRule } from "./configuration.ts";
-import type { BerthConfig } from "./schema.ts";
+import type { BerthConfig } from "../config/schema.ts";
+import type { ConfigurationRule } from "../config.ts";
 
 interface Adoptable {
   /** What Hetzner calls it. */
@@ -79,10 +79,9 @@ export const adoptedServersAreKnown: ConfigurationRule = ({ stack, berth }) =>
   });
 
 /** What is adopted does not change, so that it is not forgotten. */
-export function adoptionWarnings({ adopt }: BerthConfig, stack: string): string[] {
-  return Object.keys(adopt).map(
+export const adoptionIsRemembered: ConfigurationRule = ({ stack, berth }) =>
+  Object.keys(berth.adopt).map(
     (name) =>
       `berth:adopt: ${name} is taken over as it is, and its changes are ignored. After the first up with it, see what Berth would change: ` +
       `npx pulumi config rm --path 'berth:adopt["${name}"]' --stack ${stack}, then npx pulumi preview --diff --stack ${stack}`,
   );
-}

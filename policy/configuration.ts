@@ -1,16 +1,9 @@
 import { zoneOf } from "../components/dns/records.ts";
 import { edgePorts } from "../components/edge/route.ts";
 import { registryOf } from "../components/host/registries.ts";
-import { serverTypeMemoryGibibytes, soldIn } from "../components/host/server-types.ts";
-import type { BerthConfig, SystemConfig } from "../config.ts";
-import { adoptedServersAreKnown, adoptionsAreKnown } from "./adoption.ts";
-
-/** What must never be deployed, as far as the configuration shows it: one rule, one function, one message. */
-export type ConfigurationRule = (configuration: {
-  readonly stack: string;
-  readonly berth: BerthConfig;
-  readonly systems: Readonly<Record<string, SystemConfig>>;
-}) => string[];
+import { serverTypeFile, soldIn } from "../components/host/server-types.ts";
+import type { ConfigurationRule, Policies, SystemConfig } from "../config.ts";
+import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
 
 /** Every image that is needed is named, and production takes images by digest: a rollback must mean something. */
 const imagesAreKnown: ConfigurationRule = ({ stack, berth, systems }) => {
@@ -56,7 +49,7 @@ const servicesFit: ConfigurationRule = ({ berth, systems }) =>
         Math.max(memoryMebibytes, jobMemoryMebibytes),
       ),
     );
-    const available = serverTypeMemoryGibibytes[host.serverType] * 1024 - reservedMebibytes;
+    const available = serverTypeFile.serverTypes[host.serverType].memoryGibibytes * 1024 - reservedMebibytes;
     if (steady + largest <= available) return [];
     return [
       `berth:hosts.${name}.serverType: ${host.serverType} has ${available} MiB for services, its systems need ${steady} MiB ` +
@@ -226,7 +219,7 @@ const noTestsInProduction: ConfigurationRule = ({ stack, berth, systems }) =>
     ];
   });
 
-export const configurationRules: readonly ConfigurationRule[] = [
+const rules: readonly ConfigurationRule[] = [
   imagesAreKnown,
   servicesFit,
   sshHasItsOwnPort,
@@ -245,6 +238,9 @@ export const configurationRules: readonly ConfigurationRule[] = [
   productionIsTrusted,
   noTestsInProduction,
 ];
+
+/** What must never be deployed and what is to be looked after, as far as the configuration shows it: one rule, one function, one message. */
+export const policies: Policies = { rules, warnings: [adoptionIsRemembered] };
 
 function services(systems: Readonly<Record<string, SystemConfig>>) {
   return Object.values(systems).flatMap(({ definition, host, settings }) =>

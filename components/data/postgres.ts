@@ -9,12 +9,12 @@ import {
   ResourceHook,
 } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
-import type { ResolvedImage } from "../../config.ts";
 import { dockerCheck } from "../health.ts";
 import { currentContainerScript, hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { imagePull } from "../host/image-pull.ts";
 import { hostPaths } from "../host/paths.ts";
+import type { ResolvedImage } from "../image.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import { postgresTls } from "./postgres-tls.ts";

@@ -1,17 +1,20 @@
 import * as hcloud from "@pulumi/hcloud";
 import { ComponentResource, type ComponentResourceOptions, type Input, mergeOptions } from "@pulumi/pulumi";
+import { z } from "zod";
 import { type Adoptions, adoption } from "../adoption.ts";
 import { labels } from "../labels.ts";
+import { domainSchema } from "../schema.ts";
 
-/** `berth:dns`. */
-export interface DnsZones {
-  readonly zone: string;
-  /** More zones. Their resources carry their names; `zone` is `<name>-zone`, whichever it is. */
-  readonly otherZones: readonly string[];
-}
+/** The zones at Hetzner DNS in which the domains' records are kept: `berth:dns`. */
+export const dnsSchema = z.strictObject({
+  zone: domainSchema,
+  /** More zones, where the systems' domains lie in several. Their resources carry their names; `zone` is `<name>-zone`, whichever it is. */
+  otherZones: z.array(domainSchema).default([]),
+  ttlSeconds: z.int().min(60).max(86400).default(300),
+});
+type DnsZones = Pick<z.infer<typeof dnsSchema>, "zone" | "otherZones">;
 
-export interface DnsArgs extends DnsZones {
-  readonly ttlSeconds: number;
+export interface DnsArgs extends z.infer<typeof dnsSchema> {
   /** Domain to the address of the host that serves it; each lies in one of the zones. */
   readonly addresses: Readonly<Record<string, Input<string>>>;
   readonly adopt: Adoptions;

@@ -43,9 +43,15 @@ export const deployedBy = `$(printf %s "\${GITHUB_ACTOR:-$(id -un)}@$(uname -n)"
 
 const common = readScript(import.meta.url, "./scripts/common.sh");
 
+/** The shell on the host that runs a command and ends with it. */
+const boundedShell = (seconds: number | string) => `timeout --kill-after=5 ${seconds} bash -s`;
+
+/** Extended regular expression for the command line that every host command has on its host. */
+export const hostCommandPattern = `^${boundedShell("[0-9]+")}`;
+
 export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
   const { connection, deadlineSeconds } = args;
-  const ssh = interpolate`${sshCommand(connection)} "DEPLOYED_BY=${deployedBy} timeout --kill-after=5 ${deadlineSeconds} bash -s"`;
+  const ssh = interpolate`${sshCommand(connection)} "DEPLOYED_BY=${deployedBy} ${boundedShell(deadlineSeconds)}"`;
   const where = hostText(connection);
   const parameters = shellAssignments(args.parameters ?? {});
   const removal = args.removeScript;

@@ -1,5 +1,6 @@
 import { readScript } from "./command.ts";
 import { fail2banFiles } from "./fail2ban.ts";
+import { diskFloorMebibytes } from "./paths.ts";
 
 /** The user that deploys: in the docker group, sudo without a password, keys only. */
 export const deployUser = "deploy";
@@ -144,6 +145,7 @@ After=docker.service
 [Service]
 Type=oneshot
 TimeoutStartSec=30min
+Environment=FLOOR_MEBIBYTES=${diskFloorMebibytes}
 ExecStart=/usr/local/sbin/berth-prune-images
 `;
 

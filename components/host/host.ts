@@ -15,16 +15,16 @@ import {
   secret,
 } from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { HostConfig } from "../../config.ts";
 import { type Adoptions, adoption } from "../adoption.ts";
 import { edgePorts } from "../edge/route.ts";
 import { labels } from "../labels.ts";
 import { cloudInit } from "./cloud-init.ts";
 import { hostText, readScript, wholeScript } from "./command.ts";
 import { type Connection, dockerHost, shellAssignments, sshCommand, sshOptions } from "./connection.ts";
+import type { HostConfig } from "./host-config.ts";
 import { deployUser } from "./host-files.ts";
-import type { PullPatience } from "./image-pull.ts";
 import { hostPaths } from "./paths.ts";
+import type { PullPatience } from "./registries.ts";
 import { type RegistryLogin, registryLogin } from "./registry-login.ts";
 import { hostSettings } from "./settings.ts";
 

@@ -1,15 +1,9 @@
 import type { local } from "@pulumi/command";
 import { type CustomResourceOptions, getStack, type Input, type Resource } from "@pulumi/pulumi";
-import type { ResolvedImage } from "../../config.ts";
+import type { ResolvedImage } from "../image.ts";
 import { hostCommand, type Recorded, readScript } from "./command.ts";
 import type { Host } from "./host.ts";
 import { loginServer, registryOf, setPassword } from "./registries.ts";
-
-/** How long pulling an image may take, and how long nothing of it may arrive, in seconds. */
-export interface PullPatience {
-  readonly deadlineSeconds: number;
-  readonly stalledSeconds: number;
-}
 
 export interface ImagePullArgs {
   readonly host: Host;

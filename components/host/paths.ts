@@ -14,6 +14,7 @@
  * | `~/.docker/config.json` of deploy      | registry login   | logins to registries                              |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
+ * | `/var/lib/berth/docker-restart-pending`| host             | touched when dockerd has not read its settings    |
  */
 export const hostPaths = {
   dataVolume: "/mnt/data",
@@ -25,4 +26,8 @@ export const hostPaths = {
   backups: (system: string) => `/var/backups/${system}`,
   deployments: "/var/lib/berth/deployments",
   deploymentLogs: (system: string) => `/var/log/${system}/deployments`,
+  dockerRestartPending: "/var/lib/berth/docker-restart-pending",
 } as const;
+
+/** What a disk of a host keeps free: snapshots are not written below it, and unused images go at once. */
+export const diskFloorMebibytes = 1024;

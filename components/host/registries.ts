@@ -1,12 +1,32 @@
+import { z } from "zod";
 import { daysSince } from "../secrets/records.ts";
 
 /** Registries that ask for a login, as `berth:registries` names them: what needs no resource. */
 
-export interface Registry {
-  readonly user: string;
-  /** The last day on which the password is good: `2027-01-31`. */
-  readonly passwordExpires?: string | undefined;
-}
+const registryAddress = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9.-]*(:\d+)?$/,
+    "is not a registry's address; allowed: what its images' repositories begin with, as in ghcr.io or registry.example.org:5000",
+  );
+const registrySchema = z.strictObject({
+  user: z.string().min(1),
+  /** The last day on which the password is good; a preview warns 14 days before. */
+  passwordExpires: z.iso.date('is not a day; allowed: as in "2027-01-31", with the quotes').optional(),
+});
+export type Registry = Readonly<z.infer<typeof registrySchema>>;
+
+/** `berth:registries`, by address; the password of each is a secret of its own, `registryPassword.<address>`. */
+export const registriesSchema = z.record(registryAddress, registrySchema);
+
+/** How long pulling an image may take, and how long nothing of it may arrive: `berth:pulls`. */
+export const pullPatienceSchema = z
+  .strictObject({
+    deadlineSeconds: z.int().min(30).max(7200).default(900),
+    stalledSeconds: z.int().min(10).max(900).default(120),
+  })
+  .prefault({});
+export type PullPatience = Readonly<z.infer<typeof pullPatienceSchema>>;
 
 /** How long before a password's last day a preview begins to warn. */
 const warningDays = 14;

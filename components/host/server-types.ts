@@ -1,44 +1,54 @@
+import data from "./server-types.json" with { type: "json" };
+
+export type Location = keyof typeof data.locations;
+export type ServerType = keyof typeof data.serverTypes;
+
+/** One of Hetzner's server types. */
+export interface ServerTypeFacts {
+  readonly architecture: "x86" | "arm";
+  readonly cpu: "shared" | "dedicated";
+  readonly cores: number;
+  readonly memoryGibibytes: number;
+  readonly diskGigabytes: number;
+  /** Where it is sold, and for how much a month: net, without the IPv4 address; null where no source says it. */
+  readonly monthlyEuros: Readonly<Record<string, number | null>>;
+}
+
+/** One of Hetzner's locations. */
+export interface LocationFacts {
+  readonly id: number;
+  readonly description: string;
+  readonly country: string;
+  readonly city: string;
+  readonly latitude: number;
+  readonly longitude: number;
+  readonly networkZone: string;
+}
+
+/** The content of `server-types.json`, which says where it is from and of which day; `npm run ops -- refresh-server-types` writes it. */
+export interface ServerTypeFile {
+  readonly source: string;
+  /** Day, as in 2026-09-19. */
+  readonly date: string;
+  readonly locations: Readonly<Record<string, LocationFacts>>;
+  /** What is not sold any more too: servers of it run on. */
+  readonly serverTypes: Readonly<Record<string, ServerTypeFacts>>;
+}
+
 /**
- * Hetzner's shared and dedicated server types with their memory, so that a typing error or a system that cannot fit is
- * refused in review, before anything is created. Source: Hetzner's server type list (GET /v1/server_types), 2026.
+ * Hetzner's locations and server types, so that a typing error, a type that is sold elsewhere or a system that cannot fit is refused in
+ * review, before anything is created.
  */
-export const serverTypeMemoryGibibytes = {
-  cx22: 4,
-  cx23: 4,
-  cx32: 8,
-  cx33: 8,
-  cx42: 16,
-  cx43: 16,
-  cx52: 32,
-  cx53: 32,
-  cax11: 4,
-  cax21: 8,
-  cax31: 16,
-  cax41: 32,
-  cpx11: 2,
-  cpx21: 4,
-  cpx31: 8,
-  cpx41: 16,
-  cpx51: 32,
-  ccx13: 8,
-  ccx23: 16,
-  ccx33: 32,
-  ccx43: 64,
-  ccx53: 128,
-  ccx63: 192,
-} as const;
+export const serverTypeFile = data as ServerTypeFile & {
+  readonly locations: Readonly<Record<Location, LocationFacts>>;
+  readonly serverTypes: Readonly<Record<ServerType, ServerTypeFacts>>;
+};
 
-export type ServerType = keyof typeof serverTypeMemoryGibibytes;
+export const serverTypes = Object.keys(data.serverTypes) as [ServerType, ...ServerType[]];
+export const locations = Object.keys(data.locations) as [Location, ...Location[]];
 
-export const serverTypes = Object.keys(serverTypeMemoryGibibytes) as [ServerType, ...ServerType[]];
-
-/** Hetzner's locations. Source: GET /v1/locations, 2026. */
-export const locations = ["fsn1", "nbg1", "hel1", "ash", "hil", "sin"] as const;
-
-/**
- * Where a server type is sold. Arm and the cost-optimized Intel types are sold in the EU alone; the regular AMD types of 2025 (cpx12
- * and on) are not in this list. Source: prices by location in GET /v1/server_types, 2026.
- */
-export function soldIn(serverType: ServerType): readonly (typeof locations)[number][] {
-  return /^(cx|cax)/.test(serverType) ? ["fsn1", "nbg1", "hel1"] : locations;
+/** Where a server type is sold. */
+export function soldIn(serverType: ServerType): readonly Location[] {
+  const { monthlyEuros } = serverTypeFile.serverTypes[serverType];
+  return locations.filter((location) => location in monthlyEuros);
 }

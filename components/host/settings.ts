@@ -45,6 +45,7 @@ export function hostSettings(
     UNDO_SECONDS: undoSeconds,
     VOLUME_GIGABYTES: args.volumeGigabytes,
     DATA_VOLUME: hostPaths.dataVolume,
+    DOCKER_RESTART_PENDING: hostPaths.dockerRestartPending,
   });
   return new local.Command(
     name,

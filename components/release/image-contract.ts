@@ -1,7 +1,7 @@
 import { getStack } from "@pulumi/pulumi";
-import type { ResolvedImage } from "../../config.ts";
 import { readScript } from "../host/command.ts";
 import type { ImagePullArgs } from "../host/image-pull.ts";
+import type { ResolvedImage } from "../image.ts";
 import type { MigrationStep } from "./migration-steps.ts";
 
 /** What an image must have: a program, by path or by name in its PATH, or a folder. */

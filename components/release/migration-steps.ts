@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ResolvedImage } from "../../config.ts";
+import type { ResolvedImage } from "../image.ts";
 import type { ServiceSpec } from "../system.ts";
 import { jobLimits } from "./job.ts";
 

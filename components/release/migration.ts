@@ -1,10 +1,10 @@
 import type { local } from "@pulumi/command";
 import type { Network, ServiceConfig } from "@pulumi/docker";
 import { all, type CustomResourceOptions, type Input, log, output, type Resource } from "@pulumi/pulumi";
-import type { ResolvedImage } from "../../config.ts";
 import { hostCommand, type Recorded } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { imagePull } from "../host/image-pull.ts";
+import type { ResolvedImage } from "../image.ts";
 import { containerCommand, type MountedSecret } from "./container.ts";
 import { imageCheck, migrationNeeds } from "./image-contract.ts";
 import { type JobLimits, job, jobScript } from "./job.ts";

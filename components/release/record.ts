@@ -1,7 +1,7 @@
 import type { Input } from "@pulumi/pulumi";
-import type { ResolvedImage } from "../../config.ts";
 import { type HostCommandArgs, readScript } from "../host/command.ts";
 import { hostPaths } from "../host/paths.ts";
+import type { ResolvedImage } from "../image.ts";
 
 /** What a deployment's record says of the release, beside what the host finds out itself. */
 export interface Release {

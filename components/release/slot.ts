@@ -93,7 +93,7 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
  * As the docker provider reads a duration back (`1m10s` for 70 seconds, terraform-provider-docker's shortDur): anything else would
  * show as a change in every run.
  */
-export function goDuration(seconds: number): string {
+function goDuration(seconds: number): string {
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   const parts = [hours > 0 ? `${hours}h` : "", seconds >= 60 ? `${minutes}m` : "", `${seconds % 60}s`];
   return parts.join("").replace(/m0s$/, "m").replace(/h0m$/, "h");

@@ -1,10 +1,10 @@
 import type { local } from "@pulumi/command";
 import { type CustomResourceOptions, getStack, type Resource } from "@pulumi/pulumi";
-import type { ResolvedImage } from "../../config.ts";
 import type { Database } from "../data/database.ts";
 import { hostCommand, type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
-import { hostPaths } from "../host/paths.ts";
+import { diskFloorMebibytes, hostPaths } from "../host/paths.ts";
+import type { ResolvedImage } from "../image.ts";
 
 /** A system's database and its snapshots, as every script about them is told; see scripts/database.sh. */
 export interface DatabaseScope {
@@ -54,6 +54,7 @@ export function databaseParameters(scope: DatabaseScope): Record<string, string 
     POSTGRES_SERVICE: scope.database.postgres.name,
     DIRECTORY: hostPaths.backups(scope.system),
     KEEP: scope.keep,
+    FLOOR_MEBIBYTES: diskFloorMebibytes,
   };
 }
 

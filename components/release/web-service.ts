@@ -7,7 +7,6 @@ import {
   type Output,
   type Resource,
 } from "@pulumi/pulumi";
-import type { ResolvedImage } from "../../config.ts";
 import type { Database } from "../data/database.ts";
 import type { Edge } from "../edge/edge.ts";
 import type { Route } from "../edge/route.ts";
@@ -15,6 +14,7 @@ import { dockerCheck, type Health } from "../health.ts";
 import { type Recorded, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { imagePull } from "../host/image-pull.ts";
+import type { ResolvedImage } from "../image.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";

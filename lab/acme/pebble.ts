@@ -3,13 +3,13 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from
 import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Progress } from "../contracts.ts";
-import { endProcess, isAlive, startTicks } from "../daemon/processes.ts";
 import { withLock } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/index.ts";
 import { goBinary, pebble } from "../images/tools.ts";
-import { writePrivateFile } from "../stack/private-file.ts";
+import { endProcess, isAlive, startTicks } from "../processes.ts";
+import type { Progress } from "../progress.ts";
+import { writePrivateFile } from "../write-file.ts";
 
 /**
  * Pebble, Let's Encrypt's own ACME server for tests, in the place of Let's Encrypt: it resolves by the lab's DNS, asks port 80 of
@@ -90,7 +90,7 @@ export async function stopPebble(home: LabHome): Promise<boolean> {
 }
 
 /** Its process, when it is alive. */
-export function runningPebble(home: LabHome): number | undefined {
+function runningPebble(home: LabHome): number | undefined {
   const { record } = pebbleFiles(home);
   if (!existsSync(record)) return undefined;
   const { pid, startTicks: ticks } = JSON.parse(readFileSync(record, "utf8")) as PebbleRecord;

@@ -24,7 +24,7 @@ export interface BenchReport {
   readonly ratios: Readonly<Record<string, number>>;
 }
 
-export interface BenchOptions {
+interface BenchOptions {
   readonly stack: string;
   /** The setting that makes a new release: `<system>:<service>.version`. */
   readonly setting: string;

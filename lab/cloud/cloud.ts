@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FirewallRule, Machines, Progress } from "../contracts.ts";
 import type { LabHome } from "../home.ts";
+import type { FirewallRule, Machines } from "../machine/types.ts";
+import type { Progress } from "../progress.ts";
 import { ApiError, locked } from "./errors.ts";
 import { parseSelector } from "./selector.ts";
 import type { ActionRecord, FirewallRecord, ResourceReference, ServerRecord, Store } from "./state.ts";

@@ -2,15 +2,14 @@ import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { Cloud } from "./cloud.ts";
 import {
-  anyType,
   type DnsAnswer,
   type DnsRecord,
   type RecordType,
-  readQuestion,
+  readQuery,
   recordTypes,
   responseCodes,
   writeAnswer,
-} from "./dns-codec.ts";
+} from "./dns-message.ts";
 import type { RrsetRecord, ZoneRecord } from "./state.ts";
 import { soaValue } from "./zones.ts";
 
@@ -21,7 +20,7 @@ const tcpIdleMilliseconds = 10_000;
 /** A chain of CNAMEs longer than this is a loop. */
 const longestChain = 8;
 
-const isServed = (type: string): type is RecordType => type in recordTypes;
+const isServed = (type: string): type is RecordType => recordTypes.some((served) => served === type);
 
 /** A name within the zone, as record sets call it: `@` for the zone itself. */
 function relative(name: string, zone: ZoneRecord): string {
@@ -80,8 +79,8 @@ function records(zone: ZoneRecord, name: string, rrset: RrsetRecord): DnsRecord[
   });
 }
 
-/** What the cloud's zones answer; REFUSED for names that are in none of them. */
-export function resolve(cloud: Cloud, name: string, type: number): DnsAnswer {
+/** What the cloud's zones answer; REFUSED for names that are in none of them. The type ANY asks for everything there is. */
+function resolve(cloud: Cloud, name: string, type: string): DnsAnswer {
   const first = zoneOf(cloud, name);
   if (!first) {
     return { code: responseCodes.refused, answers: [], authority: [] };
@@ -96,9 +95,7 @@ export function resolve(cloud: Cloud, name: string, type: number): DnsAnswer {
       code = responseCodes.nameError;
       break;
     }
-    const matching = sets.filter(
-      (rrset) => type === anyType || (isServed(rrset.type) && recordTypes[rrset.type] === type),
-    );
+    const matching = sets.filter((rrset) => type === "ANY" || rrset.type === type);
     const alias = sets.find((rrset) => rrset.type === "CNAME");
     for (const rrset of matching.length > 0 ? matching : alias ? [alias] : []) {
       answers.push(...records(zone, current, rrset));
@@ -114,8 +111,10 @@ export function resolve(cloud: Cloud, name: string, type: number): DnsAnswer {
 }
 
 function respond(cloud: Cloud, message: Buffer, limit: number): Buffer | undefined {
-  const question = readQuestion(message);
-  return question && writeAnswer(question, resolve(cloud, question.name, question.type), limit);
+  const query = readQuery(message);
+  if (query === undefined) return undefined;
+  const { name, type } = query.question;
+  return writeAnswer(query, resolve(cloud, name.toLowerCase(), type), limit);
 }
 
 function serveTcp(cloud: Cloud, socket: Socket): void {
@@ -139,7 +138,7 @@ function serveTcp(cloud: Cloud, socket: Socket): void {
   });
 }
 
-export interface RunningDns {
+interface RunningDns {
   /** `198.18.0.1:53` */
   readonly address: string;
   close(): Promise<void>;

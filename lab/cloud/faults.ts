@@ -21,9 +21,9 @@ export const faultSchema = z.strictObject({
   milliseconds: z.number().int().min(0).max(600_000).default(5_000),
 });
 
-export type Fault = z.output<typeof faultSchema>;
+type Fault = z.output<typeof faultSchema>;
 
-export interface Faults {
+interface Faults {
   add(fault: Fault): void;
   clear(): void;
   list(): readonly Fault[];

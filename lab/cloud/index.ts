@@ -1,7 +1,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Machines, Progress } from "../contracts.ts";
 import type { LabHome } from "../home.ts";
+import type { Machines } from "../machine/types.ts";
+import type { Progress } from "../progress.ts";
 import { actionRoutes } from "./actions.ts";
 import { datacenters, images, locations, pricing, serverTypes } from "./catalogue.ts";
 import { createCloudCore } from "./cloud.ts";
@@ -20,7 +21,7 @@ import { openStore } from "./state.ts";
 import { volumeRoutes } from "./volumes.ts";
 import { zoneRoutes } from "./zones.ts";
 
-export interface CloudOptions {
+interface CloudOptions {
   readonly machines: Machines;
   readonly home: LabHome;
   /** JSON, written whole on every change; an existing one is taken up again. */

@@ -3,7 +3,7 @@ import { ApiError, invalidInput } from "./errors.ts";
 import { parseSelector } from "./selector.ts";
 
 /** One request, taken apart. */
-export interface Call {
+interface Call {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly body: unknown;

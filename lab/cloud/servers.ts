@@ -55,7 +55,7 @@ export function findServer(cloud: Cloud, id: string | number | undefined): Serve
 }
 
 /** A server as the API shows it. */
-export function showServer(cloud: Cloud, server: ServerRecord): object {
+function showServer(cloud: Cloud, server: ServerRecord): object {
   const { state } = cloud.store;
   const address = (id: number | null) => state.primaryIps.find((candidate) => candidate.id === id);
   const ipv4 = address(server.ipv4);
@@ -168,7 +168,7 @@ export function serverRoutes(cloud: Cloud): Routes {
         "image",
       );
       const place = byIdOrName(locations, input.location ?? "fsn1", "location");
-      if (!type.prices.some((price) => price.location === place.name)) {
+      if (!type.locations.some(({ name }) => name === place.name)) {
         throw new ApiError(
           412,
           "resource_unavailable",

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { writePrivateFile } from "../write-file.ts";
 
 /** What the cloud remembers, in one JSON file. Fields are spelled as the Hetzner API spells them. */
 export interface CloudState {
@@ -154,9 +155,7 @@ export function openStore(file: string): Store {
     nextId: () => state.nextId++,
     save() {
       saved = JSON.stringify(state, undefined, 1);
-      // Written beside it and renamed, so that a kill leaves the old or the new state, never half of one.
-      writeFileSync(`${file}.new`, saved, { mode: 0o600 });
-      renameSync(`${file}.new`, file);
+      writePrivateFile(file, saved);
     },
     discard() {
       Object.assign(state, parse(saved, file));

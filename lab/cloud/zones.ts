@@ -8,7 +8,7 @@ import { checkLabels } from "./selector.ts";
 import type { ZoneRecord } from "./state.ts";
 
 /** Hetzner's nameservers, which every zone of its DNS is assigned. */
-export const nameservers = ["hydrogen.ns.hetzner.com.", "oxygen.ns.hetzner.com.", "helium.ns.hetzner.de."];
+const nameservers = ["hydrogen.ns.hetzner.com.", "oxygen.ns.hetzner.com.", "helium.ns.hetzner.de."];
 export const ttlField = z
   .number()
   .int()

@@ -1,5 +1,5 @@
-import type { EngineResult } from "../contracts.ts";
 import { ensureDaemon } from "../daemon/client.ts";
+import type { EngineResult } from "../engine/run.ts";
 import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
@@ -10,7 +10,7 @@ import { writeSelection } from "./selection.ts";
 import { withTunnels } from "./tunnels.ts";
 import { configured } from "./up.ts";
 
-export type Operation = "refresh" | "destroy";
+type Operation = "refresh" | "destroy";
 
 const cloudSeconds = 10;
 

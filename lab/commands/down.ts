@@ -2,21 +2,22 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type Dockerode from "dockerode";
 import { stopPebble } from "../acme/pebble.ts";
-import type { OuterDocker, Progress } from "../contracts.ts";
 import { stopDaemon } from "../daemon/client.ts";
-import { endProcess, sshProcessesTo } from "../daemon/processes.ts";
 import { daemonFiles } from "../daemon/protocol.ts";
 import { ensureDocker, findCommand, removeNetwork, stopOwnDocker } from "../docker/index.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import { describeLock, isStale, readLock } from "../engine/index.ts";
 import type { LabHome } from "../home.ts";
 import { createMachines } from "../machine/index.ts";
+import { endProcess, sshProcessesTo } from "../processes.ts";
+import type { Progress } from "../progress.ts";
 import { runPhases } from "../render/phases.ts";
 import { stackNames } from "../stack/stack-file.ts";
 import type { LabContext } from "./context.ts";
 import { stateFile } from "./context.ts";
 import { findLeftovers, isLabAddress } from "./leftovers.ts";
 
-export interface DownOptions {
+interface DownOptions {
   /** Also removes the cache: images, the outer engine's data, built tools. */
   readonly purge?: boolean;
   /** Goes ahead although a deploy runs. */

@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine, EngineResult, EngineRun } from "../contracts.ts";
 import { createEngine, type Launch } from "../engine/index.ts";
+import type { Engine, EngineResult, EngineRun } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
 import { providerPackages } from "../providers/index.ts";
 import { launchPlugin, requirePlugins } from "../providers/plugin.ts";
 import { serveProvider } from "../providers/serve.ts";
 import { diagnosticLines } from "../render/steps.ts";
 import type { StackConfiguration } from "../stack/configuration.ts";
-import { readOrMake, writePrivateFile } from "../stack/private-file.ts";
+import { readOrMake, writePrivateFile } from "../write-file.ts";
 import { type LabContext, owner, stateFile } from "./context.ts";
 import { PulumiCli } from "./pulumi-cli.ts";
 import { createPulumiEngine } from "./pulumi-engine.ts";

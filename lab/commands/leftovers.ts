@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import type Dockerode from "dockerode";
-import { processes, sshProcessesTo } from "../daemon/processes.ts";
 import { bridgeName, labLabel, run } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
+import { processes, sshProcessesTo } from "../processes.ts";
 
 /** True for addresses of the lab's own network. */
 export function isLabAddress(home: LabHome, address: string): boolean {

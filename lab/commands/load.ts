@@ -5,7 +5,7 @@ import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, type StackOptions, stateFile } from "./context.ts";
 import { readOutputs } from "./outputs.ts";
 
-export interface LoadOptions extends StackOptions {
+interface LoadOptions extends StackOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly clients: number;

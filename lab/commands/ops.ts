@@ -1,7 +1,7 @@
 import { opsProgram } from "../../ops/program.ts";
-import { StateFileBackend } from "../../ops/state-file-backend.ts";
 import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
 import { type LabContext, stateFile } from "./context.ts";
+import { StateFileBackend } from "./state-file-backend.ts";
 
 /** `npm run lab -- ops …`: the operator's commands on what the lab has deployed. */
 export async function opsCommand(context: LabContext, args: readonly string[]): Promise<void> {

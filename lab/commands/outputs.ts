@@ -37,7 +37,7 @@ const deploymentSchema = z.object({
 export type HostOutput = z.infer<typeof hostSchema>;
 export type SystemOutput = z.infer<typeof systemSchema>;
 
-export interface StackOutputs {
+interface StackOutputs {
   readonly hosts: Readonly<Record<string, HostOutput>>;
   readonly systems: Readonly<Record<string, SystemOutput>>;
   /** The port on loopback at which the state looks for each Postgres, by its name. */

@@ -1,8 +1,8 @@
 import { ensurePebble } from "../acme/pebble.ts";
-import type { ResolvedImage } from "../contracts.ts";
 import { ensureDaemon } from "../daemon/client.ts";
 import { ensureDocker, ensureNetwork, findCommand } from "../docker/index.ts";
 import { createRegistry } from "../images/index.ts";
+import type { RegistryImage } from "../images/registry.ts";
 import { ensureMachineImage } from "../machine/index.ts";
 import type { Phase } from "../render/phases.ts";
 import {
@@ -43,7 +43,7 @@ export async function requireMachine(): Promise<void> {
       "the lab needs root: it makes a network, loop devices and containers with an init system of their own. Run it with: sudo -E npm start",
     );
   }
-  const tools = { ssh: "openssh-client", "ssh-keygen": "openssh-client", openssl: "openssl" };
+  const tools = { ssh: "openssh-client", "ssh-keygen": "openssh-client" };
   const packages = new Set<string>();
   for (const [tool, pack] of Object.entries(tools)) {
     if ((await findCommand(tool)) === undefined) packages.add(pack);
@@ -84,7 +84,7 @@ export function preparation(
   const { home } = context;
   const given = parseImages(planned, options.image ?? []);
   const prepared: Prepared = { configuration: undefined, provenance: new Map() };
-  const images = new Map<string, ResolvedImage>();
+  const images = new Map<string, RegistryImage>();
   const phases: Phase[] = [
     {
       title: "Docker and the image of machines",

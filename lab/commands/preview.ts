@@ -1,4 +1,4 @@
-import type { EngineResult } from "../contracts.ts";
+import type { EngineResult } from "../engine/run.ts";
 import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { type LabContext, planRun, type RunOptions } from "./context.ts";
@@ -7,7 +7,7 @@ import { preparation, requireMachine } from "./prepare.ts";
 import { configured } from "./up.ts";
 
 /** Options of `lab preview`. */
-export interface PreviewOptions extends RunOptions {
+interface PreviewOptions extends RunOptions {
   readonly expectNoChanges?: boolean;
   readonly json?: boolean;
 }

@@ -4,14 +4,14 @@ import { execa } from "execa";
 import { stringify } from "yaml";
 import type { Backend } from "../../ops/backend.ts";
 import { PulumiBackend } from "../../ops/pulumi-backend.ts";
-import type { EngineRun } from "../contracts.ts";
 import { findCommand } from "../docker/index.ts";
 import { newCrypter, openCrypter } from "../engine/index.ts";
+import type { EngineRun } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
-import { writePrivateFile } from "../stack/private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 
 /** Which stack the command line is used for, and with which passphrase. */
-export type StackKey = Pick<EngineRun, "project" | "stack" | "passphrase">;
+type StackKey = Pick<EngineRun, "project" | "stack" | "passphrase">;
 
 const shortSeconds = 300;
 

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine, EngineEvent, EngineResult, EngineRun, ProviderPackage, StepOp } from "../contracts.ts";
+import type { Engine, EngineEvent, EngineResult, EngineRun, StepOp } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
 import { providerPackages } from "../providers/index.ts";
+import type { ProviderPackage } from "../providers/provider.ts";
 import { serveProvider } from "../providers/serve.ts";
-import { writePrivateFile } from "../stack/private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 import { PulumiCli } from "./pulumi-cli.ts";
 
 type Operation = "preview" | "up" | "refresh" | "destroy";

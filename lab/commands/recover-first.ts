@@ -1,11 +1,11 @@
 import { pendingOperations } from "../../ops/deployment.ts";
 import { recover, renderRecovery } from "../../ops/recover.ts";
-import { StateFileBackend } from "../../ops/state-file-backend.ts";
-import type { Progress } from "../contracts.ts";
+import type { Progress } from "../progress.ts";
 import type { StackConfiguration } from "../stack/configuration.ts";
 import { type LabContext, stateFile } from "./context.ts";
 import { engineRun, stateKeeper } from "./engine.ts";
 import { PulumiCli } from "./pulumi-cli.ts";
+import { StateFileBackend } from "./state-file-backend.ts";
 
 /**
  * Puts in order what a killed run left, of whichever engine keeps the state, when it left something: a stale lock or an

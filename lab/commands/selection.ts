@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { LabHome } from "../home.ts";
-import { writePrivateFile } from "../stack/private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 
 /** Stack to the systems that `up` was asked to converge, so that `up <another>` adds to them. */
 type Selections = Readonly<Record<string, readonly string[]>>;
@@ -16,7 +16,7 @@ export function readSelection(home: LabHome, stack: string): readonly string[] {
 }
 
 /** Stacks of this lab with at least one system. */
-export function selectedStacks(home: LabHome): string[] {
+function selectedStacks(home: LabHome): string[] {
   return Object.entries(readSelections(home))
     .filter(([, systems]) => systems.length > 0)
     .map(([stack]) => stack);

@@ -11,7 +11,7 @@ import { readOutputs, type SystemOutput } from "./outputs.ts";
 import { readSelection } from "./selection.ts";
 
 /** What `lab status --json` prints; scripts rely on it. */
-export interface Status {
+interface Status {
   readonly machines: readonly {
     readonly name: string;
     readonly address: string;
@@ -20,7 +20,7 @@ export interface Status {
   readonly systems: readonly SystemStatus[];
 }
 
-export interface SystemStatus {
+interface SystemStatus {
   readonly name: string;
   readonly urls: readonly string[];
   readonly address: string;
@@ -30,7 +30,7 @@ export interface SystemStatus {
   readonly caFile: string;
 }
 
-export interface HealthAnswer {
+interface HealthAnswer {
   readonly healthy: boolean;
   /** Status line and body, or why there is no answer. */
   readonly text: string;
@@ -114,7 +114,7 @@ export function askHealth(home: LabHome, system: SystemOutput, address: string):
 }
 
 /** A command that shows the same to a person. */
-export function curlCommand(home: LabHome, system: SystemOutput, address: string): string {
+function curlCommand(home: LabHome, system: SystemOutput, address: string): string {
   return `curl --cacert ${authorityFile(home)} --resolve ${system.domain}:443:${address} ${system.healthUrl}`;
 }
 

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Progress } from "../contracts.ts";
 import { withLock } from "../docker/index.ts";
-import type { LabHome } from "../home.ts";
-import { endProcess, isAlive, startTicks } from "./processes.ts";
-import { type DaemonRecord, daemonFiles, daemonHost, daemonPorts } from "./protocol.ts";
+import { daemonHost, daemonPorts, type LabHome } from "../home.ts";
+import { endProcess, isAlive, startTicks } from "../processes.ts";
+import type { Progress } from "../progress.ts";
+import { type DaemonRecord, daemonFiles } from "./protocol.ts";
 
 const startSeconds = 180;
 const stopSeconds = 15;
@@ -52,7 +52,7 @@ export async function stopDaemon(home: LabHome): Promise<boolean> {
 }
 
 /** The last lines of the daemon's log, for error messages. */
-export function lastWords(home: LabHome, fromByte = 0, lines = 12): string {
+function lastWords(home: LabHome, fromByte = 0, lines = 12): string {
   const { log } = daemonFiles(home);
   if (!existsSync(log)) return "";
   return readFileSync(log).subarray(fromByte).toString("utf8").trimEnd().split("\n").slice(-lines).join("\n");

@@ -4,15 +4,15 @@
  */
 import { createServer } from "node:http";
 import { createCloud } from "../cloud/index.ts";
-import type { Progress } from "../contracts.ts";
 import { ensureDocker, ensureNetwork } from "../docker/index.ts";
-import { labHome } from "../home.ts";
+import { daemonHost, daemonPorts, labHome } from "../home.ts";
 import { createRegistry } from "../images/index.ts";
 import { createMachines } from "../machine/index.ts";
+import { startTicks, whoListens } from "../processes.ts";
+import type { Progress } from "../progress.ts";
 import { cloudToken } from "../stack/cloud-access.ts";
-import { writePrivateFile } from "../stack/private-file.ts";
-import { startTicks, whoListens } from "./processes.ts";
-import { type DaemonRecord, daemonFiles, daemonHost, daemonPorts } from "./protocol.ts";
+import { writePrivateFile } from "../write-file.ts";
+import { type DaemonRecord, daemonFiles } from "./protocol.ts";
 
 const home = labHome();
 const host = daemonHost(home);

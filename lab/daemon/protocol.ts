@@ -25,11 +25,3 @@ export function daemonFiles(home: LabHome) {
     cloudState: join(home.stateDir, "cloud.json"),
   };
 }
-
-/** The lab's own loopback address, so that several labs can use the same ports: 198.18.7.1 has 127.18.7.1. */
-export function daemonHost(home: LabHome): string {
-  return home.gateway.replace(/^198\./, "127.");
-}
-
-/** Fixed, because the cloud's address is part of the configuration: another one would be a change. */
-export const daemonPorts = { cloud: 8180, health: 8181 } as const;

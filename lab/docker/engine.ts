@@ -4,13 +4,14 @@ import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Dockerode from "dockerode";
-import type { OuterDocker, Progress } from "../contracts.ts";
 import type { LabHome } from "../home.ts";
+import type { Progress } from "../progress.ts";
 import { ensureTools, hostPath, isRoot, requireRoot, run } from "./host.ts";
 import { labLabel } from "./labels.ts";
 import { withLock } from "./lock.ts";
 import { bridgeName } from "./names.ts";
 import { removeNetwork } from "./network.ts";
+import type { OuterDocker } from "./outer-docker.ts";
 import { mayRunMachines } from "./trial.ts";
 
 const startSeconds = 60;

@@ -3,7 +3,7 @@ import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import { isPackageFolder } from "../../ops/search-path.ts";
-import type { Progress } from "../contracts.ts";
+import type { Progress } from "../progress.ts";
 
 /** PATH with the system folders: an ordinary login on Debian has no `/usr/sbin`, where dockerd and losetup live. */
 export const hostPath: string = [process.env.PATH ?? "", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].join(
@@ -58,7 +58,7 @@ const packageOf = {
   "mkfs.xfs": "xfsprogs",
   debootstrap: "debootstrap",
 } as const;
-export type HostTool = keyof typeof packageOf;
+type HostTool = keyof typeof packageOf;
 
 /**
  * Where a command of this machine is, or undefined. The folders that npm puts in front of the PATH hold the project's packages:

@@ -24,3 +24,4 @@ export { labLabel, labLabels, roleLabel } from "./labels.ts";
 export { withLock } from "./lock.ts";
 export { bridgeName, networkAddress, networkName } from "./names.ts";
 export { ensureNetwork, removeNetwork } from "./network.ts";
+export type { OuterDocker } from "./outer-docker.ts";

@@ -1,9 +1,9 @@
-import type { OuterDocker } from "../contracts.ts";
 import type { LabHome } from "../home.ts";
 import { isRoot } from "./host.ts";
 import { labLabel, labLabels } from "./labels.ts";
 import { bridgeName, networkAddress, networkName } from "./names.ts";
 import { removeNamespaces } from "./netns.ts";
+import type { OuterDocker } from "./outer-docker.ts";
 
 /**
  * Makes the lab's bridge network: its gateway is this machine, addresses below `.224` are given out by the lab, the rest

@@ -2,8 +2,8 @@ import { DependencyGraph } from "./graph.ts";
 import type { Goal } from "./registration.ts";
 import type { ProviderRegistry } from "./registry.ts";
 import type { Reporter } from "./reporter.ts";
+import type { ResourceState } from "./resource-state.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { ResourceState } from "./state.ts";
 
 /** How a registration ended for the program. */
 export interface Registered {

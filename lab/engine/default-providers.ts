@@ -5,7 +5,7 @@ import { packageOf, providerType } from "./urn.ts";
 import { type PropertyMap, Secret } from "./values.ts";
 
 /** What choosing providers needs of the run. */
-export interface DefaultProviderOptions {
+interface DefaultProviderOptions {
   /** Full keys to values; `<package>:<key>` configures the package's default provider. */
   readonly config: Readonly<Record<string, string>>;
   readonly secretKeys: readonly string[];

@@ -1,8 +1,8 @@
-import { unknownValue } from "../contracts.ts";
+import { unknownValue } from "../providers/provider.ts";
 import type { RunContext } from "./context.ts";
 import { applyReplaceOnChanges, askDiff, replaces } from "./diffs.ts";
 import { providerUrn } from "./graph.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 import { isProviderType } from "./urn.ts";
 import type { Value } from "./values.ts";
 

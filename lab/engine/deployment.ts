@@ -9,7 +9,7 @@ import { ResourceHooks } from "./hooks.ts";
 import { type MonitorHandlers, type ProviderHints, ShuttingDown } from "./monitor.ts";
 import type { InvokeResult } from "./provider-answers.ts";
 import { type Goal, inheritFromParent } from "./registration.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 import { type Step, subject } from "./steps.ts";
 import { isProviderType, stackType, typeOf } from "./urn.ts";
 import { equal, type PropertyMap } from "./values.ts";

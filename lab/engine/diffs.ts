@@ -3,7 +3,7 @@ import { covers, ignoreChanges, parsePath } from "./paths.ts";
 import type { Diff } from "./provider-answers.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { targetOf } from "./registry.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 import { isProviderType } from "./urn.ts";
 import { changedKeys, equal, type PropertyMap } from "./values.ts";
 

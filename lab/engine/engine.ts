@@ -1,4 +1,3 @@
-import type { Engine, EngineResult, EngineRun } from "../contracts.ts";
 import { Reported, RunContext, type RunOptions } from "./context.ts";
 import { Deployment } from "./deployment.ts";
 import { takeLock } from "./lock.ts";
@@ -8,8 +7,10 @@ import type { Launch } from "./provider-client.ts";
 import { refreshAll } from "./refresh.ts";
 import { ProviderRegistry } from "./registry.ts";
 import { Reporter } from "./reporter.ts";
+import type { Deployment as RecordedDeployment } from "./resource-state.ts";
+import type { Engine, EngineResult, EngineRun } from "./run.ts";
 import { Snapshot } from "./snapshot.ts";
-import { type Deployment as RecordedDeployment, readState } from "./state.ts";
+import { readState } from "./state.ts";
 import { stackType, typeOf } from "./urn.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 
@@ -18,7 +19,7 @@ const defaultParallel = 8;
 const programGraceSeconds = 10;
 
 /** What an engine needs from its surroundings. */
-export interface EngineOptions {
+interface EngineOptions {
   /** Starts an instance of a provider package. Called once per provider resource and run. */
   readonly launch: Launch;
 }

@@ -9,7 +9,7 @@ import type { CheckResult, Diff } from "./provider-answers.ts";
 import type { ProviderClient } from "./provider-client.ts";
 import { aliasUrn, type Goal, inheritedAlias, Unsupported } from "./registration.ts";
 import { targetOf } from "./registry.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 import {
   createStep,
   deleteStep,

@@ -1,4 +1,4 @@
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 
 /** The URN in a provider reference `<urn>::<id>`; empty for an empty reference. */
 export function providerUrn(reference: string): string {

@@ -3,25 +3,11 @@ import type { Callback } from "@pulumi/pulumi/proto/callback_pb.js";
 import type { RegisterResourceHookRequest } from "@pulumi/pulumi/proto/resource_pb.js";
 import { callbackMessages, callbackServices, resourceMessages } from "./proto.ts";
 import type { Reporter } from "./reporter.ts";
-import type { ResourceState } from "./state.ts";
+import type { HookMoment, ResourceState } from "./resource-state.ts";
 import type { Step } from "./steps.ts";
 import { nameOf } from "./urn.ts";
 import type { PropertyMap } from "./values.ts";
 import { toWire } from "./wire.ts";
-
-/** When a hook is called; the names are Pulumi's, in the state too. */
-export const hookMoments = [
-  "BeforeCreate",
-  "AfterCreate",
-  "BeforeUpdate",
-  "AfterUpdate",
-  "BeforeDelete",
-  "AfterDelete",
-] as const;
-export type HookMoment = (typeof hookMoments)[number];
-
-/** Names of the hooks of one resource. */
-export type HookNames = Readonly<Partial<Record<HookMoment, readonly string[]>>>;
 
 const operations = { creating: "Create", updating: "Update", deleting: "Delete" } as const;
 

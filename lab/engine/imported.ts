@@ -1,6 +1,6 @@
 import type { ProviderClient } from "./provider-client.ts";
 import { targetOf } from "./registry.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 
 /** What the option import of `next` takes over, as the provider reads it; the error that its step ends with when nothing is there. */
 export async function readImported(

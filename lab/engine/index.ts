@@ -1,16 +1,6 @@
 /** The lab's deployment engine, and what others may know of its state and lock. */
-export { createEngine, type EngineOptions } from "./engine.ts";
-export { breakLock, type DeployLock, describeLock, isStale, readLock } from "./lock.ts";
-export type { Launch } from "./provider-client.ts";
+export { createEngine } from "./engine.ts";
+export { breakLock, describeLock, isStale, readLock } from "./lock.ts";
 export { newCrypter, openCrypter } from "./secrets.ts";
-export {
-  type CustomTimeouts,
-  type Deployment,
-  type OperationType,
-  type PendingOperation,
-  type ResourceState,
-  readState,
-  writeState,
-} from "./state.ts";
-export { decodeDeployment, encodeDeployment } from "./state-json.ts";
-export { type PropertyMap, ResourceReference, reveal, revealMap, Secret, type Value } from "./values.ts";
+export { readState } from "./state.ts";
+export { encodeDeployment } from "./state-json.ts";

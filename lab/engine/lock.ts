@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { processRuns } from "../../ops/process.ts";
 
 /** Who is deploying. Kept as JSON beside the state, `<stateFile>.lock`. */
-export interface DeployLock {
+interface DeployLock {
   /** `user@host`. */
   readonly owner: string;
   readonly pid: number;

@@ -1,7 +1,7 @@
 import { isList, isMap, type PropertyMap, Secret, type Value } from "./values.ts";
 
 /** A parsed property path: names, indexes and the wildcard `*`. */
-export type PropertyPath = readonly (string | number)[];
+type PropertyPath = readonly (string | number)[];
 
 /**
  * Parses Pulumi's property paths: `root.nested`, `list[0].name`, `map["a key"]`, `list[*]`, `*`.

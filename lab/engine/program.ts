@@ -13,7 +13,7 @@ const exitCodeReported = 32;
 const leash = fileURLToPath(new URL("leash.ts", import.meta.url));
 
 /** How to start a program. */
-export interface ProgramOptions {
+interface ProgramOptions {
   readonly projectDir: string;
   readonly address: string;
   readonly facts: DeploymentFacts;

@@ -1,9 +1,9 @@
-import type { StepOp } from "../contracts.ts";
 import { Reported, type RunContext } from "./context.ts";
 import { askDiff } from "./diffs.ts";
 import { InitFailed } from "./provider-answers.ts";
 import { targetOf } from "./registry.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
+import type { StepOp } from "./run.ts";
 import { markSecretOutputs, providerOf } from "./steps.ts";
 import { isProviderType } from "./urn.ts";
 import { equal } from "./values.ts";

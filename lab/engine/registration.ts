@@ -1,7 +1,7 @@
 import type { Alias } from "@pulumi/pulumi/proto/alias_pb.js";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb.js";
-import { type HookNames, hookMoments } from "./hooks.ts";
-import type { CustomTimeouts } from "./state.ts";
+import type { CustomTimeouts } from "./resource-state.ts";
+import { type HookNames, hookMoments } from "./resource-state.ts";
 import { isProviderType, makeUrn, nameOf, typeOf } from "./urn.ts";
 import type { PropertyMap, Value } from "./values.ts";
 import { valueFromWire } from "./wire.ts";

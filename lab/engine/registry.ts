@@ -2,12 +2,12 @@ import { randomUUID } from "node:crypto";
 import { providerUrn } from "./graph.ts";
 import type { CheckResult, Diff, Target } from "./provider-answers.ts";
 import { type Launch, ProviderClient } from "./provider-client.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 import { nameOf, packageOf, typeOf } from "./urn.ts";
 import { containsUnknown, equal, type PropertyMap } from "./values.ts";
 
 /** The id of a provider that a preview would create. Pulumi's unknown string. */
-export const unknownProviderId = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const unknownProviderId = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 // Pulumi keeps its own settings of a provider (download URL and such) under this key; plugins never see it.
 const internalKey = "__internal";
 

@@ -1,4 +1,4 @@
-import type { EngineEvent, EngineResult, StepOp } from "../contracts.ts";
+import type { EngineEvent, EngineResult, StepOp } from "./run.ts";
 import { collectSecrets, type PropertyMap } from "./values.ts";
 
 /** Steps as events name them; `remove-pending-replace` is bookkeeping that nobody is told about. */

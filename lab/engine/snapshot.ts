@@ -1,11 +1,6 @@
 import { providerId, providerUrn } from "./graph.ts";
-import {
-  type Deployment,
-  type OperationType,
-  type PendingOperation,
-  type ResourceState,
-  writeState,
-} from "./state.ts";
+import type { Deployment, OperationType, PendingOperation, ResourceState } from "./resource-state.ts";
+import { writeState } from "./state.ts";
 
 /**
  * The deployment while it changes: what stood at the start, what steps have added and what they are done with. Every
@@ -98,7 +93,7 @@ function renameAliased(resources: readonly ResourceState[]): void {
 }
 
 /** Drops dependencies on resources that are no longer there; parents and providers never vanish this way. */
-export function pruneDependencies(resources: readonly ResourceState[]): void {
+function pruneDependencies(resources: readonly ResourceState[]): void {
   const seen = new Set<string>();
   for (const state of resources) {
     state.dependencies = state.dependencies.filter((urn) => seen.has(urn));

@@ -1,7 +1,12 @@
 import { createHash } from "node:crypto";
-import type { HookNames } from "./hooks.ts";
+import type {
+  CustomTimeouts,
+  Deployment,
+  HookNames,
+  OperationType,
+  ResourceState,
+} from "./resource-state.ts";
 import { type Crypter, newCrypter, openCrypter } from "./secrets.ts";
-import type { CustomTimeouts, Deployment, OperationType, ResourceState } from "./state.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 import { resourceSignature, secretSignature, signatureKey, valueFromWire } from "./wire.ts";
 

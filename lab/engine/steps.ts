@@ -2,7 +2,7 @@ import type { Registration, RunContext } from "./context.ts";
 import { InitFailed } from "./provider-answers.ts";
 import { targetOf } from "./registry.ts";
 import type { Op } from "./reporter.ts";
-import type { OperationType, ResourceState } from "./state.ts";
+import type { OperationType, ResourceState } from "./resource-state.ts";
 import { isProviderType } from "./urn.ts";
 import { equal, Secret, type Value } from "./values.ts";
 
@@ -125,7 +125,7 @@ export function importStep(
 }
 
 /** What a creation replaces. */
-export interface Replacing {
+interface Replacing {
   readonly old: ResourceState;
   /** True when the old one lives on until the end of the run. */
   readonly pendingDelete: boolean;
@@ -256,7 +256,7 @@ export function replaceStep(old: ResourceState, next: ResourceState, detail: rea
 }
 
 /** How a deletion came about. */
-export interface Deleting {
+interface Deleting {
   /** Part of a replacement. */
   readonly replacing: boolean;
   /** Ahead of the replacement: the record stays, marked, until the replacement exists. */

@@ -10,7 +10,7 @@ export function makeUrn(stack: string, project: string, parent: string, type: st
 }
 
 /** All types from the outermost parent on, joined by `$`. */
-export function qualifiedType(urn: string): string {
+function qualifiedType(urn: string): string {
   return urn.split("::")[2] ?? "";
 }
 

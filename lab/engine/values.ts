@@ -1,4 +1,4 @@
-import { unknownValue } from "../contracts.ts";
+import { unknownValue } from "../providers/provider.ts";
 
 /** A property value marked as secret. Its element is never printed and is encrypted in the state. */
 export class Secret {
@@ -79,7 +79,7 @@ export function reveal(value: Value): Value {
 }
 
 /** {@link reveal} for all properties of a map. */
-export function revealMap(map: PropertyMap): PropertyMap {
+function revealMap(map: PropertyMap): PropertyMap {
   return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, reveal(value)]));
 }
 

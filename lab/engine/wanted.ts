@@ -1,5 +1,5 @@
 import type { Goal } from "./registration.ts";
-import type { ResourceState } from "./state.ts";
+import type { ResourceState } from "./resource-state.ts";
 import { containsUnknown, equal, type PropertyMap, reveal, type Value } from "./values.ts";
 
 /** True when a changed `replacementTrigger` asks for a replacement. What a preview does not know counts as changed. */

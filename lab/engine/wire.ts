@@ -1,5 +1,5 @@
 import type { JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb.js";
-import { unknownValue } from "../contracts.ts";
+import { unknownValue } from "../providers/provider.ts";
 import { struct } from "./proto.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 
@@ -15,7 +15,7 @@ const assetSignature = "c44067f5952c0a294b673a41bacd8c17";
 const archiveSignature = "0def7320c3a5731c473e5ecbe6d01bc7";
 
 /** What stands for an unknown value on the wire: Pulumi knows one per type and treats them alike. */
-export const unknownSentinels: ReadonlySet<string> = new Set([
+const unknownSentinels: ReadonlySet<string> = new Set([
   "04da6b54-80e4-46f7-96ec-b56ff0331ba9", // string, the one that is sent
   "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7", // bool
   "3eeb2bf0-c639-47a8-9e75-3b44932eb421", // number
@@ -27,7 +27,7 @@ export const unknownSentinels: ReadonlySet<string> = new Set([
 const unknownSentinel = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 /** Options of {@link fromWire}. */
-export interface FromWire {
+interface FromWire {
   /** Called with the URNs that an output value says it depends on. */
   readonly dependency?: (urn: string) => void;
   /** What is being read, for errors. */

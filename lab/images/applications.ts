@@ -2,12 +2,13 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { applicationImage, type GoTool, type ImageEntry, type StandIn } from "../apps/index.ts";
 import { deliberateFailure } from "../apps/server/version.ts";
+import { writePrivateFile } from "../write-file.ts";
 import { exportImage, layerOf, publish } from "./archive.ts";
 import { imageConfig, imageManifest, type Layer } from "./manifest.ts";
 import { tryPull } from "./outer.ts";
 import { recipeOf } from "./recipe.ts";
 import type { Workshop } from "./standins.ts";
-import { digestOf, writeAtomically } from "./store.ts";
+import { digestOf } from "./store.ts";
 import { goBinary, nodeBinary } from "./tools.ts";
 
 /**
@@ -105,6 +106,6 @@ async function remembered(
     if (!held.includes(undefined)) return layers;
   }
   const layers = await make();
-  await writeAtomically(note, `${JSON.stringify(layers)}\n`);
+  writePrivateFile(note, `${JSON.stringify(layers)}\n`);
   return layers;
 }

@@ -15,7 +15,7 @@ import {
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { execa } from "execa";
-import type { OuterDocker } from "../contracts.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import { imageManifest, type Layer } from "./manifest.ts";
 import type { Store } from "./store.ts";
 
@@ -72,7 +72,7 @@ export async function publish(docker: OuterDocker, store: Store, reference: stri
 }
 
 /** One file or folder of a layer: a copy of something on this machine, or a text. Modes are octal, 0644 by default. */
-export type LayerEntry =
+type LayerEntry =
   | { readonly path: string; readonly from: string; readonly mode?: number }
   | { readonly path: string; readonly text: string; readonly mode?: number };
 

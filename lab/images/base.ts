@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import type { OuterDocker, Progress } from "../contracts.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import type { LabHome } from "../home.ts";
+import type { Progress } from "../progress.ts";
 import { build, hasImage, importRoot, tryPull } from "./outer.ts";
 import { recipeOf } from "./recipe.ts";
 import { withTrixieRoot } from "./tools.ts";

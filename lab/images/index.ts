@@ -22,7 +22,5 @@
  *
  * Packages needed for stand-ins: `debootstrap` (as root) for the Debian base, `cargo` for nginx, `go` for `migrate`.
  */
-export type { Authority, Certificate } from "./authority.ts";
 export { ensureAuthority, issueCertificate } from "./authority.ts";
-export type { LabRegistry, RegistryServer } from "./registry.ts";
 export { createRegistry, registryAddress, registryHost } from "./registry.ts";

@@ -1,6 +1,7 @@
 /** What the images need of the outer Docker engine: build, import, pull, inspect. */
 import type Dockerode from "dockerode";
-import type { OuterDocker, Progress } from "../contracts.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
+import type { Progress } from "../progress.ts";
 
 interface EngineMessage {
   readonly stream?: string;
@@ -14,7 +15,7 @@ export async function hasImage(docker: OuterDocker, reference: string): Promise<
 }
 
 /** The image's configuration, undefined when the engine does not hold it. */
-export async function inspect(
+async function inspect(
   docker: OuterDocker,
   reference: string,
 ): Promise<Dockerode.ImageInspectInfo | undefined> {

@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import type { OuterDocker, Progress, Registry, ResolvedImage } from "../contracts.ts";
 import { withLock } from "../docker/lock.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import type { LabHome } from "../home.ts";
+import type { Progress } from "../progress.ts";
 import { readAccess } from "./access.ts";
 import { publish } from "./archive.ts";
 import { issueCertificate } from "./authority.ts";
@@ -20,13 +21,30 @@ export const registryAddress = `${registryHost}:${registryPort}`;
 /** A build waits this long for another command of the lab that builds the same image. */
 const buildLockSeconds = 1200;
 
-export interface RegistryServer {
+interface RegistryServer {
   /** `198.18.0.1:5000` */
   readonly address: string;
   close(): Promise<void>;
 }
 
-export interface LabRegistry extends Registry {
+/** An image of the lab's registry. */
+export interface RegistryImage {
+  /** Repository without tag, as a machine pulls it: `registry.berth.lab:5000/nginx`. */
+  readonly repository: string;
+  /** Manifest digest, `sha256:…`. */
+  readonly digest: string;
+  /** What it really is: "nginx 1.28.3, built from the crate nginx-src" or "pulled". Printed to the user. */
+  readonly provenance: string;
+}
+
+interface LabRegistry {
+  /**
+   * The image that answers for `name` at `version`: `nginx`, `postgres`, or a stand-in `<system>/<service>` of `lab/apps`,
+   * which exists at every version. Builds or fetches on first use.
+   */
+  resolve(name: string, version: string): Promise<RegistryImage>;
+  /** Makes an image of the outer engine (or one it can pull) available under `name` at `version`. */
+  load(name: string, version: string, reference: string): Promise<RegistryImage>;
   /**
    * Serves the registry over HTTPS, with a certificate of the lab's authority for `registry.berth.lab`, on
    * `home.gateway:5000`, or where `at` says (port 0 takes a free one).
@@ -94,7 +112,7 @@ export async function createRegistry(
     return running;
   }
 
-  const resolved = (name: string, { digest, provenance }: Tag): ResolvedImage => ({
+  const resolved = (name: string, { digest, provenance }: Tag): RegistryImage => ({
     repository: `${registryAddress}/${name}`,
     digest,
     provenance,

@@ -1,7 +1,8 @@
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { OuterDocker, Progress } from "../contracts.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import type { LabHome } from "../home.ts";
+import type { Progress } from "../progress.ts";
 import { inScratch } from "./archive.ts";
 import { type Base, baseRecipe } from "./base.ts";
 import { build, hasImage, tryPull } from "./outer.ts";
@@ -20,7 +21,7 @@ export interface Workshop {
 }
 
 /** An image of the outer engine, ready to be exported. */
-export interface BuiltImage {
+interface BuiltImage {
   readonly reference: string;
   readonly provenance: string;
 }

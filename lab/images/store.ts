@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { writePrivateFile } from "../write-file.ts";
 
 /** A content-addressed file of the store. */
 export interface Blob {
@@ -56,7 +57,7 @@ export function openStore(root: string): Store {
     },
     async put(bytes) {
       const digest = digestOf(bytes);
-      await writeAtomically(blobPath(digest), bytes);
+      writePrivateFile(blobPath(digest), bytes);
       return { digest, sizeBytes: bytes.length };
     },
     async readTag(name, version) {
@@ -64,7 +65,7 @@ export function openStore(root: string): Store {
       return text === undefined ? undefined : (JSON.parse(text) as Tag);
     },
     async writeTag(name, version, tag) {
-      await writeAtomically(tagPath(root, name, version), `${JSON.stringify(tag)}\n`);
+      writePrivateFile(tagPath(root, name, version), `${JSON.stringify(tag)}\n`);
     },
   };
 }
@@ -75,18 +76,10 @@ export function digestOf(content: Buffer | string): string {
 }
 
 /** `sha256:…` of a file. */
-export async function fileDigest(path: string): Promise<string> {
+async function fileDigest(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
   return `sha256:${hash.digest("hex")}`;
-}
-
-/** Writes a file so that readers see the old or the new content, never a part. */
-export async function writeAtomically(path: string, content: Buffer | string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(temporary, content);
-  await rename(temporary, path);
 }
 
 /**

@@ -3,9 +3,9 @@ import { access, cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { execa } from "execa";
 import type { GoTool } from "../apps/application.ts";
-import type { Progress } from "../contracts.ts";
 import { ensureTools, hostPath, requireRoot, succeeds } from "../docker/host.ts";
 import type { LabHome } from "../home.ts";
+import type { Progress } from "../progress.ts";
 
 /** Let's Encrypt's ACME server for tests; https://github.com/letsencrypt/pebble/releases. */
 export const pebble: GoTool = {

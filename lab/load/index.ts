@@ -18,4 +18,4 @@ export {
   startLoad,
 } from "./load.ts";
 export { renderReport } from "./render.ts";
-export type { Figures, LoadMode, LoadReport, Sample } from "./statistics.ts";
+export type { LoadReport } from "./statistics.ts";

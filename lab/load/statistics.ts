@@ -108,7 +108,7 @@ export function longestGap(times: readonly number[], startMs: number, endMs: num
 }
 
 /** The figures of some of a run's requests. */
-export function figures(samples: readonly Sample[], startMs: number, endMs: number): Figures {
+function figures(samples: readonly Sample[], startMs: number, endMs: number): Figures {
   const good = samples.filter((sample) => sample.failure === undefined);
   const latencies = good
     .map((sample) => sample.doneMs - sample.scheduledMs)

@@ -1,10 +1,10 @@
 import type Dockerode from "dockerode";
-import type { MachineSpec } from "../contracts.ts";
 import { labLabels } from "../docker/labels.ts";
 import { networkName } from "../docker/names.ts";
 import { machinePowers } from "../docker/trial.ts";
 import type { LabHome } from "../home.ts";
 import { seedFolder } from "./seed.ts";
+import type { MachineSpec } from "./types.ts";
 
 /** As machines know the lab's registry, which listens on the gateway. */
 const registryName = "registry.berth.lab";

@@ -1,5 +1,5 @@
-import type { FirewallRule } from "../contracts.ts";
 import { run } from "../docker/host.ts";
+import type { FirewallRule } from "./types.ts";
 
 /** Docker inside a machine uses `nat` and `filter`; `mangle` comes before its address translation and is nobody else's. */
 const inbound = "BERTH-IN";

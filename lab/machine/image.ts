@@ -3,11 +3,12 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import type { OuterDocker, Progress } from "../contracts.ts";
 import { ensureTools, requireRoot, run } from "../docker/host.ts";
 import { withLock } from "../docker/lock.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import { finished } from "../docker/trial.ts";
 import type { LabHome } from "../home.ts";
+import type { Progress } from "../progress.ts";
 
 const recipe = fileURLToPath(new URL("image", import.meta.url));
 const recipeFiles = ["Dockerfile", "90-lab.cfg", "entry.sh", "metadata.py"] as const;
@@ -64,7 +65,7 @@ export async function ensureMachineImage(
 }
 
 /** The reference: changes whenever a file of the recipe does. */
-export async function machineImage(suite: Suite): Promise<string> {
+async function machineImage(suite: Suite): Promise<string> {
   const hash = createHash("sha256");
   for (const file of recipeFiles) hash.update(file).update(await readFile(join(recipe, file)));
   return `berth/machine:${suite}-${hash.digest("hex").slice(0, 12)}`;

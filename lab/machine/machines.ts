@@ -1,9 +1,10 @@
 import { mkdir, rm } from "node:fs/promises";
-import type { MachineInfo, Machines, OuterDocker, Progress } from "../contracts.ts";
 import { ensureTools, requireRoot, run } from "../docker/host.ts";
 import { labLabel, labLabels, roleLabel } from "../docker/labels.ts";
 import { ensureNetwork } from "../docker/network.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import type { LabHome } from "../home.ts";
+import type { Progress } from "../progress.ts";
 import { addressLabel, containerName, machineContainer, nameLabel, serverLabel } from "./container.ts";
 import { removeEmpty } from "./files.ts";
 import { applyFirewall } from "./firewall.ts";
@@ -17,6 +18,7 @@ import {
   writeFirewall,
   writeSeed,
 } from "./seed.ts";
+import type { MachineInfo, Machines } from "./types.ts";
 import {
   destroyVolume,
   growVolume,

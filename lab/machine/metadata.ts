@@ -1,6 +1,6 @@
-import type { OuterDocker } from "../contracts.ts";
 import { labLabels } from "../docker/labels.ts";
 import { networkAddress, networkName } from "../docker/names.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import type { LabHome } from "../home.ts";
 import { machinesFolder } from "./seed.ts";
 

@@ -1,8 +1,8 @@
 import { copyFile, mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { FirewallRule, MachineSpec } from "../contracts.ts";
 import type { LabHome } from "../home.ts";
-import { writeWhole } from "./files.ts";
+import { writePrivateFile } from "../write-file.ts";
+import type { FirewallRule, MachineSpec } from "./types.ts";
 
 /** Folder of one machine: its cloud-init seed, what the metadata service answers, its firewall. */
 export function machineFolder(home: LabHome, serverId: number): string {
@@ -41,9 +41,9 @@ export function hetznerMetadata(spec: MachineSpec): Record<string, unknown> {
 
 export async function writeSeed(home: LabHome, spec: MachineSpec): Promise<void> {
   const seed = seedFolder(home, spec.serverId);
-  await writeWhole(join(seed, "user-data"), spec.userData);
-  await writeWhole(join(seed, "meta-data"), JSON.stringify(metaData(spec)));
-  await writeWhole(
+  writePrivateFile(join(seed, "user-data"), spec.userData);
+  writePrivateFile(join(seed, "meta-data"), JSON.stringify(metaData(spec)));
+  writePrivateFile(
     join(machineFolder(home, spec.serverId), "metadata.json"),
     JSON.stringify(hetznerMetadata(spec)),
   );
@@ -64,7 +64,7 @@ export async function writeFirewall(
   rules: readonly FirewallRule[] | undefined,
 ): Promise<void> {
   const file = join(machineFolder(home, serverId), "firewall.json");
-  if (rules) await writeWhole(file, JSON.stringify(rules));
+  if (rules) writePrivateFile(file, JSON.stringify(rules));
   else await rm(file, { force: true });
 }
 

@@ -2,10 +2,11 @@ import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { ensureTools, run, succeeds } from "../docker/host.ts";
 import type { LabHome } from "../home.ts";
-import { removeEmpty, writeWhole } from "./files.ts";
+import { writePrivateFile } from "../write-file.ts";
+import { removeEmpty } from "./files.ts";
 
 /** A volume is a sparse file and what is known of it; its loop device exists while it is attached. */
-export interface Volume {
+interface Volume {
   readonly id: number;
   readonly sizeGigabytes: number;
   readonly serverId?: number;
@@ -28,7 +29,7 @@ export async function readVolume(home: LabHome, id: number): Promise<Volume | un
 }
 
 async function writeVolume(home: LabHome, volume: Volume): Promise<void> {
-  await writeWhole(join(folderOf(home, volume.id), "volume.json"), JSON.stringify(volume));
+  writePrivateFile(join(folderOf(home, volume.id), "volume.json"), JSON.stringify(volume));
 }
 
 /** Volumes attached to a server, in the order of their devices. */
@@ -104,7 +105,7 @@ export async function recordAttachment(home: LabHome, id: number, serverId: numb
   return attached;
 }
 
-export function byIdPath(volumeId: number): string {
+function byIdPath(volumeId: number): string {
   return `/dev/disk/by-id/scsi-0HC_Volume_${volumeId}`;
 }
 

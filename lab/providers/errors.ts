@@ -2,8 +2,8 @@ import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import statusPb from "@pulumi/pulumi/proto/status_pb.js";
 import type * as anyTypes from "google-protobuf/google/protobuf/any_pb.js";
-import { PartialFailure } from "../contracts.ts";
 import { encodeProperties, pulumiRequire } from "./property-values.ts";
+import { PartialFailure } from "./provider.ts";
 
 const { Any } = pulumiRequire("google-protobuf/google/protobuf/any_pb.js") as typeof anyTypes;
 

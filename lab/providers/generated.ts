@@ -1,5 +1,5 @@
-import type { CheckFailure, LabProvider, Properties, ProviderPackage, ResourceRef } from "../contracts.ts";
 import { checkInputs, diffInputs, type InputRules, notPartOfTheLab } from "./inputs.ts";
+import type { CheckFailure, LabProvider, Properties, ProviderPackage, ResourceRef } from "./provider.ts";
 
 /** A resource that a provider makes up: a password, a key, a certificate. It exists in the state alone. */
 export interface GeneratedKind {

@@ -2,6 +2,8 @@
  * What a resource type takes, as a table: one description from which `check` and `diff` follow, so that every provider
  * refuses the same things in the same words.
  */
+
+import { isProperties, sameValue } from "./property-values.ts";
 import {
   type CheckFailure,
   type DiffResult,
@@ -9,11 +11,10 @@ import {
   type PropertyValue,
   type ResourceRef,
   unknownValue,
-} from "../contracts.ts";
-import { isProperties, sameValue } from "./property-values.ts";
+} from "./provider.ts";
 
 /** The shape of an input. */
-export type InputKind = "string" | "number" | "boolean" | "strings" | "string map" | "list" | "anything";
+type InputKind = "string" | "number" | "boolean" | "strings" | "string map" | "list" | "anything";
 
 /** One input of a resource type. */
 export interface InputRule {

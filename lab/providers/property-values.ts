@@ -3,7 +3,7 @@
  */
 import { createRequire } from "node:module";
 import type * as structTypes from "google-protobuf/google/protobuf/struct_pb.js";
-import { type Properties, type PropertyValue, unknownValue } from "../contracts.ts";
+import { type Properties, type PropertyValue, unknownValue } from "./provider.ts";
 
 /**
  * The messages must come from the very copy of google-protobuf that Pulumi's own stubs use, which need not be the one

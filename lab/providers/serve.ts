@@ -7,15 +7,6 @@ import pluginPb from "@pulumi/pulumi/proto/plugin_pb.js";
 import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import type * as emptyTypes from "google-protobuf/google/protobuf/empty_pb.js";
-import type {
-  CheckFailure,
-  DiffResult,
-  LabProvider,
-  Properties,
-  ProviderPackage,
-  ResourceRef,
-  ServeProvider,
-} from "../contracts.ts";
 import { grpcError } from "./errors.ts";
 import {
   changedKeys,
@@ -26,6 +17,14 @@ import {
   pulumiRequire,
   type Struct,
 } from "./property-values.ts";
+import type {
+  CheckFailure,
+  DiffResult,
+  LabProvider,
+  Properties,
+  ProviderPackage,
+  ResourceRef,
+} from "./provider.ts";
 
 const { Empty } = pulumiRequire("google-protobuf/google/protobuf/empty_pb.js") as typeof emptyTypes;
 
@@ -47,12 +46,18 @@ export interface SecretFollowingPackage extends ProviderPackage {
 /** What an operation gets when the resource sets no timeout: Terraform's default for a resource, in seconds. */
 const defaultTimeoutSeconds = 1200;
 
+/** A provider served over gRPC on loopback: one server per configured instance. */
+export interface ServedProvider {
+  readonly address: string;
+  close(): Promise<void>;
+}
+
 /**
  * Starts a server on a free loopback port for one configured instance of `pkg`; `close` cancels what still runs and ends
  * the server. A real `pulumi` attaches every provider resource of a package to the one port that it is given: then the
  * settings of the last one hold for all, so a stack with two of a kind needs the lab's engine.
  */
-export const serveProvider: ServeProvider = async (pkg) => {
+export async function serveProvider(pkg: ProviderPackage): Promise<ServedProvider> {
   const provider = pkg.create();
   const followsSecrets = "outputsFollowSecrets" in pkg;
   const server = new Server({
@@ -76,7 +81,7 @@ export const serveProvider: ServeProvider = async (pkg) => {
       server.forceShutdown();
     },
   };
-};
+}
 
 function aboutTheProvider(pkg: ProviderPackage, provider: LabProvider, followsSecrets: boolean) {
   return {

@@ -1,5 +1,5 @@
 import { Listr } from "listr2";
-import type { Progress } from "../contracts.ts";
+import type { Progress } from "../progress.ts";
 
 /** One part of a long command. Phases run one after the other and hand values on through variables of their maker. */
 export interface Phase {
@@ -12,7 +12,7 @@ export interface PhaseTime {
   readonly seconds: number;
 }
 
-export interface PhaseOptions {
+interface PhaseOptions {
   /** Default: standard error is a terminal and this is no CI. */
   readonly live?: boolean;
   /** Default: standard error, so that what a command prints on standard output stays clean. */

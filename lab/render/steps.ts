@@ -1,4 +1,5 @@
-import type { EngineEvent, EngineResult, Progress, StepOp } from "../contracts.ts";
+import type { EngineEvent, EngineResult, StepOp } from "../engine/run.ts";
+import type { Progress } from "../progress.ts";
 import { seconds } from "./phases.ts";
 import { table } from "./table.ts";
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { pebbleFiles } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/authority.ts";
+import { writePrivateFile } from "../write-file.ts";
 import { recordCanary } from "./invented-secrets.ts";
-import { writePrivateFile } from "./private-file.ts";
 
 export interface StackCertificate {
   /** The certificate and the authority's, PEM. */

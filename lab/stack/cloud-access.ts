@@ -1,5 +1,4 @@
-import { daemonHost, daemonPorts } from "../daemon/protocol.ts";
-import type { LabHome } from "../home.ts";
+import { daemonHost, daemonPorts, type LabHome } from "../home.ts";
 import { inventedSecrets } from "./invented-secrets.ts";
 
 /** Hetzner's tokens have exactly 64 characters, and its provider insists. */

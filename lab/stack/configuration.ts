@@ -1,8 +1,9 @@
+import { defaultImage } from "../../components/host/host-config.ts";
 import type { Registry } from "../../components/host/registries.ts";
 import { otherStacksRecords, type SecretRecords } from "../../components/secrets/records.ts";
 import type { System } from "../../components/system.ts";
 import { parseConfig } from "../../config.ts";
-import { defaultImage } from "../../policy/schema.ts";
+import { policies } from "../../policy/configuration.ts";
 import { pebbleDirectory } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority } from "../images/index.ts";
@@ -253,7 +254,11 @@ function parse(
   const secret = new Set(secretKeys);
   const { stack, projectDir, definitions } = planned.request;
   const otherStacks = otherStacksRecords(projectDir, stack);
-  parseConfig({ stack, values: config, isSecret: (key) => secret.has(key), otherStacks }, definitions);
+  parseConfig(
+    { stack, values: config, isSecret: (key) => secret.has(key), otherStacks },
+    definitions,
+    policies,
+  );
   return { config, secretKeys };
 }
 

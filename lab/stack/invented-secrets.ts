@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type SecretRecords, updatedRecords } from "../../components/secrets/records.ts";
 import type { SecretFormat } from "../../components/secrets/secret.ts";
-import { writePrivateFile } from "./private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 
 /** Secrets that a person would set, made up by the lab and kept, so that every `up` sees the same. */
-export interface InventedSecrets {
+interface InventedSecrets {
   /** The value of `key` (`togather:jwtSecret`), made on first use. */
   get(key: string, format: SecretFormat): string;
   /** Makes up a new value; the old one is forgotten. */

@@ -4,7 +4,7 @@ import type { SecretFormat } from "../../components/secrets/secret.ts";
 import type { LabHome } from "../home.ts";
 import { registryFiles } from "../images/access.ts";
 import { registryAddress } from "../images/index.ts";
-import { writePrivateFile } from "./private-file.ts";
+import { writePrivateFile } from "../write-file.ts";
 import { isObject, type Json } from "./stack-file.ts";
 
 /** The password of the lab's registry, which stands for every registry that a stack logs in to. */

@@ -2,7 +2,7 @@ import { parse } from "yaml";
 import { isObject, type Json } from "./stack-file.ts";
 
 /** One `--set namespace:key.path=value`. */
-export interface Setting {
+interface Setting {
   /** `togather:app` */
   readonly key: string;
   /** Steps into the value; numbers are places in a list. Empty: the whole key. */

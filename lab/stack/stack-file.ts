@@ -5,7 +5,7 @@ import { parseDocument } from "yaml";
 /** A JSON value, as a stack file's YAML holds it. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-export interface StackFile {
+interface StackFile {
   readonly path: string;
   /** Full keys (`berth:hosts`) to values. */
   readonly values: Readonly<Record<string, Json>>;

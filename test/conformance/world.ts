@@ -1,4 +1,5 @@
-import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { writePrivateFile } from "../../lab/write-file.ts";
 import type { Mutation, ProviderCall, WorldChange } from "./format.ts";
 
 /** A thing that exists. JSON values only. */
@@ -34,9 +35,7 @@ export class World {
   }
 
   private write(world: WorldFile): void {
-    // A rename, so that whoever polls the file never reads half of it.
-    writeFileSync(`${this.path}.new`, JSON.stringify(world, undefined, 1));
-    renameSync(`${this.path}.new`, this.path);
+    writePrivateFile(this.path, JSON.stringify(world, undefined, 1));
   }
 
   /** The number of the next thing of that logical name, from 1. */

@@ -6,16 +6,17 @@ import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { loadMix } from "../../lab/apps/index.ts";
 import { releaseStep, StepWatch, type WatchedStep } from "../../lab/bench/step-watch.ts";
+import { StateFileBackend } from "../../lab/commands/state-file-backend.ts";
 import { labHome } from "../../lab/home.ts";
 import { type LoadReport, renderReport, startLoad } from "../../lab/load/index.ts";
 import { authorityFile } from "../../lab/stack/certificate.ts";
 import { cloudEndpoint, cloudToken } from "../../lab/stack/cloud-access.ts";
 import { Cloud } from "../../ops/cloud.ts";
 import { pendingOperations, resources } from "../../ops/deployment.ts";
-import { hostsOf, observeHost } from "../../ops/host.ts";
+import { observeHost } from "../../ops/host.ts";
+import { hostsOf } from "../../ops/host-access.ts";
 import { planRecovery } from "../../ops/plan.ts";
 import { runCommand } from "../../ops/run.ts";
-import { StateFileBackend } from "../../ops/state-file-backend.ts";
 import { ArgumentSampler } from "./canaries.ts";
 
 /** What every scenario stands on: a lab of their own, driven by the commands that a person types. */

@@ -6,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Machines, OuterDocker } from "../../lab/contracts.ts";
 import {
   bridgeName,
   type ClientNamespace,
@@ -16,8 +15,11 @@ import {
   removeNetwork,
   run,
 } from "../../lab/docker/index.ts";
+import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
 import { labHome } from "../../lab/home.ts";
+import { ensureAuthority, issueCertificate } from "../../lab/images/index.ts";
 import { createMachines, ensureMachineImage } from "../../lab/machine/index.ts";
+import type { Machines } from "../../lab/machine/types.ts";
 import { until } from "./until.ts";
 
 const home = labHome({ ...process.env, BERTH_LAB: "test-machine", BERTH_LAB_SUBNET: "198.18.240.0/24" });
@@ -115,10 +117,7 @@ beforeAll(async () => {
   for (const name of ["host", "user"]) {
     await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", `${keys}/${name}`]);
   }
-  const names = "subjectAltName=DNS:registry.berth.lab";
-  const certificate = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "1", "-subj", "/CN=lab"];
-  const files = ["-keyout", `${keys}/ca.key`, "-out", join(home.stateDir, "ca.crt")];
-  await run("openssl", [...certificate, "-addext", names, ...files]);
+  await ensureAuthority(home);
   await ensureNetwork(docker, home);
 }, 600_000);
 
@@ -186,10 +185,7 @@ describe.sequential("a machine", { timeout: 180_000 }, () => {
   });
 
   test("trusts the lab's authority, for Docker too, and finds the lab's registry by name", async () => {
-    const [key, cert] = await Promise.all([
-      readFile(`${keys}/ca.key`),
-      readFile(join(home.stateDir, "ca.crt")),
-    ]);
+    const { privateKeyPem: key, certificatePem: cert } = await issueCertificate(home, ["registry.berth.lab"]);
     const registry = createServer({ key, cert }, (_, response) =>
       response.writeHead(404).end("no such image"),
     );

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import type { BerthConfig } from "../../config/schema.ts";
 import { adoptable } from "../../policy/adoption.ts";
-import type { BerthConfig } from "../../policy/schema.ts";
 import {
   completeConfig,
   givenCertificate,

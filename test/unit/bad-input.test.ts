@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError, parseConfig } from "../../config.ts";
+import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig } from "../program/support.ts";
 
@@ -23,7 +24,11 @@ function changed(path: string, value: unknown): Record<string, string> {
 
 function problems(input: Record<string, string>): readonly string[] {
   try {
-    parseConfig({ stack: "production", values: input, isSecret: (key) => secretKeys.includes(key) }, systems);
+    parseConfig(
+      { stack: "production", values: input, isSecret: (key) => secretKeys.includes(key) },
+      systems,
+      policies,
+    );
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -343,13 +348,13 @@ describe("bad input", () => {
     };
     const encrypted = [...secretKeys, "togather:app"];
     const isSecret = (key: string) => encrypted.includes(key);
-    expect(() => parseConfig({ stack: "production", values: input, isSecret }, systems)).toThrow(
+    expect(() => parseConfig({ stack: "production", values: input, isSecret }, systems, policies)).toThrow(
       "togather:app: [secret] holds an encrypted value, but settings are no secrets and stand in clear on the host; secrets are togather:jwtSecret, togather:adminApiKey. " +
         "Set it without --secret, or declare a secret in stacks/togather.ts\n  ✖ togather:snapshots.keep: 0 is too small; allowed: 1 or more",
     );
-    expect(() => parseConfig({ stack: "production", values: input, isSecret }, systems)).not.toThrow(
-      "canary",
-    );
+    expect(() =>
+      parseConfig({ stack: "production", values: input, isSecret }, systems, policies),
+    ).not.toThrow("canary");
   });
 
   test("several at once are all said", () => {

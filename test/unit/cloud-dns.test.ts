@@ -1,4 +1,6 @@
+import { createSocket } from "node:dgram";
 import { Resolver } from "node:dns/promises";
+import { decode, encode, RECURSION_DESIRED } from "dns-packet";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startCloud, type TestCloud } from "./cloud-recording.ts";
 
@@ -60,4 +62,63 @@ test.each([
 ])("%s fails with %s", async (name, code) => {
   await add("one.apps", "A", "198.18.26.12");
   await expect(resolver.resolve4(name)).rejects.toMatchObject({ code });
+});
+
+/** What comes back for a message over UDP within half a second. */
+async function ask(message: Buffer): Promise<Buffer | undefined> {
+  const socket = createSocket("udp4");
+  const [host = "", port = ""] = cloud.dnsAddress.split(":");
+  try {
+    return await new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(undefined), 500);
+      socket.once("message", (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+      socket.send(message, Number(port), host);
+    });
+  } finally {
+    socket.close();
+  }
+}
+
+test("the answer repeats id and letter case of the question, EDNS or not", async () => {
+  await add("@", "A", "198.18.26.10");
+  await add("@", "CAA", '128 issue "letsencrypt.org"');
+  const questions = [{ name: "eXample.ORG", type: "CAA" as const, class: "IN" as const }];
+  const options = {
+    type: "OPT" as const,
+    name: ".",
+    udpPayloadSize: 1232,
+    extendedRcode: 0,
+    ednsVersion: 0,
+    flags: 0,
+  };
+  const additionals = [{ ...options, flag_do: false, options: [] }];
+  const answer = await ask(
+    encode({ type: "query", id: 4711, flags: RECURSION_DESIRED, questions, additionals }),
+  );
+  expect(answer && decode(answer)).toMatchObject({
+    id: 4711,
+    type: "response",
+    rcode: "NOERROR",
+    flag_aa: true,
+    flag_tc: false,
+    flag_rd: true,
+    questions,
+    answers: [{ type: "CAA", ttl: 120, data: { flags: 128, tag: "issue", value: "letsencrypt.org" } }],
+  });
+});
+
+test("what is no query is not answered, and the next query is", async () => {
+  const question = { name: "example.org", type: "NS" as const, class: "IN" as const };
+  const query = encode({ type: "query", id: 1, questions: [question] });
+  expect(await ask(Buffer.from("GET / HTTP/1.1"))).toBeUndefined();
+  expect(await ask(query.subarray(0, query.length - 3))).toBeUndefined();
+  expect(await ask(encode({ type: "response", id: 2, questions: [question] }))).toBeUndefined();
+  expect(await ask(encode({ type: "query", id: 3, questions: [question, question] }))).toBeUndefined();
+  expect(
+    await ask(encode({ type: "query", id: 4, questions: [{ ...question, class: "CH" }] })),
+  ).toBeUndefined();
+  expect(await ask(query)).toBeDefined();
 });

@@ -2,8 +2,8 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createCloud } from "../../lab/cloud/index.ts";
-import type { FirewallRule, MachineInfo, MachineSpec, Machines } from "../../lab/contracts.ts";
 import type { LabHome } from "../../lab/home.ts";
+import type { FirewallRule, MachineInfo, MachineSpec, Machines } from "../../lab/machine/types.ts";
 
 /** Machines that remember what they were told and boot nothing. */
 export class RecordingMachines implements Machines {
@@ -74,7 +74,7 @@ export class RecordingMachines implements Machines {
 }
 
 export const token = "t".repeat(64);
-export const home: LabHome = {
+const home: LabHome = {
   name: "unit",
   cacheDir: "/nonexistent",
   stateDir: "/nonexistent",

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ConfigError, parseConfig } from "../../config.ts";
+import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig, givenCertificate, madeUpSecrets } from "../program/support.ts";
 
@@ -13,7 +14,7 @@ function parse(stack: string, change: Change = {}, secretKeys = Object.keys(made
     if (value === undefined) delete values[key];
     else values[key] = typeof value === "string" ? value : JSON.stringify(value);
   }
-  return parseConfig({ stack, values, isSecret: (key) => secretKeys.includes(key) }, systems);
+  return parseConfig({ stack, values, isSecret: (key) => secretKeys.includes(key) }, systems, policies);
 }
 
 function problems(change: Change, secretKeys?: string[]): readonly string[] {
@@ -137,7 +138,7 @@ describe("bad input", () => {
       "an unknown server type",
       { "berth:hosts": { main: { ...host, serverType: "cx99" } } },
       [
-        'berth:hosts.main.serverType: "cx99" is not possible; allowed: cx22, cx23, cx32, cx33, cx42, cx43, cx52, cx53, cax11, cax21, cax31, cax41, cpx11, cpx21, cpx31, cpx41, cpx51, ccx13, ccx23, ccx33, ccx43, ccx53, ccx63',
+        'berth:hosts.main.serverType: "cx99" is not possible; allowed: cx22, cx23, cx32, cx33, cx42, cx43, cx52, cx53, cax11, cax21, cax31, cax41, cpx11, cpx12, cpx21, cpx22, cpx31, cpx32, cpx41, cpx42, cpx51, cpx52, cpx62, ccx13, ccx23, ccx33, ccx43, ccx53, ccx63',
       ],
     ],
     [

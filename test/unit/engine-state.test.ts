@@ -5,8 +5,9 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { breakLock, describeLock, isStale, readLock, takeLock } from "../../lab/engine/lock.ts";
+import type { ResourceState } from "../../lab/engine/resource-state.ts";
 import { newCrypter, openCrypter } from "../../lab/engine/secrets.ts";
-import { type ResourceState, readState, writeState } from "../../lab/engine/state.ts";
+import { readState, writeState } from "../../lab/engine/state.ts";
 import { decodeDeployment } from "../../lab/engine/state-json.ts";
 import { reveal, Secret } from "../../lab/engine/values.ts";
 

@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { unknownValue } from "../../lab/contracts.ts";
 import { DependencyGraph } from "../../lab/engine/graph.ts";
 import { covers, ignoreChanges, parsePath } from "../../lab/engine/paths.ts";
 import { parseDuration } from "../../lab/engine/registration.ts";
 import { Reporter } from "../../lab/engine/reporter.ts";
-import type { ResourceState } from "../../lab/engine/state.ts";
+import type { ResourceState } from "../../lab/engine/resource-state.ts";
 import { makeUrn, nameOf, typeOf } from "../../lab/engine/urn.ts";
 import {
   collectSecrets,
@@ -19,6 +18,7 @@ import {
   type Value,
 } from "../../lab/engine/values.ts";
 import { fromWire, toWire } from "../../lab/engine/wire.ts";
+import { unknownValue } from "../../lab/providers/provider.ts";
 
 const key = fc.stringMatching(/^[a-z][a-zA-Z]{0,5}$/);
 const { value } = fc.letrec<{ value: Value }>((tie) => ({

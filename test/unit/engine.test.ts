@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { EngineEvent, EngineRun } from "../../lab/contracts.ts";
 import { breakLock, createEngine, readState } from "../../lab/engine/index.ts";
+import type { EngineEvent, EngineRun } from "../../lab/engine/run.ts";
 import { serveProvider } from "../../lab/providers/serve.ts";
 import { testingProvider } from "../conformance/testing-provider.ts";
 

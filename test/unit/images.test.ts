@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { request } from "node:https";
@@ -151,10 +151,38 @@ describe("the authority", () => {
     expect(days).toBe(30);
   });
 
-  test("refuses what would break out of its configuration file", async () => {
+  test("of a lab that openssl made an authority for signs on", async () => {
+    const old = { ...home, stateDir: await mkdtemp(join(folder, "old-")) };
+    const [certificatePath, keyPath] = [join(old.stateDir, "ca.crt"), join(old.stateDir, "ca.key")];
+    execFileSync(
+      "openssl",
+      [
+        ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj".split(" "),
+        "/CN=Berth lab authority (berth)",
+        ...[
+          "-addext",
+          "basicConstraints=critical,CA:TRUE,pathlen:0",
+          "-keyout",
+          keyPath,
+          "-out",
+          certificatePath,
+        ],
+      ],
+      { stdio: "ignore" },
+    );
+    const { certificatePem } = await issueCertificate(old, ["togather.example"]);
+    const authority = new X509Certificate(await readFile(certificatePath));
+    const certificate = new X509Certificate(certificatePem);
+    expect(certificate.verify(authority.publicKey)).toBe(true);
+    expect(certificate.checkIssued(authority)).toBe(true);
+    expect(certificate.issuer).toBe("CN=Berth lab authority (berth)");
+  });
+
+  test("refuses names and addresses that are none", async () => {
     await expect(issueCertificate(home, ["a.example\nbasicConstraints = CA:TRUE"])).rejects.toThrow(
       "is not a DNS name",
     );
+    await expect(issueCertificate(home, [], ["198.18.24.256"])).rejects.toThrow("is not an IP address");
     await expect(issueCertificate(home, [])).rejects.toThrow("at least one name or address");
   });
 });

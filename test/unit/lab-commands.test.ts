@@ -8,7 +8,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { labContext, planRun } from "../../lab/commands/context.ts";
 import { readOutputs } from "../../lab/commands/outputs.ts";
 import { parseImages } from "../../lab/commands/prepare.ts";
-import { endProcess, isAlive, startTicks, whoListens } from "../../lab/daemon/processes.ts";
+import { endProcess, isAlive, startTicks, whoListens } from "../../lab/processes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "berth-commands-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,11 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
 import type { AddressInfo, Server } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { makeCertificate, makeKey } from "../../lab/certificates.ts";
 import type { LabHome } from "../../lab/home.ts";
 import { type LoadOptions, requireLabAddress, startLoad } from "../../lab/load/load.ts";
 import { renderReport } from "../../lab/load/render.ts";
@@ -181,33 +178,19 @@ describe("startLoad", () => {
   });
 
   test("https: checks the certificate against the given authority and the domain", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "berth-load-"));
-    try {
-      const key = join(folder, "key.pem");
-      const certificate = join(folder, "cert.pem");
-      execFileSync(
-        "openssl",
-        [
-          ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" "),
-          ...["-subj", "/CN=unit", "-addext", "subjectAltName=DNS:togather.example"],
-          ...["-keyout", key, "-out", certificate],
-        ],
-        { stdio: "ignore" },
-      );
-      const caPem = readFileSync(certificate, "utf8");
-      const server = await serve((_request, response) => healthy(response), {
-        key: readFileSync(key),
-        cert: caPem,
-      });
-      const secure = { scheme: "https", caPem, requestsPerSecond: 50 } as const;
-      const good = await (await startLoad(options(server.port, secure))).done;
-      expect(good).toMatchObject({ requests: 50, failures: 0 });
-      const other = await (await startLoad(options(server.port, { ...secure, domain: "other.example" })))
-        .done;
-      expect(other.failureKinds).toMatchObject([{ kind: "ERR_TLS_CERT_ALTNAME_INVALID", count: 50 }]);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const key = makeKey();
+    const caPem = await makeCertificate({
+      commonName: "unit",
+      privateKeyPem: key,
+      names: ["togather.example"],
+      validHours: 48,
+    });
+    const server = await serve((_request, response) => healthy(response), { key, cert: caPem });
+    const secure = { scheme: "https", caPem, requestsPerSecond: 50 } as const;
+    const good = await (await startLoad(options(server.port, secure))).done;
+    expect(good).toMatchObject({ requests: 50, failures: 0 });
+    const other = await (await startLoad(options(server.port, { ...secure, domain: "other.example" }))).done;
+    expect(other.failureKinds).toMatchObject([{ kind: "ERR_TLS_CERT_ALTNAME_INVALID", count: 50 }]);
   });
 });
 

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { FirewallRule, MachineSpec } from "../../lab/contracts.ts";
 import { engineArguments } from "../../lab/docker/engine.ts";
 import { bridgeName, cableName, networkAddress } from "../../lab/docker/names.ts";
 import type { LabHome } from "../../lab/home.ts";
 import { machineContainer } from "../../lab/machine/container.ts";
 import { renderFirewall } from "../../lab/machine/firewall.ts";
 import { hetznerMetadata, metaData } from "../../lab/machine/seed.ts";
+import type { FirewallRule, MachineSpec } from "../../lab/machine/types.ts";
 
 const home: LabHome = {
   name: "unit",

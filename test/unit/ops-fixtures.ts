@@ -3,7 +3,7 @@ import type { CloudObject, DockerObject, HostWorld } from "../../ops/world.ts";
 
 /** A state in the middle of a deploy, and the world around it, to vary from. */
 
-export const urn = (type: string, name: string) => `urn:pulumi:production::berth::${type}::${name}`;
+const urn = (type: string, name: string) => `urn:pulumi:production::berth::${type}::${name}`;
 const dockerProvider = urn("pulumi:providers:docker", "main-docker");
 
 export function resource(type: string, name: string, more: Partial<StateResource> = {}): StateResource {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { HostAccess } from "../../ops/host.ts";
+import type { HostAccess } from "../../ops/host-access.ts";
 import { readHostFacts, renderDisks } from "../../ops/host-facts.ts";
 
 /** What `ops status` says of a host's disks and of Docker's settings; the host's answer is given. */

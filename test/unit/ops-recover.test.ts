@@ -6,11 +6,12 @@ import type { AddressInfo } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { StateFileBackend } from "../../lab/commands/state-file-backend.ts";
 import { age, isStale, StateMovedError } from "../../ops/backend.ts";
-import { hostsOf, parseObservation } from "../../ops/host.ts";
+import { parseObservation } from "../../ops/host.ts";
+import { hostsOf } from "../../ops/host-access.ts";
 import { LockedError, recover, renderRecovery } from "../../ops/recover.ts";
 import { CommandError, type RunCommand, runCommand } from "../../ops/run.ts";
-import { StateFileBackend } from "../../ops/state-file-backend.ts";
 import { creating, deployment, provider, resource, service } from "./ops-fixtures.ts";
 
 let folder = "";

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { type Properties, unknownValue } from "../../lab/contracts.ts";
 import { commandPackage } from "../../lab/providers/command/index.ts";
+import { type Properties, unknownValue } from "../../lab/providers/provider.ts";
 import type { CancellableProvider } from "../../lab/providers/serve.ts";
 
 const ref = { urn: "urn", type: "command:local:Command", name: "greet" };

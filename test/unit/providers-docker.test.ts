@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Properties, unknownValue } from "../../lab/contracts.ts";
 import { dockerPackage } from "../../lab/providers/docker/index.ts";
 import { compare, complete, durationText, nanoseconds } from "../../lab/providers/docker/schema.ts";
 import { serviceSchema } from "../../lab/providers/docker/service-schema.ts";
 import { serviceSpec } from "../../lab/providers/docker/service-spec.ts";
 import { serviceState } from "../../lab/providers/docker/service-state.ts";
+import { type Properties, unknownValue } from "../../lab/providers/provider.ts";
 
 const seed = Buffer.from("a1b2c3d4", "hex");
 const type = "docker:index/service:Service";

@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type LabProvider, PartialFailure, type Properties, unknownValue } from "../../lab/contracts.ts";
 import { hcloudPackage } from "../../lab/providers/hcloud/index.ts";
+import {
+  type LabProvider,
+  PartialFailure,
+  type Properties,
+  unknownValue,
+} from "../../lab/providers/provider.ts";
 import { startCloud, type TestCloud, token } from "./cloud-recording.ts";
 
 const publicKey =

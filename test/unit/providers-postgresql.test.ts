@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
-import { type Properties, unknownValue } from "../../lab/contracts.ts";
 import { serverSettings } from "../../lab/providers/postgresql/connection.ts";
 import { postgresqlPackage } from "../../lab/providers/postgresql/index.ts";
 import { privilegesAsWanted } from "../../lab/providers/postgresql/privileges.ts";
+import { type Properties, unknownValue } from "../../lab/providers/provider.ts";
 
 const provider = postgresqlPackage.create();
 const ref = (type: string) => ({ urn: "urn", type: `postgresql:index/${type}`, name: "it" });
@@ -52,13 +52,6 @@ describe("check", () => {
       "objects",
       'must not be set for the object type "database"',
     ],
-    [
-      "defaultPrivileges:DefaultPrivileges",
-      grantOf({ objectType: "schema", owner: "o", schema: "s" }),
-      "schema",
-      'must not be set for the object type "schema"',
-    ],
-    ["schema:Schema", { policies: [] }, "policies", "is not part of the lab: use a Grant"],
   ])("%s refuses %o", async (type, news, property, reason) => {
     const { failures } = await check(type, news);
     expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);

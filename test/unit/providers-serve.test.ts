@@ -5,15 +5,6 @@ import statusPb from "@pulumi/pulumi/proto/status_pb.js";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import {
-  type LabProvider,
-  PartialFailure,
-  type Properties,
-  type PropertyValue,
-  type ProviderPackage,
-  type ServedProvider,
-  unknownValue,
-} from "../../lab/contracts.ts";
-import {
   changedKeys,
   configValue,
   decodeProperties,
@@ -24,6 +15,15 @@ import {
   signatures,
   unknownString,
 } from "../../lab/providers/property-values.ts";
+import {
+  type LabProvider,
+  PartialFailure,
+  type Properties,
+  type PropertyValue,
+  type ProviderPackage,
+  unknownValue,
+} from "../../lab/providers/provider.ts";
+import type { ServedProvider } from "../../lab/providers/serve.ts";
 import { type SecretFollowingPackage, serveProvider } from "../../lab/providers/serve.ts";
 
 const urn = "urn:pulumi:test::berth::berth:index:Host$toy:index:Thing::my::thing";

@@ -4,6 +4,7 @@ import { loginServer, passwordKey, passwordWarnings, registryOf } from "../../co
 import { imageNeeds, migrationNeeds } from "../../components/release/image-contract.ts";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { logInToRegistries } from "../../ops/registry-login.ts";
+import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig } from "../program/support.ts";
 
@@ -17,7 +18,11 @@ const ghcr = {
 
 function parse(change: Readonly<Record<string, string>>, secret: readonly string[], now = new Date()) {
   const isSecret = (key: string) => secretKeys.includes(key) || secret.includes(key);
-  return parseConfig({ stack: "production", values: { ...values, ...change }, isSecret, now }, systems);
+  return parseConfig(
+    { stack: "production", values: { ...values, ...change }, isSecret, now },
+    systems,
+    policies,
+  );
 }
 function problems(
   change: Readonly<Record<string, string>>,

@@ -14,6 +14,7 @@ import {
 } from "../../components/secrets/records.ts";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { overdue, recordSecrets, renderRecorded } from "../../ops/secrets.ts";
+import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig, madeUpSecrets } from "../program/support.ts";
 
@@ -79,11 +80,11 @@ describe("a secret in two environments", () => {
       isSecret: (name: string) => secretKeys.includes(name),
       otherStacks,
     };
-    expect(() => parseConfig(source, systems)).toThrow(ConfigError);
-    expect(() => parseConfig(source, systems)).toThrow(
+    expect(() => parseConfig(source, systems, policies)).toThrow(ConfigError);
+    expect(() => parseConfig(source, systems, policies)).toThrow(
       /^Pulumi\.production\.yaml: 1 problem\n {2}✖ togather:jwtSecret: \[secret\] is the one of the stack staging/,
     );
-    expect(parseConfig({ ...source, otherStacks: [] }, systems).warnings).toEqual([
+    expect(parseConfig({ ...source, otherStacks: [] }, systems, policies).warnings).toEqual([
       "togather:jwtSecret, togather:adminApiKey: set, but not recorded, so neither age nor use in another environment is seen. " +
         "Record it: npm run ops -- record-secrets --stack production",
     ]);

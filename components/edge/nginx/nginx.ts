@@ -8,11 +8,11 @@ import {
   type Output,
   type Resource,
 } from "@pulumi/pulumi";
-import type { ResolvedImage } from "../../../config.ts";
 import { currentContainerScript, hostCommand, readScript } from "../../host/command.ts";
 import type { Host } from "../../host/host.ts";
 import { imagePull } from "../../host/image-pull.ts";
 import { hostPaths } from "../../host/paths.ts";
+import type { ResolvedImage } from "../../image.ts";
 import { dockerLabels } from "../../labels.ts";
 import { overlayNetwork } from "../../network/overlay.ts";
 import type { Edge, SwitchArgs } from "../edge.ts";

@@ -1,4 +1,4 @@
-import type { SiteHeaders } from "../../../config.ts";
+import type { SiteHeaders } from "../edge-config.ts";
 import { edgePorts, type Route } from "../route.ts";
 
 /** The edge's own port inside its container, on loopback. */
@@ -15,7 +15,7 @@ export const challengesDirectory = "/var/www/challenges";
  * then closes none that would not have been closed anyway. Without the latter a client that is about to send gets a reset:
  * measured 3 of 20,000 requests, 0 with it (nginx 1.27.4 or newer).
  */
-export const keepaliveSeconds = 10;
+const keepaliveSeconds = 10;
 
 /** When clients are told to give up an idle connection themselves: before the edge does. */
 const keepaliveHintSeconds = keepaliveSeconds - 2;

@@ -1,8 +1,7 @@
 #!/bin/bash
 # berth-prune-images [now]: removes images that nothing needs, found so by two daily runs in a row: what a release has just pulled is
-# not used yet. `now`, and a disk with less than FLOOR_MEBIBYTES left, take one look alone.
+# not used yet. `now`, and a disk with less than FLOOR_MEBIBYTES (environment) left, take one look alone.
 set -euo pipefail
-FLOOR_MEBIBYTES=1024
 exec 9>/run/lock/berth-prune-images
 flock --nonblock 9 || exit 0
 seen=/var/lib/berth/unused-images
@@ -25,7 +24,7 @@ needed() {
 
 unused=$(comm -23 <(docker image ls --quiet --no-trunc | sort -u) <(needed | sort -u))
 room=$(df --output=avail --block-size=1M /var/lib/docker | tail -n 1)
-if [ "${1:-}" = now ] || [ "$room" -lt "$FLOOR_MEBIBYTES" ]; then
+if [ "${1:-}" = now ] || [ "$room" -lt "${FLOOR_MEBIBYTES:?}" ]; then
   gone=$unused
 else
   gone=$(comm -12 <(sort -u "$seen" 2>/dev/null) <(printf '%s\n' "$unused"))

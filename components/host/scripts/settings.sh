@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Makes the host's own files, the deploy user's keys, the installed packages and the data volume's file system what is declared.
-# FILES (JSON: path to content and mode), AUTHORIZED_KEYS, PACKAGES, USER_NAME, SSHD_CONFIG, UNDO_SECONDS and DATA_VOLUME are
-# parameters. Sshd's settings and the keys are on trial until berth-access keeps them. Prints "on trial" when they are.
+# FILES (JSON: path to content and mode), AUTHORIZED_KEYS, PACKAGES, USER_NAME, SSHD_CONFIG, UNDO_SECONDS, DATA_VOLUME and
+# DOCKER_RESTART_PENDING are parameters. Sshd's settings and the keys are on trial until berth-access keeps them. Prints "on trial" when they are.
 only_one settings 120
 changed=
 keys=$(getent passwd "$USER_NAME" | cut -d : -f 6)/.ssh/authorized_keys
@@ -45,7 +45,7 @@ if has_changed '/etc/fail2ban/.*|.*fail2ban\.service\.d.*'; then
   sudo systemctl restart fail2ban
 fi
 # dockerd takes new settings when it starts, which stops every service of the host: that is ops restart-docker's, not an up's.
-! has_changed /etc/docker/daemon.json || sudo touch /var/lib/berth/docker-restart-pending
+! has_changed /etc/docker/daemon.json || sudo touch "$DOCKER_RESTART_PENDING"
 
 if mountpoint --quiet "$DATA_VOLUME"; then
   device=$(findmnt --noheadings --output SOURCE "$DATA_VOLUME")

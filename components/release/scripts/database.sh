@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2153
-# What the scripts share that touch a system's database. SYSTEM, ENVIRONMENT_NAME, DATABASE, POSTGRES_SERVICE, DIRECTORY and
-# KEEP are parameters. Whoever changes a database or its snapshots holds the lock of both: only_one "${SYSTEM}_database".
+# What the scripts share that touch a system's database. SYSTEM, ENVIRONMENT_NAME, DATABASE, POSTGRES_SERVICE, DIRECTORY,
+# KEEP and FLOOR_MEBIBYTES are parameters. Whoever changes a database or its snapshots holds the lock of both: only_one "${SYSTEM}_database".
 
 # Databases beside the running one. Each is made anew, so what an interrupted run left goes with the next.
 rehearsal=${DATABASE}_rehearsal
@@ -133,9 +133,6 @@ HEADER
     statements_about_database &&
     printf '%s\n' '-- Berth snapshot complete'
 }
-
-# What the disk of snapshots, images and logs keeps free.
-FLOOR_MEBIBYTES=1024
 
 disk_room() {
   df -Pm "$DIRECTORY" | awk 'NR == 2 { print $4 }'

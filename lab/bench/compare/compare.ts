@@ -41,7 +41,7 @@ export interface ComparisonReport {
   readonly comparisons: readonly Comparison[];
 }
 
-export interface CompareOptions {
+interface CompareOptions {
   readonly stack: string;
   /** Default: the stack's first system that has something to compare with. */
   readonly system?: string;
@@ -205,7 +205,7 @@ async function compareOne(
 }
 
 /** How the last seconds of a load went. */
-export function ending(report: LoadReport): { readonly failures: number; readonly text: string } {
+function ending(report: LoadReport): { readonly failures: number; readonly text: string } {
   const last = report.timeline.slice(-endSeconds);
   const failures = last.reduce((sum, second) => sum + second.failures, 0);
   const requests = last.reduce((sum, second) => sum + second.requests, 0);
@@ -219,7 +219,7 @@ export function ending(report: LoadReport): { readonly failures: number; readonl
 }
 
 /** The lines of a command's output that say what came of it. */
-export function told(output: string): string {
+function told(output: string): string {
   // Where a machine keeps the lab's authority is no figure.
   const lines = output.split("\n").map((line) => line.trim().replace(/ To trust the lab .*/, ""));
   const saying = lines.filter((line) =>

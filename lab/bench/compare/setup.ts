@@ -15,7 +15,7 @@ import { inventedSecrets } from "../../stack/invented-secrets.ts";
 import { labSshKey } from "../../stack/ssh-key.ts";
 
 /** A second server of the lab, of the same kind and first boot as Berth's own, for what others would run there. */
-export interface ComparisonServer {
+interface ComparisonServer {
   readonly address: string;
   /** Runs a bash script there, as the user that deploys; never throws for what the script does. */
   run(

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPulumiEngine } from "../../commands/pulumi-engine.ts";
-import type { Engine, EngineRun } from "../../contracts.ts";
 import { createEngine } from "../../engine/index.ts";
+import type { Engine, EngineRun } from "../../engine/run.ts";
 import type { LabHome } from "../../home.ts";
 import { serveProvider } from "../../providers/serve.ts";
 import { table } from "../../render/table.ts";
@@ -12,7 +12,7 @@ import { simulatedPackage } from "./simulated.ts";
 const operations = ["create", "no-op up", "no-op preview", "deploy of one", "destroy"] as const;
 
 /** One engine with one number of services. */
-export interface EngineTimes {
+interface EngineTimes {
   readonly engine: string;
   readonly services: number;
   /** Size of the state after the creation, in bytes. */
@@ -22,7 +22,7 @@ export interface EngineTimes {
   readonly ratios: Readonly<Record<(typeof operations)[number], number>>;
 }
 
-export interface EngineBenchReport {
+interface EngineBenchReport {
   readonly processors: number;
   readonly times: readonly EngineTimes[];
 }

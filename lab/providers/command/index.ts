@@ -4,9 +4,9 @@
  * differs: nothing is logged while a command runs, whatever `logging` says.
  */
 import { randomBytes } from "node:crypto";
-import type { Properties, ResourceRef } from "../../contracts.ts";
 import { checkInputs, diffInputs, type InputRules, notPartOfTheLab, text, texts } from "../inputs.ts";
 import { isProperties } from "../property-values.ts";
+import type { Properties, ResourceRef } from "../provider.ts";
 import type { CancellableProvider, SecretFollowingPackage } from "../serve.ts";
 import { type CommandOutput, CommandRunner } from "./run.ts";
 

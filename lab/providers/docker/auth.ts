@@ -1,5 +1,5 @@
-import type { PropertyValue } from "../../contracts.ts";
 import { isProperties } from "../property-values.ts";
+import type { PropertyValue } from "../provider.ts";
 
 /** One entry of the provider's `registryAuth`. */
 export interface RegistryAuth {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Service, Task } from "./engine-types.ts";
 import type { DockerApi } from "./transport.ts";
 
-export interface Convergence {
+interface Convergence {
   /** Before the first look. */
   readonly delayMilliseconds: number;
   readonly timeoutMilliseconds: number;

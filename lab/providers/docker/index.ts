@@ -3,15 +3,16 @@
  * own API through SSH. Like the real one it is lazy (nothing is contacted before a resource is), does not retry, reads
  * back what it made, and compares what is wanted with that.
  */
+
+import { autoName, isAutoNamed, notPartOfTheLab, withoutNotes } from "../inputs.ts";
+import { configValue, hasUnknown } from "../property-values.ts";
 import {
   type LabProvider,
   type Properties,
   type ProviderPackage,
   type ResourceRef,
   unknownValue,
-} from "../../contracts.ts";
-import { autoName, isAutoNamed, notPartOfTheLab, withoutNotes } from "../inputs.ts";
-import { configValue, hasUnknown } from "../property-values.ts";
+} from "../provider.ts";
 import { type RegistryAuth, registryAuths } from "./auth.ts";
 import type { Kind } from "./kind.ts";
 import { configKind, networkKind, secretKind } from "./objects.ts";

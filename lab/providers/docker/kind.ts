@@ -1,4 +1,4 @@
-import type { CheckFailure, DiffResult, Properties } from "../../contracts.ts";
+import type { CheckFailure, DiffResult, Properties } from "../provider.ts";
 import type { DockerApi } from "./transport.ts";
 
 /** One resource type of the provider; its name is dealt with outside. */

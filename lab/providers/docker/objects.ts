@@ -1,7 +1,7 @@
 /** docker.Network, docker.Secret and docker.ServiceConfig: every change of theirs replaces. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Properties, PropertyValue } from "../../contracts.ts";
 import { isProperties } from "../property-values.ts";
+import type { Properties, PropertyValue } from "../provider.ts";
 import type { LabelMap } from "./engine-types.ts";
 import type { Kind } from "./kind.ts";
 import { type BlockNode, block, boolean, check, compare, complete, map, set, string } from "./schema.ts";

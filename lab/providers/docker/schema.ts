@@ -2,8 +2,9 @@
  * Nested inputs as a tree, with the rules of the Terraform provider that pulumi-docker bridges: defaults, what the engine
  * computes, what has no order, what replaces. Check and diff follow from it.
  */
-import { type CheckFailure, type Properties, type PropertyValue, unknownValue } from "../../contracts.ts";
+
 import { hasUnknown, isProperties, sameValue } from "../property-values.ts";
+import { type CheckFailure, type Properties, type PropertyValue, unknownValue } from "../provider.ts";
 
 interface Common {
   readonly required?: boolean;
@@ -226,7 +227,7 @@ const without = (list: readonly PropertyValue[], other: readonly PropertyValue[]
   list.filter((item) => !other.some((each) => sameValue(each, item)));
 
 /** What differs: nothing, something that changes in place, or something that replaces. */
-export type Difference = "same" | "update" | "replace";
+type Difference = "same" | "update" | "replace";
 
 /** Compares what the engine has (`state`) with what is wanted (with its defaults filled in). */
 export function compare(

@@ -1,6 +1,7 @@
 /** docker.Service's inputs as Docker's service specification. Inputs have their defaults filled in. */
-import type { Properties, PropertyValue } from "../../contracts.ts";
+
 import { isProperties } from "../property-values.ts";
+import type { Properties, PropertyValue } from "../provider.ts";
 import type { ContainerSpec, LabelMap, Mount, Port, Rollout, ServiceSpec, TaskSpec } from "./engine-types.ts";
 import { nanoseconds } from "./schema.ts";
 

@@ -1,5 +1,5 @@
 /** A service as Docker tells it, in the names of docker.Service's outputs. */
-import type { Properties, PropertyValue } from "../../contracts.ts";
+import type { Properties, PropertyValue } from "../provider.ts";
 import type { ContainerSpec, LabelMap, Mount, Port, Rollout, Service, TaskSpec } from "./engine-types.ts";
 import { durationText } from "./schema.ts";
 

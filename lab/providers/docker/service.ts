@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type DiffResult, PartialFailure, type Properties } from "../../contracts.ts";
 import { isProperties } from "../property-values.ts";
+import { type DiffResult, PartialFailure, type Properties } from "../provider.ts";
 import { authHeader, type RegistryAuth } from "./auth.ts";
 import { convergeCreated, convergeUpdated } from "./converge.ts";
 import type { Service, Task } from "./engine-types.ts";

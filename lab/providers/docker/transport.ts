@@ -3,7 +3,7 @@ import { type IncomingMessage, type RequestOptions, request } from "node:http";
 import { Duplex } from "node:stream";
 
 /** How requests reach a Docker engine. */
-export interface Transport {
+interface Transport {
   /** For messages: `ssh://deploy@198.18.0.10:666`. */
   readonly host: string;
   /** Options of a request that goes there, and what to say when the connection itself fails. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** What the API answers, before it is looked at. */
 export type Json = { readonly [key: string]: unknown };
 
-export interface ActionJson {
+interface ActionJson {
   readonly id: number;
   readonly status: "running" | "success" | "error";
   readonly command: string;
@@ -33,7 +33,7 @@ export interface HcloudApi {
   retry<T>(codes: readonly string[], work: () => Promise<T>): Promise<T>;
 }
 
-export interface HcloudApiOptions {
+interface HcloudApiOptions {
   /** With the version: `http://127.0.0.1:4711/v1`. */
   readonly endpoint: string;
   readonly token: string;

@@ -2,16 +2,7 @@
  * The lab's `hcloud` provider: the resources of pulumi-hcloud 1.41 that the program uses, over the API itself. It speaks
  * to a lab's cloud only, never to Hetzner.
  */
-import {
-  type DiffResult,
-  type LabProvider,
-  PartialFailure,
-  type Properties,
-  type PropertyValue,
-  type ProviderPackage,
-  type ResourceRef,
-  unknownValue,
-} from "../../contracts.ts";
+
 import {
   autoName,
   checkInputs,
@@ -22,6 +13,16 @@ import {
   withoutNotes,
 } from "../inputs.ts";
 import { isProperties, sameValue } from "../property-values.ts";
+import {
+  type DiffResult,
+  type LabProvider,
+  PartialFailure,
+  type Properties,
+  type PropertyValue,
+  type ProviderPackage,
+  type ResourceRef,
+  unknownValue,
+} from "../provider.ts";
 import { createApi, type HcloudApi, HcloudError } from "./api.ts";
 import type { ResourceKind } from "./kind.ts";
 import { firewallKind, primaryIpKind, sshKeyKind } from "./network.ts";

@@ -1,5 +1,5 @@
-import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
 import type { InputRules } from "../inputs.ts";
+import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
 import type { HcloudApi, Json } from "./api.ts";
 
 /** One resource type of the provider. */

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
-import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
 import { isProperties } from "../property-values.ts";
+import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
 import type { Json } from "./api.ts";
 import {
   fields,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Properties } from "../../contracts.ts";
 import { isProperties } from "../property-values.ts";
+import type { Properties } from "../provider.ts";
 import type { HcloudApi, Json } from "./api.ts";
 import {
   fields,

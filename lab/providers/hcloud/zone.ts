@@ -1,5 +1,5 @@
-import type { Properties, PropertyValue } from "../../contracts.ts";
 import { isProperties } from "../property-values.ts";
+import type { Properties, PropertyValue } from "../provider.ts";
 import type { HcloudApi, Json } from "./api.ts";
 import { fields, labelsOf, protection, type ResourceKind } from "./kind.ts";
 

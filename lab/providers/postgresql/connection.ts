@@ -1,10 +1,10 @@
 import pg from "pg";
-import type { Properties } from "../../contracts.ts";
 import { text } from "../inputs.ts";
 import { configValue } from "../property-values.ts";
+import type { Properties } from "../provider.ts";
 
 /** The settings of one `postgresql.Provider`. */
-export interface ServerSettings {
+interface ServerSettings {
   /** Name, address, or the directory of a Unix socket. */
   readonly host: string;
   readonly port: number;

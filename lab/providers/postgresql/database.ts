@@ -1,5 +1,5 @@
-import type { Properties } from "../../contracts.ts";
 import { type InputRules, text } from "../inputs.ts";
+import type { Properties } from "../provider.ts";
 import { identifier, literal, type PostgresServer } from "./connection.ts";
 import type { PostgresKind } from "./kind.ts";
 

@@ -1,6 +1,6 @@
 import { type InputRules, text } from "../inputs.ts";
 import { identifier } from "./connection.ts";
-import { databaseExists, databaseOf, dropFromDatabase, idInDatabase, type PostgresKind } from "./kind.ts";
+import { databaseExists, databaseOf, idInDatabase, type PostgresKind } from "./kind.ts";
 
 const rules: InputRules = {
   name: { kind: "string", replaces: true },
@@ -67,5 +67,13 @@ export const extension: PostgresKind = {
       databaseOf(server, olds),
     ),
 
-  remove: dropFromDatabase("extension"),
+  remove: (server, known) =>
+    server.transaction(
+      async (sql) => {
+        const name = text(known, "name") ?? "";
+        const mode = known.dropCascade === true ? "CASCADE" : "RESTRICT";
+        await sql.run(`drop extension "${name}"`, `DROP EXTENSION ${identifier(name)} ${mode}`);
+      },
+      databaseOf(server, known),
+    ),
 };

@@ -1,5 +1,5 @@
-import type { CheckFailure, Properties } from "../../contracts.ts";
 import { type InputRules, text, texts } from "../inputs.ts";
+import type { CheckFailure, Properties } from "../provider.ts";
 import { identifier, type PostgresServer, type Sql } from "./connection.ts";
 import { databaseExists, type PostgresKind, roleExists, schemaExists } from "./kind.ts";
 import { catalogueLetters, privilegeFailures, privilegesAsWanted } from "./privileges.ts";

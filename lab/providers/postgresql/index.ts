@@ -1,8 +1,8 @@
 /**
- * The lab's `postgresql` provider: Role, Database, Extension, Schema, Grant and DefaultPrivileges of pulumi-postgresql
- * 3.18. Its user has to be a superuser: the real one otherwise lends itself memberships, which is left out.
+ * The lab's `postgresql` provider: Role, Database, Extension and Grant of pulumi-postgresql 3.18.
+ * Its user has to be a superuser: the real one otherwise lends itself memberships, which is left out.
  */
-import type { LabProvider, Properties, ProviderPackage, ResourceRef } from "../../contracts.ts";
+
 import {
   autoName,
   checkInputs,
@@ -12,22 +12,19 @@ import {
   withDefaults,
   withoutNotes,
 } from "../inputs.ts";
+import type { LabProvider, Properties, ProviderPackage, ResourceRef } from "../provider.ts";
 import { PostgresServer, serverSettings } from "./connection.ts";
 import { database } from "./database.ts";
-import { defaultPrivileges } from "./default-privileges.ts";
 import { extension } from "./extension.ts";
 import { grant } from "./grant.ts";
 import type { PostgresKind } from "./kind.ts";
 import { role } from "./role.ts";
-import { schema } from "./schema.ts";
 
 const kinds: Readonly<Record<string, PostgresKind>> = {
   "postgresql:index/role:Role": role,
   "postgresql:index/database:Database": database,
   "postgresql:index/extension:Extension": extension,
-  "postgresql:index/schema:Schema": schema,
   "postgresql:index/grant:Grant": grant,
-  "postgresql:index/defaultPrivileges:DefaultPrivileges": defaultPrivileges,
 };
 
 /** How long a refresh may take for one resource, in seconds: a read carries no timeout of its own. */

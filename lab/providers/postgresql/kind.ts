@@ -1,6 +1,6 @@
-import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
 import { type InputRules, text } from "../inputs.ts";
-import { identifier, type PostgresServer, type Sql } from "./connection.ts";
+import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
+import type { PostgresServer, Sql } from "./connection.ts";
 
 /** One resource type of the provider. Properties given to it have their defaults. */
 export interface PostgresKind {
@@ -29,21 +29,8 @@ export function idInDatabase(server: PostgresServer, inputs: Properties): string
   return `${databaseOf(server, inputs)}.${text(inputs, "name") ?? ""}`;
 }
 
-/** How to drop what lies in a database: with what depends on it only if its `dropCascade` says so. */
-export function dropFromDatabase(what: "extension" | "schema"): PostgresKind["remove"] {
-  return (server, known) =>
-    server.transaction(
-      async (sql) => {
-        const name = text(known, "name") ?? "";
-        const mode = known.dropCascade === true ? "CASCADE" : "RESTRICT";
-        await sql.run(`drop ${what} "${name}"`, `DROP ${what} ${identifier(name)} ${mode}`);
-      },
-      databaseOf(server, known),
-    );
-}
-
 /** Whether any row came back. */
-export async function exists(sql: Sql, what: string, query: string, name: string): Promise<boolean> {
+async function exists(sql: Sql, what: string, query: string, name: string): Promise<boolean> {
   return (await sql.run(`look for ${what} "${name}"`, query, [name])).length > 0;
 }
 

@@ -1,5 +1,5 @@
-import type { CheckFailure, Properties } from "../../contracts.ts";
 import { texts } from "../inputs.ts";
+import type { CheckFailure, Properties } from "../provider.ts";
 import { keepOrder } from "./kind.ts";
 
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   type: ["USAGE"],
 };
 
-/** The letter that PostgreSQL's catalogue has for a type of object: `relkind`, or `defaclobjtype`. */
+/** The letter that PostgreSQL's catalogue has for a type of object: `relkind`. */
 export const catalogueLetters: Readonly<Record<string, string>> = {
   table: "r",
   sequence: "S",

@@ -1,6 +1,6 @@
-import type { Properties, PropertyValue } from "../../contracts.ts";
 import { type InputRules, text, texts } from "../inputs.ts";
 import { sameValue } from "../property-values.ts";
+import type { Properties, PropertyValue } from "../provider.ts";
 import { identifier, literal, type Sql } from "./connection.ts";
 import { keepOrder, type PostgresKind } from "./kind.ts";
 

@@ -1,7 +1,7 @@
-import { randomBytes, randomInt } from "node:crypto";
-import type { CheckFailure, Properties, PropertyValue } from "../../contracts.ts";
+import { randomInt } from "node:crypto";
+import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
 
-/** What RandomPassword and RandomString draw from, in the real provider's own order. */
+/** What RandomPassword draws from, in the real provider's own order. */
 const digits = "0123456789";
 const lowerLetters = "abcdefghijklmnopqrstuvwxyz";
 const upperLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -53,19 +53,8 @@ export function randomText(inputs: Properties): string {
   return shuffled(characters).join("");
 }
 
-/** The encodings of `length` random bytes. */
-export function randomByteTexts(length: number): { base64: string; hex: string; url: string; dec: string } {
-  const bytes = randomBytes(length);
-  return {
-    base64: bytes.toString("base64"),
-    hex: bytes.toString("hex"),
-    url: bytes.toString("base64url"),
-    dec: BigInt(`0x${bytes.toString("hex")}`).toString(),
-  };
-}
-
 /** A number among the inputs; 0 when it is absent. */
-export function count(value: PropertyValue | undefined): number {
+function count(value: PropertyValue | undefined): number {
   return typeof value === "number" ? value : 0;
 }
 

@@ -1,9 +1,9 @@
 /** The lab's `tls` provider: PrivateKey and SelfSignedCert of pulumi-tls 5.6. */
 import { createHash, generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
-import type { Properties } from "../../contracts.ts";
 import { type GeneratedKind, generatedPackage } from "../generated.ts";
 import { type InputRules, withDefaults } from "../inputs.ts";
+import type { Properties } from "../provider.ts";
 import { opensshKey } from "./openssh.ts";
 import { makeSelfSigned, readyForRenewal, selfSignedFailures, selfSignedRules } from "./self-signed-cert.ts";
 

@@ -11,7 +11,7 @@ const curveNames: Readonly<Record<string, string>> = {
 };
 
 /** The forms of one key pair. */
-export interface OpensshKey {
+interface OpensshKey {
   /** As `ssh-keygen` writes it, unencrypted and without a comment. */
   readonly privateKey: string;
   /** One line of authorized_keys, with its line break and without a comment. */

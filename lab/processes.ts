@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-export interface ProcessInfo {
+interface ProcessInfo {
   readonly pid: number;
   /** The command line, shortened. */
   readonly command: string;

@@ -1,0 +1,44 @@
+import { z } from "zod";
+import { dnsSchema } from "../components/dns/records.ts";
+import { headersSchema } from "../components/edge/edge-config.ts";
+import { tlsSchema } from "../components/edge/tls.ts";
+import { hostSchema, sshSchema } from "../components/host/host-config.ts";
+import { pullPatienceSchema, registriesSchema } from "../components/host/registries.ts";
+import { imageSchema } from "../components/image.ts";
+import { domainSchema, nameSchema } from "../components/schema.ts";
+import { secretRecordsSchema } from "../components/secrets/records.ts";
+import { environments } from "../components/system.ts";
+
+/** For what cannot be left out: says what belongs there. */
+const missing = (what: string) => ({
+  error: ({ input }: { readonly input?: unknown }) =>
+    input === undefined ? `missing; ${what}. For an example see Pulumi.production.yaml of Berth` : undefined,
+});
+
+/** The schema of the namespace `berth` in Pulumi.<stack>.yaml, put together from the components' own. */
+export const berthSchema = z.strictObject({
+  environment: z.enum(environments),
+  hosts: z.record(nameSchema, hostSchema, missing("a server by name, as main: { serverType, location, … }")),
+  ssh: sshSchema,
+  /** Left out, DNS is kept elsewhere. */
+  dns: dnsSchema.optional(),
+  /** What is at Hetzner already and is taken over: resource's name to id. See docs/runbooks/infrastructure.md. */
+  adopt: z.record(z.string(), z.coerce.string()).default({}),
+  systems: z.record(
+    nameSchema,
+    z.strictObject({ host: nameSchema, domain: domainSchema, headers: headersSchema }),
+    missing("what runs where, as togather: { host: main, domain: app.example.org }"),
+  ),
+  images: z.record(
+    z.string(),
+    imageSchema,
+    missing("where images come from, as togather/app: { repository: ghcr.io/owner/name }"),
+  ),
+  registries: registriesSchema.default({}),
+  pulls: pullPatienceSchema,
+  /** Where the certificate for all domains comes from. */
+  tls: tlsSchema,
+  /** Age and fingerprint of the secrets; `npm run ops -- record-secrets` keeps them. */
+  secretRecords: secretRecordsSchema.default({}),
+});
+export type BerthConfig = z.infer<typeof berthSchema>;

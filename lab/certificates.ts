@@ -1,0 +1,117 @@
+import "reflect-metadata";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  type webcrypto,
+} from "node:crypto";
+import { isIP } from "node:net";
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+
+export { ExtendedKeyUsage, KeyUsageFlags };
+
+/** What a certificate says, and whose key signs it. */
+export interface CertificateRequest {
+  readonly commonName: string;
+  /** The key of the certificate, PEM. */
+  readonly privateKeyPem: string;
+  /** DNS names and IP addresses. */
+  readonly names?: readonly string[];
+  /** From now. */
+  readonly validHours: number;
+  /** Bits of {@link KeyUsageFlags}. */
+  readonly usages?: number;
+  readonly extendedUsages?: readonly ExtendedKeyUsage[];
+  /** An authority that signs certificates of servers, none of other authorities. */
+  readonly isAuthority?: boolean;
+  /** Left out, the certificate signs itself. */
+  readonly issuer?: { readonly certificatePem: string; readonly privateKeyPem: string };
+  /** With identifiers of its own key and of its issuer's. */
+  readonly keyIdentifiers?: boolean;
+}
+
+/** A new ECDSA key on P-256, PKCS #8 in PEM. */
+export function makeKey(): string {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+/**
+ * Signs a certificate, X.509 version 3 in PEM.
+ * @throws when a key is none, or of a kind other than RSA, ECDSA on a NIST curve and Ed25519.
+ */
+export async function makeCertificate(request: CertificateRequest): Promise<string> {
+  const { commonName, names = [], usages = 0, extendedUsages = [], issuer } = request;
+  const key = createPrivateKey(request.privateKeyPem);
+  const signer = issuer === undefined ? key : createPrivateKey(issuer.privateKeyPem);
+  const publicKey = webKey(createPublicKey(key), ["verify"]);
+  const authority = issuer && new X509Certificate(issuer.certificatePem);
+  const subject = [{ CN: [commonName] }];
+  // A certificate counts in seconds.
+  const from = Math.floor(Date.now() / 1000) * 1000;
+  const certificate = await X509CertificateGenerator.create({
+    subject,
+    issuer: authority?.subjectName.toJSON() ?? subject,
+    notBefore: new Date(from),
+    notAfter: new Date(from + request.validHours * 3_600_000),
+    publicKey,
+    signingKey: webKey(signer, ["sign"]),
+    signingAlgorithm: algorithmOf(signer),
+    extensions: [
+      new BasicConstraintsExtension(request.isAuthority === true, request.isAuthority ? 0 : undefined, true),
+      ...(usages === 0 ? [] : [new KeyUsagesExtension(usages, true)]),
+      ...(extendedUsages.length === 0 ? [] : [new ExtendedKeyUsageExtension([...extendedUsages])]),
+      ...(names.length === 0
+        ? []
+        : [
+            new SubjectAlternativeNameExtension(
+              names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
+            ),
+          ]),
+      ...(request.keyIdentifiers ? [await SubjectKeyIdentifierExtension.create(publicKey)] : []),
+      ...(request.keyIdentifiers && authority
+        ? [await AuthorityKeyIdentifierExtension.create(authority.publicKey)]
+        : []),
+    ],
+  });
+  return `${certificate.toString("pem")}\n`;
+}
+
+function webKey(key: KeyObject, uses: ("sign" | "verify")[]): webcrypto.CryptoKey {
+  return key.toCryptoKey(algorithmOf(key), true, uses);
+}
+
+/** Node's names of curves to those of the Web Crypto API, each with the hash of its own length. */
+const curves: Readonly<Record<string, readonly [namedCurve: string, hash: string]>> = {
+  prime256v1: ["P-256", "SHA-256"],
+  secp384r1: ["P-384", "SHA-384"],
+  secp521r1: ["P-521", "SHA-512"],
+};
+
+function algorithmOf(key: KeyObject): { name: string; namedCurve?: string; hash?: string } {
+  const curve = curves[key.asymmetricKeyDetails?.namedCurve ?? ""];
+  switch (key.asymmetricKeyType) {
+    case "rsa":
+      return { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+    case "ec":
+      if (curve !== undefined) return { name: "ECDSA", namedCurve: curve[0], hash: curve[1] };
+      break;
+    case "ed25519":
+      return { name: "Ed25519" };
+  }
+  throw new Error(
+    `a certificate's key is RSA, ECDSA on P-256, P-384 or P-521, or Ed25519, not ${key.asymmetricKeyType}`,
+  );
+}

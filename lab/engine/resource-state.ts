@@ -1,0 +1,80 @@
+import type { Crypter } from "./secrets.ts";
+import type { PropertyMap, Value } from "./values.ts";
+
+/** When a hook is called; the names are Pulumi's, in the state too. */
+export const hookMoments = [
+  "BeforeCreate",
+  "AfterCreate",
+  "BeforeUpdate",
+  "AfterUpdate",
+  "BeforeDelete",
+  "AfterDelete",
+] as const;
+export type HookMoment = (typeof hookMoments)[number];
+
+/** Names of the hooks of one resource. */
+export type HookNames = Readonly<Partial<Record<HookMoment, readonly string[]>>>;
+
+/** Seconds that one resource's operations may take; 0 or absent leaves it to the provider. */
+export interface CustomTimeouts {
+  readonly create?: number;
+  readonly update?: number;
+  readonly delete?: number;
+}
+
+/**
+ * One resource as the deployment records it; names and meaning are Pulumi's (apitype.ResourceV3). Mutable: the engine
+ * fills it as steps run. A resource is itself, not its URN: a replaced one and its replacement share a URN.
+ */
+export interface ResourceState {
+  readonly urn: string;
+  readonly type: string;
+  readonly custom: boolean;
+  /** Provider-assigned; empty for components. */
+  id: string;
+  /** The program's option import, as it was given; providers may take another id there than their own. */
+  importId: string;
+  inputs: PropertyMap;
+  outputs: PropertyMap;
+  parent: string;
+  protect: boolean;
+  /** Replaced, still there, to be deleted at the end of a run without errors. */
+  delete: boolean;
+  /** Deleted ahead of its replacement, which is not created yet. */
+  pendingReplacement: boolean;
+  external: boolean;
+  retainOnDelete: boolean;
+  deletedWith: string;
+  /** `<urn of the provider>::<its id>`; empty for components and providers. */
+  provider: string;
+  dependencies: string[];
+  propertyDependencies: Record<string, string[]>;
+  initErrors: string[];
+  additionalSecretOutputs: string[];
+  /** The URN that it had before this run. Not recorded: what refers to it is renamed with it. */
+  aliases: string[];
+  ignoreChanges: string[];
+  replaceOnChanges: string[];
+  /** Null when the program gave none. */
+  replacementTrigger: Value;
+  customTimeouts: CustomTimeouts;
+  hooks: HookNames;
+  created: string | undefined;
+  modified: string | undefined;
+}
+
+/** What was being done to a resource when the engine stopped. */
+export type OperationType = "creating" | "updating" | "deleting" | "reading" | "importing";
+
+/** An operation that had begun and of whose end nothing is known. */
+export interface PendingOperation {
+  readonly type: OperationType;
+  readonly resource: ResourceState;
+}
+
+/** A deployment in memory, secrets decrypted inside `Secret` marks. */
+export interface Deployment {
+  readonly crypter: Crypter;
+  readonly resources: readonly ResourceState[];
+  readonly pendingOperations: readonly PendingOperation[];
+}
