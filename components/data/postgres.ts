@@ -17,6 +17,7 @@ import { hostPaths } from "../host/paths.ts";
 import type { ResolvedImage } from "../image.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
+import { specificationDigest } from "../specification.ts";
 import { postgresTls } from "./postgres-tls.ts";
 import { majorVersionLabel, refuseOtherMajorVersion } from "./postgres-version.ts";
 import { openTunnel } from "./tunnel.ts";
@@ -98,6 +99,47 @@ export class Postgres extends ComponentResource {
     );
     const tls = postgresTls(name, { host: args.host, system: args.system }, child);
     this.certificatePem = tls.certificatePem;
+    const taskSpec = {
+      containerSpec: {
+        image: args.image.reference,
+        args: [...postgresArguments(args.memoryMebibytes), ...tls.arguments],
+        env: {
+          POSTGRES_PASSWORD_FILE: "/run/secrets/postgres_password",
+          PGDATA: "/var/lib/postgresql/data/pgdata",
+          // For every psql, pg_dump and pg_isready that is started in the container; the image's set-up unsets it.
+          PGHOST: "127.0.0.1",
+        },
+        labels: dockerLabels(name, args.system),
+        stopGracePeriod: "1m",
+        mounts: [
+          { type: "bind", source: directories.DATA_DIRECTORY, target: "/var/lib/postgresql/data" },
+          { type: "bind", source: socketDirectory, target: "/var/run/postgresql" },
+          // Parallel queries share memory there. Docker's own has 64 MiB; this one may fill, within the memory limit. The docker
+          // plugin reads a mode back without its sticky bit, which one user alone does not need.
+          { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: memoryBytes, mode: 0o777 } },
+        ],
+        secrets: [
+          {
+            secretId: passwordSecret.id,
+            secretName: passwordSecret.name,
+            fileName: "postgres_password",
+          },
+          ...tls.secrets,
+        ],
+        configs: tls.configs,
+        healthcheck: {
+          tests: dockerCheck({ tool: "pg_isready", user: "postgres" }),
+          // Patient: Swarm stops what fails it, and a busy host must not lose its database for that.
+          interval: "2s",
+          timeout: "10s",
+          retries: 10,
+          startPeriod: "1m",
+        },
+      },
+      resources: { limits: { memoryBytes } },
+      restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
+      networksAdvanceds: [{ id: args.network.id, aliases: [name] }],
+    };
     this.service = new Service(
       name,
       {
@@ -105,47 +147,7 @@ export class Postgres extends ComponentResource {
         mode: { replicated: { replicas: 1 } },
         updateConfig: { order: "stop-first", parallelism: 1, failureAction: "pause" },
         endpointSpec: { mode: "dnsrr" },
-        taskSpec: {
-          containerSpec: {
-            image: args.image.reference,
-            args: [...postgresArguments(args.memoryMebibytes), ...tls.arguments],
-            env: {
-              POSTGRES_PASSWORD_FILE: "/run/secrets/postgres_password",
-              PGDATA: "/var/lib/postgresql/data/pgdata",
-              // For every psql, pg_dump and pg_isready that is started in the container; the image's set-up unsets it.
-              PGHOST: "127.0.0.1",
-            },
-            labels: dockerLabels(name, args.system),
-            stopGracePeriod: "1m",
-            mounts: [
-              { type: "bind", source: directories.DATA_DIRECTORY, target: "/var/lib/postgresql/data" },
-              { type: "bind", source: socketDirectory, target: "/var/run/postgresql" },
-              // Parallel queries share memory there. Docker's own has 64 MiB; this one may fill, within the memory limit. The docker
-              // plugin reads a mode back without its sticky bit, which one user alone does not need.
-              { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: memoryBytes, mode: 0o777 } },
-            ],
-            secrets: [
-              {
-                secretId: passwordSecret.id,
-                secretName: passwordSecret.name,
-                fileName: "postgres_password",
-              },
-              ...tls.secrets,
-            ],
-            configs: tls.configs,
-            healthcheck: {
-              tests: dockerCheck({ tool: "pg_isready", user: "postgres" }),
-              // Patient: Swarm stops what fails it, and a busy host must not lose its database for that.
-              interval: "2s",
-              timeout: "10s",
-              retries: 10,
-              startPeriod: "1m",
-            },
-          },
-          resources: { limits: { memoryBytes } },
-          restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
-          networksAdvanceds: [{ id: args.network.id, aliases: [name] }],
-        },
+        taskSpec,
       },
       mergeOptions(child, {
         provider: args.host.docker,
@@ -169,8 +171,7 @@ export class Postgres extends ComponentResource {
           SERVICE: this.service.name,
           SOCKET_DIRECTORY: socketDirectory,
           WAIT_SECONDS: 120,
-          IMAGE: args.image.reference,
-          MEMORY: args.memoryMebibytes,
+          SPECIFICATION: specificationDigest(taskSpec),
         },
         secrets: { SUPERUSER_PASSWORD: password.result },
         deadlineSeconds: 150,

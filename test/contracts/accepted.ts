@@ -80,12 +80,6 @@ export const accepted: readonly Accepted[] = [
     where: /^an authority: check$/,
     why: "not part of the lab, which says so; the program's certificate is none",
   },
-  {
-    type: "tls:index/selfSignedCert:SelfSignedCert",
-    name: "due for renewal",
-    where: /^check$/,
-    why: "a certificate that is due as soon as it is made is made anew by every run; the lab refuses it. The program's has 18 years",
-  },
 ];
 
 export const isAccepted = (difference: FoundDifference): boolean =>

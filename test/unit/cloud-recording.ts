@@ -74,7 +74,7 @@ export class RecordingMachines implements Machines {
 }
 
 export const token = "t".repeat(64);
-const home: LabHome = {
+export const home: LabHome = {
   name: "unit",
   cacheDir: "/nonexistent",
   stateDir: "/nonexistent",

@@ -154,7 +154,14 @@ const standard = { SKIP: "no", REHEARSE: "yes" };
 
 function run(body: string, steps: readonly unknown[], more: Record<string, string> = {}) {
   const parameters = {
-    ...{ STACK: "production", SYSTEM: "unit", ENVIRONMENT_NAME: "production", DATABASE: "app", KEEP: "7" },
+    ...{
+      STACK: "production",
+      SYSTEM: "unit",
+      ENVIRONMENT_NAME: "production",
+      DATABASE: "app",
+      KEEP: "7",
+      FLOOR_MEBIBYTES: "1",
+    },
     ...{ POSTGRES_SERVICE: "unit_postgres", DIRECTORY: join(folder, "backups"), SERVICE: "unit_app" },
     ...{ VERSION: "v2", WAIT_SECONDS: "5", STEPS: JSON.stringify(steps), ...standard, ...more },
   };
@@ -366,7 +373,7 @@ describe("an operator's commands", () => {
       resource("command:local:Command", "togather_app-migration", { id: "x", inputs: { stdin } }),
     ]);
     const text = `${databaseParameters(state, "togather")}${script("ops/scripts/steps-of-before.sh")}\nprintf '%s' "$STEPS"`;
-    const { stdout, stderr } = spawnSync("bash", ["-euc", text], { encoding: "utf8" });
+    const { stdout, stderr } = spawnSync("bash", ["--norc", "-euc", text], { encoding: "utf8" });
     expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toEqual([
       {

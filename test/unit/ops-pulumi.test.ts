@@ -235,7 +235,7 @@ describe("npm run ops", () => {
     };
     const program = () =>
       opsProgram({ name: "npm run ops --", target: ({ stack }) => pulumiTarget(".", stack, run) });
-    const values: Record<string, string> = { "--from": "203.0.113.7", "--to": "1" };
+    const values: Record<string, string> = { "--from": "203.0.113.7", "--to": "1", "--at": "1" };
     const names = program().commands.map((command) => command.name());
     expect(names.length).toBeGreaterThan(8);
     for (const name of names) {

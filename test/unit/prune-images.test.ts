@@ -42,7 +42,7 @@ esac`,
   const body = script("host/scripts/prune-images.sh")
     .replaceAll("/var/lib/berth", folder)
     .replaceAll("/run/lock", folder);
-  return runOnHost(folder, programs, {}, `set -- ${args.join(" ")}\n${body}`);
+  return runOnHost(folder, programs, { FLOOR_MEBIBYTES: 1024 }, `set -- ${args.join(" ")}\n${body}`);
 }
 
 const needed = ["app:v0", "app:v2", "app:v3", "app:v4", "edge:1"];

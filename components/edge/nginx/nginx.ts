@@ -15,6 +15,7 @@ import { hostPaths } from "../../host/paths.ts";
 import type { ResolvedImage } from "../../image.ts";
 import { dockerLabels } from "../../labels.ts";
 import { overlayNetwork } from "../../network/overlay.ts";
+import { specificationDigest } from "../../specification.ts";
 import type { Edge, SwitchArgs } from "../edge.ts";
 import { edgePorts } from "../route.ts";
 import type { Tls } from "../tls.ts";
@@ -99,6 +100,27 @@ export class NginxEdge extends ComponentResource implements Edge {
       child,
     );
     const pulled = imagePull(`${name}-pull`, { host: args.host, image: args.image }, child);
+    const taskSpec = {
+      containerSpec: {
+        image: args.image.reference,
+        commands: ["nginx", "-c", `${containerDirectory}/nginx.conf`, "-g", "daemon off;"],
+        labels: [{ label: "berth.role", value: "edge" }],
+        mounts: [
+          { type: "bind", source: hostPaths.edge, target: containerDirectory, readOnly: true },
+          { type: "bind", source: hostPaths.challenges, target: challengesDirectory, readOnly: true },
+        ],
+        healthcheck: {
+          tests: ["CMD", "curl", "-fsS", "-o", "/dev/null", `http://127.0.0.1:${checkPort}/`],
+          // Patient: Swarm stops what fails it, and a host that is busy for some seconds must not lose its edge for that.
+          interval: "2s",
+          timeout: "10s",
+          retries: 10,
+          startPeriod: "5s",
+        },
+      },
+      restartPolicy: { condition: "any", delay: "1s", maxAttempts: 0, window: "0s" },
+      networksAdvanceds: [{ id: this.network.id }],
+    };
     const service = new Service(
       "edge_nginx",
       {
@@ -114,27 +136,7 @@ export class NginxEdge extends ComponentResource implements Edge {
             publishMode: "host",
           })),
         },
-        taskSpec: {
-          containerSpec: {
-            image: args.image.reference,
-            commands: ["nginx", "-c", `${containerDirectory}/nginx.conf`, "-g", "daemon off;"],
-            labels: [{ label: "berth.role", value: "edge" }],
-            mounts: [
-              { type: "bind", source: hostPaths.edge, target: containerDirectory, readOnly: true },
-              { type: "bind", source: hostPaths.challenges, target: challengesDirectory, readOnly: true },
-            ],
-            healthcheck: {
-              tests: ["CMD", "curl", "-fsS", "-o", "/dev/null", `http://127.0.0.1:${checkPort}/`],
-              // Patient: Swarm stops what fails it, and a host that is busy for some seconds must not lose its edge for that.
-              interval: "2s",
-              timeout: "10s",
-              retries: 10,
-              startPeriod: "5s",
-            },
-          },
-          restartPolicy: { condition: "any", delay: "1s", maxAttempts: 0, window: "0s" },
-          networksAdvanceds: [{ id: this.network.id }],
-        },
+        taskSpec,
       },
       // Two cannot own a port: if it ever must be replaced, the old one goes first.
       mergeOptions(child, {
@@ -148,7 +150,11 @@ export class NginxEdge extends ComponentResource implements Edge {
       {
         connection: args.host.connection,
         script: currentContainerScript + script("wait.sh"),
-        parameters: { ...this.parameters, SERVICE: service.name, IMAGE: args.image.reference },
+        parameters: {
+          ...this.parameters,
+          SERVICE: service.name,
+          SPECIFICATION: specificationDigest(taskSpec),
+        },
         deadlineSeconds: 120,
         dependsOn: [service],
       },

@@ -56,6 +56,7 @@ export function selfSignedFailures(inputs: Properties): CheckFailure[] {
 
 /** Within its early renewal a certificate counts as gone: the real provider replaces it by the next `up`. */
 export function readyForRenewal(outputs: Properties, inputs: Properties, now = Date.now()): boolean {
+  if (outputs.readyForRenewal === true) return true;
   const end = Date.parse(text(outputs, "validityEndTime") ?? "");
   return now >= end - Number(inputs.earlyRenewalHours ?? 0) * 3_600_000;
 }
@@ -73,14 +74,15 @@ export async function makeSelfSigned(inputs: Properties) {
     extendedUsages: uses.flatMap((use) => extendedKeyUsages[use] ?? []),
   });
   const certificate = new X509Certificate(certPem);
+  const validityEndTime = certificate.validToDate.toISOString();
   return {
     id: BigInt(`0x${certificate.serialNumber}`).toString(),
     generated: {
       certPem,
       keyAlgorithm: (certificate.publicKey.asymmetricKeyType ?? "").replace(/^ec$/, "ecdsa").toUpperCase(),
-      readyForRenewal: false,
+      readyForRenewal: readyForRenewal({ validityEndTime }, inputs),
       validityStartTime: certificate.validFromDate.toISOString(),
-      validityEndTime: certificate.validToDate.toISOString(),
+      validityEndTime,
     },
   };
 }
