@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { loadMix } from "../apps/index.ts";
-import { runLoadCommand } from "../load/index.ts";
+import { type LoadRequest, runLoadCommand } from "../load/index.ts";
 import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, type StackOptions, stateFile } from "./context.ts";
 import { readOutputs } from "./outputs.ts";
@@ -29,11 +29,8 @@ export async function loadCommand(context: LabContext, name: string, options: Lo
       `no system "${name}" of the stack ${options.stack} runs in this lab; ${known === "" ? "none does: npm run lab -- up" : `running: ${known}`}`,
     );
   }
-  // A system without stand-ins is asked how it is.
-  const { pathname, search } = new URL(system.healthUrl);
-  const mix = loadMix(name);
   const report = await runLoadCommand({
-    requests: mix.length > 0 ? mix : [{ method: "GET", path: pathname + search, expect: [200] }],
+    requests: requestsFor(name, system.healthUrl, options.path),
     home: context.home,
     system: name,
     address,
@@ -42,8 +39,20 @@ export async function loadCommand(context: LabContext, name: string, options: Lo
     rate: options.rate,
     seconds: options.seconds,
     clients: options.clients,
-    ...(options.path === undefined ? {} : { paths: options.path }),
     json: options.json ?? false,
   });
   return report.failures === 0;
+}
+
+/** The paths that were asked for; else what the system's stand-ins declare; a system without any is asked how it is. */
+function requestsFor(
+  system: string,
+  healthUrl: string,
+  asked: readonly string[] | undefined,
+): readonly LoadRequest[] {
+  const mix = loadMix(system);
+  if (asked === undefined && mix.length > 0) return mix;
+  const { pathname, search } = new URL(healthUrl);
+  const paths = asked ?? [pathname + search];
+  return paths.map((path) => ({ method: "GET", path, expect: [200], version: { field: "version" } }));
 }

@@ -18,8 +18,6 @@ export interface LoadCommandOptions {
   readonly seconds?: number;
   /** Default 2. */
   readonly clients?: number;
-  /** Paths to GET in turn, each to answer 200. Default {@link defaultRequests}. */
-  readonly paths?: readonly string[];
   /** Print the report as JSON on standard output and nothing else there. */
   readonly json?: boolean;
   /** Ends the load early, as Ctrl-C does; the report is printed all the same. */
@@ -43,9 +41,6 @@ export async function runLoadCommand(options: LoadCommandOptions): Promise<LoadR
     seconds,
     ...(options.rate === undefined ? {} : { requestsPerSecond: options.rate }),
     ...(options.clients === undefined ? {} : { clients: options.clients }),
-    ...(options.paths === undefined
-      ? {}
-      : { requests: options.paths.map((path) => ({ method: "GET", path, expect: [200], weight: 1 })) }),
     onProgress(progress) {
       // On a terminal one line that changes; in a log a line now and then.
       if (Date.now() - lastPrintedMs < (live ? 200 : 10_000)) return;
