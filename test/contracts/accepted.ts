@@ -6,8 +6,6 @@ interface Accepted {
   /** All of these, where left out. */
   readonly name?: string;
   readonly where: RegExp;
-  /** Whether it is really this one; any, where left out. */
-  readonly is?: (difference: FoundDifference) => boolean;
   readonly why: string;
 }
 
@@ -15,23 +13,7 @@ const earlier = "what the real cloud refuses at `up`, the lab refuses at `previe
 const stricter =
   "inputs that do not exist are dropped by the real plugin; TypeScript refuses them before that";
 
-const withoutTask = (text: string) => text.replaceAll(/, taskSpec|taskSpec, /g, "");
-
 export const accepted: readonly Accepted[] = [
-  {
-    type: "docker:index/service:Service",
-    where: /: diff$/,
-    is: ({ real, lab }) => withoutTask(real) === lab,
-    // OPEN: a slot has `replaceOnChanges: ["taskSpec"]`, so in production a change of its replicas alone is a new slot too.
-    why: "as soon as anything changes, the real plugin names taskSpec.containerSpec.sysctl (and env, where there is none) as well",
-  },
-  {
-    type: "docker:index/service:Service",
-    name: "a service that stays",
-    where: /^(read\.taskSpec|the same again after a read)$/,
-    // OPEN: after a `pulumi refresh` in production the next `up` updates Postgres, which has such a mount.
-    why: "the real plugin reads the sticky bit of a tmpfs mount's mode (01777) back as absent; the lab reads back what Docker has",
-  },
   {
     type: "command:local:Command",
     where: /^another trigger: diff$/,
@@ -80,21 +62,14 @@ export const accepted: readonly Accepted[] = [
     where: /^an authority: check$/,
     why: "not part of the lab, which says so; the program's certificate is none",
   },
-  {
-    type: "tls:index/selfSignedCert:SelfSignedCert",
-    name: "due for renewal",
-    where: /^check$/,
-    why: "a certificate that is due as soon as it is made is made anew by every run; the lab refuses it. The program's has 18 years",
-  },
 ];
 
 export const isAccepted = (difference: FoundDifference): boolean =>
   accepted.some(
-    ({ type, name, where, is }) =>
+    ({ type, name, where }) =>
       type === difference.type &&
       (name === undefined || name === difference.name) &&
-      where.test(difference.where) &&
-      (is === undefined || is(difference)),
+      where.test(difference.where),
   );
 
 /** One line a difference, for people. */

@@ -57,7 +57,7 @@ export function selfSignedFailures(inputs: Properties): CheckFailure[] {
 /** Within its early renewal a certificate counts as gone: the real provider replaces it by the next `up`. */
 export function readyForRenewal(outputs: Properties, inputs: Properties, now = Date.now()): boolean {
   const end = Date.parse(text(outputs, "validityEndTime") ?? "");
-  return now >= end - Number(inputs.earlyRenewalHours ?? 0) * 3_600_000;
+  return outputs.readyForRenewal === true || now >= end - Number(inputs.earlyRenewalHours ?? 0) * 3_600_000;
 }
 
 /** Its id is the serial number, as a decimal number. */
@@ -73,14 +73,14 @@ export async function makeSelfSigned(inputs: Properties) {
     extendedUsages: uses.flatMap((use) => extendedKeyUsages[use] ?? []),
   });
   const certificate = new X509Certificate(certPem);
+  const generated = {
+    certPem,
+    keyAlgorithm: (certificate.publicKey.asymmetricKeyType ?? "").replace(/^ec$/, "ecdsa").toUpperCase(),
+    validityStartTime: certificate.validFromDate.toISOString(),
+    validityEndTime: certificate.validToDate.toISOString(),
+  };
   return {
     id: BigInt(`0x${certificate.serialNumber}`).toString(),
-    generated: {
-      certPem,
-      keyAlgorithm: (certificate.publicKey.asymmetricKeyType ?? "").replace(/^ec$/, "ecdsa").toUpperCase(),
-      readyForRenewal: false,
-      validityStartTime: certificate.validFromDate.toISOString(),
-      validityEndTime: certificate.validToDate.toISOString(),
-    },
+    generated: { ...generated, readyForRenewal: readyForRenewal(generated, inputs) },
   };
 }
