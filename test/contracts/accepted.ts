@@ -10,6 +10,7 @@ interface Accepted {
 }
 
 const earlier = "what the real cloud refuses at `up`, the lab refuses at `preview` already";
+const refusedBefore = "what the real plugin refuses at `up`, the lab refuses at `preview` already";
 const stricter =
   "inputs that do not exist are dropped by the real plugin; TypeScript refuses them before that";
 
@@ -34,6 +35,24 @@ export const accepted: readonly Accepted[] = [
     name: "without a name",
     where: /^check$/,
     why: "the real plugin makes up a name that is no domain, which Hetzner then refuses; the program names its zone",
+  },
+  {
+    type: "postgresql:index/grant:Grant",
+    name: "of a wrong privilege",
+    where: /^check$/,
+    why: refusedBefore,
+  },
+  {
+    type: "postgresql:index/grant:Grant",
+    name: "on a table without a schema",
+    where: /^check$/,
+    why: refusedBefore,
+  },
+  {
+    type: "postgresql:index/grant:Grant",
+    name: "on a database and a table",
+    where: /^check$/,
+    why: refusedBefore,
   },
   {
     type: "hcloud:index/server:Server",
