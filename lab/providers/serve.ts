@@ -8,6 +8,7 @@ import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import type * as emptyTypes from "google-protobuf/google/protobuf/empty_pb.js";
 import { grpcError } from "./errors.ts";
+import { withoutNotes } from "./inputs.ts";
 import {
   changedKeys,
   decodeProperties,
@@ -125,9 +126,11 @@ function aboutItsConfiguration(provider: LabProvider, followsSecrets: boolean) {
     checkConfig: answer<pb.CheckRequest, pb.CheckResponse>(async (request) =>
       new pb.CheckResponse().setInputs(request.getNews()),
     ),
+    // A real plugin may have written the state: what it noted for itself (`__pulumi-go-provider-version`) is no setting.
     diffConfig: answer<pb.DiffRequest, pb.DiffResponse>(async (request) => {
-      const olds = decodeProperties(request.getOldInputs() ?? request.getOlds());
-      return diffResponse({ changes: changedKeys(olds, decodeProperties(request.getNews())), replaces: [] });
+      const olds = withoutNotes(decodeProperties(request.getOldInputs() ?? request.getOlds()));
+      const news = withoutNotes(decodeProperties(request.getNews()));
+      return diffResponse({ changes: changedKeys(olds, news), replaces: [] });
     }),
     configure: answer<pb.ConfigureRequest, pb.ConfigureResponse>(async (request) => {
       await provider.configure(decodeProperties(request.getArgs()));

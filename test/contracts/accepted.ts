@@ -6,32 +6,15 @@ interface Accepted {
   /** All of these, where left out. */
   readonly name?: string;
   readonly where: RegExp;
-  /** Whether it is really this one; any, where left out. */
-  readonly is?: (difference: FoundDifference) => boolean;
   readonly why: string;
 }
 
 const earlier = "what the real cloud refuses at `up`, the lab refuses at `preview` already";
+const refusedBefore = "what the real plugin refuses at `up`, the lab refuses at `preview` already";
 const stricter =
   "inputs that do not exist are dropped by the real plugin; TypeScript refuses them before that";
 
-const withoutTask = (text: string) => text.replaceAll(/, taskSpec|taskSpec, /g, "");
-
 export const accepted: readonly Accepted[] = [
-  {
-    type: "docker:index/service:Service",
-    where: /: diff$/,
-    is: ({ real, lab }) => withoutTask(real) === lab,
-    // OPEN: a slot has `replaceOnChanges: ["taskSpec"]`, so in production a change of its replicas alone is a new slot too.
-    why: "as soon as anything changes, the real plugin names taskSpec.containerSpec.sysctl (and env, where there is none) as well",
-  },
-  {
-    type: "docker:index/service:Service",
-    name: "a service that stays",
-    where: /^(read\.taskSpec|the same again after a read)$/,
-    // OPEN: after a `pulumi refresh` in production the next `up` updates Postgres, which has such a mount.
-    why: "the real plugin reads the sticky bit of a tmpfs mount's mode (01777) back as absent; the lab reads back what Docker has",
-  },
   {
     type: "command:local:Command",
     where: /^another trigger: diff$/,
@@ -52,6 +35,24 @@ export const accepted: readonly Accepted[] = [
     name: "without a name",
     where: /^check$/,
     why: "the real plugin makes up a name that is no domain, which Hetzner then refuses; the program names its zone",
+  },
+  {
+    type: "postgresql:index/grant:Grant",
+    name: "of a wrong privilege",
+    where: /^check$/,
+    why: refusedBefore,
+  },
+  {
+    type: "postgresql:index/grant:Grant",
+    name: "on a table without a schema",
+    where: /^check$/,
+    why: refusedBefore,
+  },
+  {
+    type: "postgresql:index/grant:Grant",
+    name: "on a database and a table",
+    where: /^check$/,
+    why: refusedBefore,
   },
   {
     type: "hcloud:index/server:Server",
@@ -84,11 +85,10 @@ export const accepted: readonly Accepted[] = [
 
 export const isAccepted = (difference: FoundDifference): boolean =>
   accepted.some(
-    ({ type, name, where, is }) =>
+    ({ type, name, where }) =>
       type === difference.type &&
       (name === undefined || name === difference.name) &&
-      where.test(difference.where) &&
-      (is === undefined || is(difference)),
+      where.test(difference.where),
   );
 
 /** One line a difference, for people. */

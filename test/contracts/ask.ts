@@ -151,9 +151,13 @@ const madeUp = "<made-up>";
 
 /**
  * The answer without what differs from one time to the next: ids of things by their names, what {@link TypeCases} says varies by
- * a word.
+ * a word, sets in order.
  */
-export function steady(answer: CaseAnswer, { plugin, varies = [] }: TypeCases, things: Things): CaseAnswer {
+export function steady(
+  answer: CaseAnswer,
+  { plugin, varies = [], sets = [] }: TypeCases,
+  things: Things,
+): CaseAnswer {
   const named = thingNames[plugin] ?? [];
   const id = succeeded(answer.created) ? answer.created.id : "";
   const texts = named.map((name) => [String(things[name]), `<${name}>`] as const);
@@ -163,7 +167,10 @@ export function steady(answer: CaseAnswer, { plugin, varies = [] }: TypeCases, t
   const walk = (value: Value, key = ""): Value => {
     if (varies.includes(key) && typeof value === "string" && value !== "") return varying;
     if (value instanceof Secret) return new Secret(walk(value.element, key));
-    if (isList(value)) return value.map((item) => walk(item));
+    if (isList(value)) {
+      const items = value.map((item) => walk(item));
+      return sets.includes(key) ? items.sort() : items;
+    }
     if (isMap(value)) return Object.fromEntries(Object.entries(value).map(([k, item]) => [k, walk(item, k)]));
     if (typeof value !== "string") return value;
     // A name that the provider made up: the resource's own and seven digits.

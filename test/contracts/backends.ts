@@ -123,6 +123,12 @@ async function postgresBackend(address: string): Promise<Backend> {
   const { rows } = await client.query("SHOW server_version");
   await client.query("CREATE ROLE contracts_owner");
   await client.query("CREATE DATABASE contracts_database");
+  const within = new URL(address);
+  within.pathname = "/contracts_database";
+  const inside = new pg.Client(within.href);
+  await inside.connect();
+  await inside.query("CREATE TABLE given_table (); CREATE TABLE other_table ()");
+  await inside.end();
   const { hostname, port, username, password } = new URL(address);
   return {
     name: `PostgreSQL ${String(rows[0]?.server_version).replace(/ .*/, "")}`,

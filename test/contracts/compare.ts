@@ -81,7 +81,9 @@ function meaning(
   if (changes === "none") return "no change";
   const paths = Object.keys(detailed);
   const changed = tops([...changedKeys, ...paths]).filter((key) => inputs.includes(key));
-  const replacing = tops([...replaceKeys, ...paths.filter((path) => detailed[path])]);
+  const named = tops([...replaceKeys, ...paths.filter((path) => detailed[path])]);
+  // Where the bridge names nothing but its notes (`__meta`), all of the change replaces.
+  const replacing = named.length > 0 && named.every(isNote) ? changed : named;
   const order = replacing.length > 0 && deleteBeforeReplace ? ", the old one deleted first" : "";
   return `${changes} changes: ${changed.join(", ") || "unnamed"}; replacing: ${replacing.join(", ") || "none"}${order}`;
 }

@@ -23,6 +23,8 @@ export interface TypeCases {
   readonly type: string;
   /** Outputs whose value is another each time (keys, certificates, times); only their presence counts. */
   readonly varies?: readonly string[];
+  /** Lists of texts whose order means nothing: Terraform's sets, which come in the order of their hashes. */
+  readonly sets?: readonly string[];
   readonly cases: readonly ContractCase[];
 }
 

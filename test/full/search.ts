@@ -3,11 +3,14 @@ import { ensureDocker } from "../../lab/docker/index.ts";
 import { findCanaries, machineSources, plantedCanaries, stateTexts } from "./canaries.ts";
 import { captured, home, labOk, onMachine, ops, sampler, togather } from "./support.ts";
 
-/** For the top of a file of scenarios: the lab runs, and after each scenario no canary is anywhere that it may not be. */
-export function scenarios(): void {
+/**
+ * For the top of a file of scenarios: the lab runs, made by an `up` with these options, and after each scenario no canary is
+ * anywhere that it may not be.
+ */
+export function scenarios(...options: readonly string[]): void {
   beforeAll(async () => {
     sampler.start();
-    await labOk("up");
+    await labOk("up", ...options);
   });
   afterEach(expectNoCanaries);
   afterAll(() => sampler.stop());

@@ -163,6 +163,7 @@ async function makeStack() {
         labels: [{ label: "berth.system", value: "test" }],
         secrets: [{ secretId: value.id, secretName: value.inputs.name ?? null, fileName: "token" }],
         configs: [{ configId: shim.id, configName: shim.inputs.name ?? null, fileName: "/berth/shim" }],
+        sysctl: { "net.ipv4.ip_unprivileged_port_start": "0" },
         mounts: [{ type: "tmpfs", target: "/scratch", tmpfsOptions: { sizeBytes: 1048576 } }],
         healthcheck: { tests: ["CMD", "/bin/sh", "-c", ":"], interval: "1s", timeout: "5s", retries: 3 },
       },

@@ -3,9 +3,12 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { isAccepted, said } from "../contracts/accepted.ts";
 import { openBackend } from "../contracts/backends.ts";
+import { service } from "../contracts/cases/docker.ts";
 import { contracts } from "../contracts/cases/index.ts";
 import { readRecording } from "../contracts/files.ts";
+import { type DiffAnswer, succeeded } from "../contracts/format.ts";
 import { compareLives, compareTakeover, type FoundDifference } from "../contracts/lab.ts";
+import { runProgram } from "../program/support.ts";
 
 const open = (found: readonly FoundDifference[]) => found.filter((each) => !isAccepted(each)).map(said);
 
@@ -27,6 +30,50 @@ describe.each(contracts)("$type", (type) => {
       }
     },
   );
+});
+
+describe("scaling a slot", () => {
+  const { cases } = readRecording(service.type);
+  const ofTheTask = (name: string, change: string) => {
+    const diff = cases[name]?.changes[change]?.diff;
+    if (!succeeded<DiffAnswer>(diff)) throw new Error(`"${name}", ${change}: not recorded`);
+    const named = [...diff.changedKeys, ...diff.replaceKeys, ...Object.keys(diff.detailed ?? {})];
+    return named.filter((path) => path.startsWith("taskSpec"));
+  };
+
+  test.each(["two replicas", "no replica", "a label"])("names nothing of the task: %s", (change) => {
+    expect(ofTheTask("a slot", change)).toEqual([]);
+  });
+
+  test.each(["two replicas", "a label"])("would replace it without its sysctl: %s", (change) => {
+    expect(ofTheTask("a slot without a sysctl", change)).toContain("taskSpec.containerSpec.sysctl");
+  });
+
+  test("is asked about a slot as the program writes it", async () => {
+    const program = await runProgram("production");
+    const { inputs } = program.find(service.type, "togather_app");
+    const asked = service.cases.find(({ name }) => name === "a slot")?.inputs({}) ?? {};
+    type Parts = { taskSpec: { containerSpec: Record<string, unknown> } };
+    const parts = (of: object) => {
+      const { taskSpec } = of as Parts;
+      return [of, taskSpec, taskSpec.containerSpec].map((part) => Object.keys(part).sort());
+    };
+    expect(parts(inputs)).toEqual(parts(asked));
+    const { init, sysctl } = (asked as unknown as Parts).taskSpec.containerSpec;
+    expect((inputs as Parts).taskSpec.containerSpec).toMatchObject({ init, sysctl });
+  });
+});
+
+test("a tmpfs mount is the same after a refresh as the program writes it, and would not be with a sticky bit", async () => {
+  const { cases } = readRecording(service.type);
+  expect(cases["a service that stays"]?.unchangedAfterRead).toMatchObject({ changes: "none" });
+  expect(cases["a service with a sticky bit"]?.unchangedAfterRead).toMatchObject({ changes: "some" });
+  const program = await runProgram("production");
+  const { taskSpec } = program.find(service.type, "togather_postgres").inputs as {
+    taskSpec: { containerSpec: { mounts: { tmpfsOptions?: { mode: number } }[] } };
+  };
+  const modes = taskSpec.containerSpec.mounts.flatMap(({ tmpfsOptions }) => tmpfsOptions?.mode ?? []);
+  expect(modes).toEqual([0o777]);
 });
 
 test("every type that the program registers is recorded", () => {

@@ -24,6 +24,7 @@ const args: Properties = {
       image: "registry.berth.lab:5000/app@sha256:1",
       commands: ["/app"],
       env: { A: "1", B: "x=y" },
+      sysctl: { "net.ipv4.ip_unprivileged_port_start": "0" },
       labels: [
         { label: "two", value: "2" },
         { label: "one", value: "1" },
@@ -123,6 +124,30 @@ test.each<[string, unknown, string]>([
     changes: [property],
     replaces: [property],
     deleteBeforeReplace: false,
+  });
+});
+
+describe("the task's maps that are left out", () => {
+  test.each([
+    ["sysctl", ["name", "taskSpec"]],
+    ["env", ["name"]],
+  ])("are named as soon as anything changes: %s", async (map, replaces) => {
+    const without = (news: Properties): Properties => {
+      const task = news.taskSpec as Properties;
+      return {
+        ...news,
+        taskSpec: { ...task, containerSpec: { ...(task.containerSpec as Properties), [map]: null } },
+      };
+    };
+    const made = { ...stateOf(without(args)), name: "other" };
+    const provider = dockerPackage.create();
+    const about = async (news: Properties) => provider.diff(ref, "1", {}, made, without(news));
+    expect((await about({ ...args, name: "other" })).changes).toEqual([]);
+    expect(await about({ ...args, name: "other", mode: { replicated: { replicas: 2 } } })).toMatchObject({
+      changes: ["mode", "taskSpec"],
+      replaces: [],
+    });
+    expect((await about({ ...args, name: "app" })).replaces).toEqual(replaces);
   });
 });
 

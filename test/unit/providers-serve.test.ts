@@ -194,6 +194,17 @@ describe("a served provider", () => {
     expect(checked.getInputs()?.toJavaScript()).toEqual(news);
   });
 
+  test("what a real plugin noted among its settings is no change of them", async () => {
+    const client = await connect();
+    const request = (version: string) =>
+      new pb.DiffRequest()
+        .setOldInputs(wire({ version: "1.2.1", "__pulumi-go-provider-version": "1.3.0", __defaults: [] }))
+        .setNews(wire({ version }));
+    const taken = await call(client, client.diffConfig, request("1.2.1"));
+    expect(taken.toObject()).toMatchObject({ changes: pb.DiffResponse.DiffChanges.DIFF_NONE, diffsList: [] });
+    expect((await call(client, client.diffConfig, request("1.2.2"))).getDiffsList()).toEqual(["version"]);
+  });
+
   test("checks and diffs", async () => {
     const client = await connect();
     const request = new pb.CheckRequest()

@@ -90,7 +90,7 @@ const absent = (value: PropertyValue | undefined): value is undefined | null =>
   value === undefined || value === null;
 
 /** Whether Terraform's schemas cannot tell a value from one that was left out. */
-function isZero(value: PropertyValue | undefined): boolean {
+export function isZero(value: PropertyValue | undefined): boolean {
   return (
     absent(value) ||
     value === "" ||

@@ -5,7 +5,7 @@ import { authHeader, type RegistryAuth } from "./auth.ts";
 import { convergeCreated, convergeUpdated } from "./converge.ts";
 import type { Service, Task } from "./engine-types.ts";
 import type { Kind } from "./kind.ts";
-import { check, compare, complete, nanoseconds } from "./schema.ts";
+import { check, compare, complete, isZero, nanoseconds } from "./schema.ts";
 import { serviceSchema } from "./service-schema.ts";
 import { serviceSpec } from "./service-spec.ts";
 import { isComplete, serviceState } from "./service-state.ts";
@@ -28,10 +28,29 @@ function diffService(state: Properties, news: Properties): DiffResult {
   const found = Object.entries(serviceSchema.fields).map(
     ([key, node]) => [key, compare(node, state[key], wanted[key])] as const,
   );
+  const changes = found.filter(([, difference]) => difference !== "same").map(([key]) => key);
+  const replaces = found.filter(([, difference]) => difference === "replace").map(([key]) => key);
+  // As the real plugin, which names the task's maps that are left out as soon as anything changes; a sysctl replaces.
+  const { sysctl, env } = containerSpecOf(wanted);
+  const task = (leftOut: boolean, others: readonly string[]) =>
+    leftOut && others.length > 0 && !others.includes("taskSpec") ? [...others, "taskSpec"] : others;
   return {
-    changes: found.filter(([, difference]) => difference !== "same").map(([key]) => key),
-    replaces: found.filter(([, difference]) => difference === "replace").map(([key]) => key),
+    changes: task(isZero(sysctl) || isZero(env), changes),
+    replaces: task(isZero(sysctl), replaces),
   };
+}
+
+/** A mode as the real plugin reads it: of 01777, the sticky bit is lost. */
+function withoutStickyBit(outputs: Properties): Properties {
+  const container = containerSpecOf(outputs);
+  if (!Array.isArray(container.mounts)) return outputs;
+  const mounts = container.mounts.map((mount) => {
+    const tmpfs = isProperties(mount) ? mount.tmpfsOptions : undefined;
+    if (!isProperties(mount) || !isProperties(tmpfs)) return mount;
+    return { ...mount, tmpfsOptions: { ...tmpfs, mode: Number(tmpfs.mode) & 0o777 } };
+  });
+  const task = outputs.taskSpec as Properties;
+  return { ...outputs, taskSpec: { ...task, containerSpec: { ...container, mounts } } };
 }
 
 /** Reads a service once Docker tells all of it; undefined when it is gone. */
@@ -165,7 +184,10 @@ export function serviceKind(registries: readonly RegistryAuth[]): Kind {
       }
     },
 
-    read: (api, id, inputs) => readState(api, id, withDefaults(inputs)),
+    async read(api, id, inputs) {
+      const found = await readState(api, id, withDefaults(inputs));
+      return found && { ...found, outputs: withoutStickyBit(found.outputs) };
+    },
 
     async update(api, id, _olds, news) {
       const inputs = withDefaults(news);

@@ -56,9 +56,8 @@ export function selfSignedFailures(inputs: Properties): CheckFailure[] {
 
 /** Within its early renewal a certificate counts as gone: the real provider replaces it by the next `up`. */
 export function readyForRenewal(outputs: Properties, inputs: Properties, now = Date.now()): boolean {
-  if (outputs.readyForRenewal === true) return true;
   const end = Date.parse(text(outputs, "validityEndTime") ?? "");
-  return now >= end - Number(inputs.earlyRenewalHours ?? 0) * 3_600_000;
+  return outputs.readyForRenewal === true || now >= end - Number(inputs.earlyRenewalHours ?? 0) * 3_600_000;
 }
 
 /** Its id is the serial number, as a decimal number. */
@@ -74,15 +73,14 @@ export async function makeSelfSigned(inputs: Properties) {
     extendedUsages: uses.flatMap((use) => extendedKeyUsages[use] ?? []),
   });
   const certificate = new X509Certificate(certPem);
-  const validityEndTime = certificate.validToDate.toISOString();
+  const generated = {
+    certPem,
+    keyAlgorithm: (certificate.publicKey.asymmetricKeyType ?? "").replace(/^ec$/, "ecdsa").toUpperCase(),
+    validityStartTime: certificate.validFromDate.toISOString(),
+    validityEndTime: certificate.validToDate.toISOString(),
+  };
   return {
     id: BigInt(`0x${certificate.serialNumber}`).toString(),
-    generated: {
-      certPem,
-      keyAlgorithm: (certificate.publicKey.asymmetricKeyType ?? "").replace(/^ec$/, "ecdsa").toUpperCase(),
-      readyForRenewal: readyForRenewal({ validityEndTime }, inputs),
-      validityStartTime: certificate.validFromDate.toISOString(),
-      validityEndTime,
-    },
+    generated: { ...generated, readyForRenewal: readyForRenewal(generated, inputs) },
   };
 }

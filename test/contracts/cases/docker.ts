@@ -111,6 +111,8 @@ const slot: ContractCase = {
         image,
         commands: ["/berth/shim", "server"],
         env: { APP_ENV: "production", PORT: "8080" },
+        init: true,
+        sysctl: { "net.ipv4.ip_unprivileged_port_start": "0" },
         stopGracePeriod: "30s",
         labels,
         secrets: [{ secretId, secretName, fileName: "database_url" }],
@@ -139,7 +141,11 @@ const slot: ContractCase = {
     "another grace": (inputs) => container(inputs, { stopGracePeriod: "1m" }),
     "no grace named": (inputs) => container(inputs, { stopGracePeriod: null }),
     "a grace in other units": (inputs) => container(inputs, { stopGracePeriod: "0m30s" }),
-    init: (inputs) => container(inputs, { init: true }),
+    "no init": (inputs) => container(inputs, { init: null }),
+    "another sysctl": (inputs) => container(inputs, { sysctl: { "net.core.somaxconn": "1024" } }),
+    "no sysctl": (inputs) => container(inputs, { sysctl: null }),
+    "an empty sysctl": (inputs) => container(inputs, { sysctl: {} }),
+    "no environment": (inputs) => container(inputs, { env: {} }),
     "no health check": (inputs) => container(inputs, { healthcheck: null }),
     "another limit": (inputs) => task(inputs, { resources: { limits: { memoryBytes: 768 * mebibyte } } }),
     "no limit": (inputs) => task(inputs, { resources: null }),
@@ -164,6 +170,20 @@ const slot: ContractCase = {
   carriedOut: ["two replicas", "a label"],
 };
 
+/** Not as the program writes it: with this, scaling would replace a slot. */
+const slotWithoutSysctl: ContractCase = {
+  name: "a slot without a sysctl",
+  inputs: (things) => container(slot.inputs(things), { sysctl: null }),
+  changes: {
+    "two replicas": (inputs) => ({ ...inputs, mode: { replicated: { replicas: 2 } } }),
+    "a label": (inputs) => ({ ...inputs, labels: [...labels, { label: "berth.retain", value: "true" }] }),
+    "another image": (inputs) => container(inputs, { image: image.replaceAll("1", "2") }),
+    "an empty sysctl": (inputs) => container(inputs, { sysctl: {} }),
+    "labels in another order": (inputs) => ({ ...inputs, labels: [...labels].reverse() }),
+  },
+  carriedOut: ["two replicas", "a label"],
+};
+
 const port = (number: number) => ({
   publishedPort: number,
   targetPort: number,
@@ -172,10 +192,15 @@ const port = (number: number) => ({
 });
 const bind = (source: string, target: string) => ({ type: "bind", source, target, readOnly: true });
 
+const sharedMemory = (mode: number) => ({
+  type: "tmpfs",
+  target: "/dev/shm",
+  tmpfsOptions: { sizeBytes: 64 * mebibyte, mode },
+});
 const mounts: readonly PropertyMap[] = [
   bind("/srv/edge", "/etc/nginx/berth"),
   { type: "bind", source: "/srv/data", target: "/data" },
-  { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: 64 * mebibyte, mode: 0o1777 } },
+  sharedMemory(0o777),
 ];
 
 /** As `components/edge/nginx` and `components/data/postgres.ts` write theirs. */
@@ -239,9 +264,20 @@ const kept: ContractCase = {
 
 const plain = { taskSpec: { containerSpec: { image } } };
 
+/** Not as the program writes it: with this, Postgres would be updated after a refresh. */
+const stickyMount: ContractCase = {
+  name: "a service with a sticky bit",
+  inputs: () =>
+    task(container(plain, { mounts: [sharedMemory(0o1777)], args: ["-c", "ssl=on"] }), { restartPolicy }),
+  changes: { "other arguments": (inputs) => container(inputs, { args: ["-c", "ssl=off"] }) },
+  carriedOut: ["other arguments"],
+};
+
 export const service = docker("Service", [
   slot,
+  slotWithoutSysctl,
   kept,
+  stickyMount,
   {
     name: "under a name of its own",
     inputs: () => ({ name: "own-service", ...plain }),

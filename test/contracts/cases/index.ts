@@ -3,7 +3,7 @@ import { command } from "./command.ts";
 import { network, secret, service, serviceConfig } from "./docker.ts";
 import { privateKey, randomPassword, selfSignedCert } from "./generated.ts";
 import { firewall, primaryIp, server, sshKey, volume, volumeAttachment, zone, zoneRrset } from "./hcloud.ts";
-import { database, extension, role } from "./postgresql.ts";
+import { database, extension, grant, role } from "./postgresql.ts";
 
 /** Every type that the program registers. */
 export const contracts: readonly TypeCases[] = [
@@ -22,6 +22,7 @@ export const contracts: readonly TypeCases[] = [
   zoneRrset,
   database,
   extension,
+  grant,
   role,
   randomPassword,
   privateKey,

@@ -1,0 +1,94 @@
+import { readFileSync } from "node:fs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { findCommand } from "../../../lab/docker/index.ts";
+import { providerPackages } from "../../../lab/providers/index.ts";
+import { findPlugin } from "../../../lab/providers/plugin.ts";
+import { parseDeployment, resources } from "../../../ops/deployment.ts";
+import { scenarios } from "../search.ts";
+import { expectNoFailure, labOk, leftovers, onMachine, stateFile, togather, underLoad } from "../support.ts";
+
+/** As in production: the pulumi on the PATH and Pulumi's real provider plugins, on the lab's cloud and machine. */
+
+const real = ["--engine", "pulumi", "--providers", "real"];
+const scaled = ["--set", "togather:app.replicas=2"];
+const newer = ["--set", "togather:app.version=v1.1.0"];
+
+const missing = [
+  ...((await findCommand("pulumi")) === undefined ? ["pulumi on the PATH"] : []),
+  ...providerPackages
+    .filter((plugin) => findPlugin(plugin) === undefined)
+    .map(({ name, version }) => `plugin ${name} ${version}`),
+];
+if (missing.length > 0) console.log(`skipped: --engine pulumi --providers real: no ${missing.join(", no ")}`);
+
+const urns = () =>
+  resources(parseDeployment(readFileSync(stateFile, "utf8")))
+    .map(({ urn }) => urn)
+    .sort();
+
+/** Tasks of the app that run. */
+const tasks = async () => {
+  const { slot } = await togather();
+  const list = await onMachine(
+    `docker service ps --filter desired-state=running --format '{{.CurrentState}}' ${slot}`,
+  );
+  return list.split("\n").filter((line) => line.startsWith("Running"));
+};
+
+describe.skipIf(missing.length > 0)("Pulumi with its real providers", () => {
+  // So that the real ones make everything.
+  beforeAll(async () => {
+    const { stdout } = await labOk("status", "--json");
+    if (JSON.parse(stdout).machines.length > 0) await labOk("destroy");
+  });
+  scenarios(...real);
+
+  test("a second up does nothing, and the lab's engine and providers take over the state and hand it back", async () => {
+    const before = urns();
+    await labOk("preview", "--expect-no-changes", ...real);
+    await labOk("preview", "--expect-no-changes");
+    expect((await labOk("up")).output).toMatch(/Up in .*: nothing to do/);
+    expect(urns()).toEqual(before);
+    await labOk("preview", "--expect-no-changes", ...real);
+    expect((await labOk("up", ...real)).output).toMatch(/Up in .*: nothing to do/);
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test("one replica to two and back: no request fails, and the slot stays", async () => {
+    const before = await togather();
+    const { result, load } = await underLoad("scaling 1 to 2 to 1 with the real providers", async () => {
+      const two = await labOk("up", ...scaled, ...real);
+      const atTwo = await tasks();
+      await labOk("preview", ...scaled, "--expect-no-changes", ...real);
+      return { two, atTwo, one: await labOk("up", ...real) };
+    });
+    expectNoFailure(load);
+    expect(result.atTwo).toHaveLength(2);
+    expect(await tasks()).toHaveLength(1);
+    expect((await togather()).slot).toBe(before.slot);
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test("deploys a version without a failed request, and a refresh finds nothing to change", async () => {
+    const before = await togather();
+    const { load } = await underLoad("a new version with the real providers", () =>
+      labOk("up", ...newer, ...real),
+    );
+    expectNoFailure(load);
+    const after = await togather();
+    expect(after).toMatchObject({ version: "v1.1.0", healthy: true });
+    expect(after.slot).not.toBe(before.slot);
+    expect(await leftovers()).toEqual([]);
+    await labOk("refresh", ...real);
+    await labOk("preview", ...newer, "--expect-no-changes", ...real);
+    await labOk("preview", ...newer, "--expect-no-changes");
+  });
+});
+
+describe.skipIf(missing.length > 0)("and at the end", () => {
+  test("destroys all of it", async () => {
+    await labOk("destroy", ...real);
+    const { stdout } = await labOk("status", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ machines: [], systems: [] });
+  });
+});
