@@ -284,7 +284,7 @@ export async function clearDirtyFlag(
   database: SystemDatabase,
   at: number,
 ): Promise<{ readonly from: string; readonly schema: string }> {
-  return JSON.parse(await database.run("clear-dirty-flag", { AT: String(at) }, shortSeconds));
+  return JSON.parse(await database.run("clear-dirty-flag", { AT: String(at) }, longSeconds));
 }
 
 /** Quotes a word for a POSIX shell. */

@@ -232,7 +232,7 @@ export const togather = defineSystem<Settings>({
                 command: ["/app/integration-tests"],
                 domain,
                 deadlineSeconds: 300,
-                limits: migrations,
+                limits: { memoryMebibytes: 512 },
               },
             }
           : {}),

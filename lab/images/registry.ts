@@ -86,7 +86,9 @@ export async function createRegistry(
     checkReference(name, version);
     const source = imageSources.get(name);
     if (source === undefined) {
-      throw new Error(`the lab has no image "${name}"; it has: ${[...imageSources.keys()].join(", ")}`);
+      throw new Error(
+        `the lab has no image "${name}"; it has: ${[...imageSources.keys()].join(", ")}. One of your own: --image ${name}=<reference>`,
+      );
     }
     const recipe = await source.recipe(version);
     const current = async () => {

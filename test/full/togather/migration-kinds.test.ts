@@ -21,7 +21,7 @@ import {
 scenarios();
 afterAll(backToTheBeginning);
 
-const migrators = "berth-test/migrators:1";
+const migrators = "togather/test-migrators:1";
 beforeAll(async () => {
   const docker = await ensureDocker(home, () => undefined);
   const [newest] = (
@@ -55,7 +55,7 @@ const seed = {
     kind: "command",
     name: "seed",
     secrets: ["JWT_SECRET"],
-    environment: { SEED_NAME: "seed of @DATABASE@" },
+    environment: { SEED_NAME: "seed of @DATABASE@", NODE_PATH: "/opt/stand-in/node_modules" },
   },
   command: [
     "node",
