@@ -82,23 +82,17 @@ async function tryOut(client: Dockerode, home: LabHome): Promise<void> {
 }
 
 /**
- * Reads the engine's progress of a build, pull or import to its end.
+ * Reads the engine's progress of an import to its end.
  *
  * @throws the engine's own error.
  */
-export async function finished(
-  client: Dockerode,
-  stream: NodeJS.ReadableStream,
-  onLine: (line: string) => void = () => undefined,
-): Promise<void> {
+async function finished(client: Dockerode, stream: NodeJS.ReadableStream): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     client.modem.followProgress(
       stream,
       (error) => (error ? reject(error) : resolve()),
-      (event: { error?: string; stream?: string; status?: string }) => {
+      (event: { error?: string }) => {
         if (event.error) reject(new Error(event.error));
-        const line = (event.stream ?? event.status ?? "").trim();
-        if (line !== "") onLine(line);
       },
     );
   });

@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
 import { join } from "node:path";
 import type { OuterDocker } from "../docker/outer-docker.ts";
 import type { LabHome } from "../home.ts";
 import type { Progress } from "../progress.ts";
-import { build, hasImage, importRoot, tryPull } from "./outer.ts";
+import { ensureDebian } from "./debian.ts";
+import { build, hasImage } from "./outer.ts";
 import { recipeOf } from "./recipe.ts";
-import { withTrixieRoot } from "./tools.ts";
 
 /** The image that stand-ins are built from. */
 export interface Base {
@@ -30,30 +29,14 @@ export async function ensureBase(docker: OuterDocker, home: LabHome, progress: P
   const pulled = { reference: `berth-lab/base:pulled-${recipe}`, provenance: `the image ${realReference}` };
   for (const base of [pulled, made]) if (await hasImage(docker, base.reference)) return base;
 
-  const real = await tryPull(docker, realReference, progress);
-  const start = real ? realReference : "berth-lab/trixie:made";
-  if (!real && !(await hasImage(docker, start))) {
-    await withTrixieRoot(home, progress, async (root) => {
-      const tar = spawn("tar", [
-        ...["-C", root, "--numeric-owner", "--sort=name", "-c"],
-        ...["proc", "sys", "dev", "var/cache/apt", "var/lib/apt/lists", "var/log"].map(
-          (path) => `--exclude=./${path}/*`,
-        ),
-        ...["doc", "man", "locale", "info", "lintian"].map((path) => `--exclude=./usr/share/${path}/*`),
-        ".",
-      ]);
-      tar.stderr.resume();
-      const [repository = "", tag = ""] = start.split(":");
-      await importRoot(docker, tar.stdout, { repository, tag }, progress);
-    });
-  }
-  const base = real ? pulled : made;
+  const debian = await ensureDebian(docker, home, "trixie", realReference, progress);
+  const base = debian.official ? pulled : made;
   await build(
     docker,
     {
       folder,
       tag: base.reference,
-      args: { BASE: start },
+      args: { BASE: debian.reference },
       what: "building the stand-ins' base",
       deadlineSeconds: 300,
     },

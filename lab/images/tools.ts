@@ -3,7 +3,7 @@ import { access, cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { execa } from "execa";
 import type { GoTool } from "../apps/application.ts";
-import { ensureTools, hostPath, requireRoot, succeeds } from "../docker/host.ts";
+import { hostPath } from "../docker/host.ts";
 import type { LabHome } from "../home.ts";
 import type { Progress } from "../progress.ts";
 
@@ -63,32 +63,6 @@ export async function nginxSource(home: LabHome, progress: Progress): Promise<st
   return folder;
 }
 
-/** The root file system of Debian 13, minimal, by debootstrap; handed to `use` and removed afterwards. */
-export async function withTrixieRoot(
-  home: LabHome,
-  progress: Progress,
-  use: (root: string) => Promise<void>,
-): Promise<void> {
-  requireRoot("building Debian from its packages (no image registry is in reach)");
-  await ensureTools(["debootstrap"], progress);
-  await mkdir(join(home.cacheDir, "tools"), { recursive: true });
-  const root = await mkdtemp(join(home.cacheDir, "tools", "trixie-"));
-  try {
-    progress("making Debian 13's base system with debootstrap (about 50 s)");
-    await withTicks("debootstrap", progress, () =>
-      run("debootstrap", "Debian's base system", "debootstrap (apt-get install debootstrap)", {
-        args: ["--variant=minbase", "--include=ca-certificates,curl,wget", "trixie", root],
-      }),
-    );
-    await use(root);
-  } finally {
-    // A bootstrap that was interrupted leaves these mounted, and what is mounted must not be removed.
-    for (const mount of ["proc", "sys"]) await succeeds("umount", ["--lazy", join(root, mount)]);
-    await rm(root, { recursive: true, force: true });
-  }
-}
-
-/** Makes a folder unless it is there: in a scratch folder beside it, renamed when complete. */
 async function once(
   folder: string,
   what: string,

@@ -14,7 +14,6 @@ export {
   type Load,
   type LoadOptions,
   type LoadProgress,
-  requireLabAddress,
   startLoad,
 } from "./load.ts";
 export { renderReport } from "./render.ts";

@@ -1,12 +1,69 @@
-# shellcheck shell=bash
-# Around every command of a release: keeps the deployment's record on the host. The first command of a release begins a
-# deployment, the following ones of the same release continue it, the switch ends it, a command that fails ends it too; what an
-# interrupted run left open is continued by the same release and marked as interrupted by another.
+# shellcheck shell=bash disable=SC2016 # The filters of jq are in single quotes.
+# Around every command of a release: keeps the deployment's record on the host. The command itself is the function `step`, and
+# `release_run`, at the end, runs it:
+#
+#   release_begin ─► step ─► release_end ─► release_save (what `ops back` replays) ─► release_stop (slots that do not serve)
+#
 # RELEASE_SYSTEM, _SERVICE, _ENVIRONMENT, _IMAGE, _VERSION, _SLOT (empty before there is one), _STEP, _KEEP_MINUTES, _ACCEPTED ("yes"
-# when this version may be released again after somebody went back from it), _SAVES and the folders _RECORDS and _LOGS are parameters, DEPLOYED_BY comes with the command. The command itself is the function `step`, and
-# `release_run` runs it.
+# when this version may be released again after somebody went back from it), _SAVES and the folders _RECORDS and _LOGS are
+# parameters, DEPLOYED_BY comes with the command.
 #
 # A record that cannot be written (a full disk) never stops a release: what it is about is more important.
+
+# The rules, as functions of jq. $state is what serves, $open the deployment that has begun and not ended; both are {} when there is
+# none. The other variables are the parameters of the command. The first command of a release begins a deployment, the following ones
+# of the same release continue it, the switch ends it; a command that fails ends it too:
+#
+#   (none) ─begin─► open ─continue─► open ─┬─ switch ─► success      open ─ a command fails ─► failed
+#                                          └─ ops back ─► back       open ─ another release begins ─► interrupted
+release_rules='
+def serves: $state.image == $image and $state.version == $version;
+def mine: $open.image == $image and $open.version == $version and ($open.slot == $slot or $open.slot == "" or $slot == "");
+
+# What a command does to the record when it begins. What serves already is probed or switched to again when its scale or its routes
+# change: no deployment, unless one has not ended.
+def decision:
+  if serves and $state.active_slot == $slot and ($open.tentative or (mine | not)) then "none"
+  elif mine then "continue"
+  elif $open.deployment_id == null or $open.tentative then "begin"
+  else "interrupt" end;
+
+# Snapshot and migration of what serves (a changed setting of theirs) are a deployment only if a new slot follows.
+def tentative: serves and $slot == "";
+
+# Somebody went back from this slot, or from every slot of this image: it does not get the requests again by itself.
+def refused:
+  $accepted != "yes" and ($step == "probe" or $step == "switch") and $state.outcome == "back" and $state.active_slot != $slot
+  and ($state.previous_slot == $slot or $state.refused_image == $image);
+
+def begun($id; $commit; $by; $tentative):
+  {deployment_id: $id, $environment, $service, $version, git_commit: $commit, timestamp: ($now | floor | todate), deployed_by: $by,
+   $image, $slot, schema_version: null, began: $now, $tentative, $token, steps: {}};
+def continued: $open | (if $slot == "" then . else .slot = $slot | .tentative = false end) | .token = $token;
+
+# The open deployment, unless another run has taken it over while this command still worked.
+def own: $open | select(.token == $token);
+def named($id; $commit): own | .deployment_id = $id | .git_commit = $commit;
+def with_step($seconds; $schema): own | .steps[$step] = $seconds | .schema_version = (($schema | tonumber?) // .schema_version);
+
+# Line of the history: what is open, as it ended.
+def line($outcome):
+  $open | {deployment_id, environment, service, version, git_commit, timestamp, deployed_by, image, slot, schema_version,
+           duration_seconds: (($now - .began) * 10 | round / 10), steps, $outcome};
+
+# The slot that served before this one.
+def before: if $state.active_slot == $slot then $state.previous_slot else $state.active_slot end // "";
+# Whether there is a reason to go back to it: after going back, the same version deployed again takes its place.
+def worth_keeping: $step == "switch" and (($state.outcome == "back" and $state.image == $image) | not);
+
+# The new state. What is gone back from is refused until the configuration says otherwise; of one image, only its slot is.
+def served($outcome; $previous; $until):
+  line($outcome) | {deployment_id, environment, $system, service, active_slot: $slot, version, git_commit, timestamp, deployed_by,
+    schema_version, previous_slot: (if $previous == "" then null else $previous end), previous_slot_until: $until,
+    duration_seconds, image, steps, outcome,
+    refused_image: (if $outcome == "back" and $state.image != $image then $state.image else null end)};
+'
+
 release_state=$RELEASE_RECORDS/$RELEASE_SERVICE.json
 release_open=$RELEASE_RECORDS/$RELEASE_SERVICE.open.json
 release_history=$RELEASE_RECORDS/$RELEASE_SERVICE.history.jsonl
@@ -29,15 +86,16 @@ release_write() {
   [ -n "$2" ] && printf '%s\n' "$2" >"$1.new" && sync "$1.new" && mv "$1.new" "$1"
 }
 
-# Evaluates a jq program that knows the state, the open deployment and the release's own parameters.
+# release_jq <functions of the rules> [options of jq]: one line for each value.
 release_jq() {
-  local state open
+  local state open filter=$1
+  shift
   state=$(cat "$release_state" 2>/dev/null) || state={}
   open=$(cat "$release_open" 2>/dev/null) || open={}
   jq --null-input --compact-output --raw-output --argjson state "$state" --argjson open "$open" --arg token "$release_token" \
     --arg system "$RELEASE_SYSTEM" --arg service "$RELEASE_SERVICE" --arg environment "$RELEASE_ENVIRONMENT" --arg image "$RELEASE_IMAGE" \
     --arg version "$RELEASE_VERSION" --arg slot "$RELEASE_SLOT" --arg step "$RELEASE_STEP" --argjson now "$(date +%s.%3N)" \
-    --arg accepted "${RELEASE_ACCEPTED:-no}" "$@"
+    --arg accepted "${RELEASE_ACCEPTED:-no}" "$@" "$release_rules $filter"
 }
 
 # One command at a time works on the records of a service.
@@ -48,30 +106,11 @@ release_locked() {
   flock --unlock 8
 }
 
-# A line of the history, as a jq function: what is open, as it ended.
-# shellcheck disable=SC2016 # jq's variables.
-release_line='def line($outcome): $open | {deployment_id, environment, service, version, git_commit, timestamp, deployed_by, image, slot,
-  schema_version, duration_seconds: (($now - .began) * 10 | round / 10), steps, outcome: $outcome};'
-
 release_begin() {
   local decision
   sudo install -d -m 0755 "$(dirname "$RELEASE_LOGS")"
   sudo install -d -m 0700 -o "$(id -u)" -g "$(id -g)" "$RELEASE_RECORDS" "$release_slots" "$RELEASE_LOGS" || return 0
-  # What serves already is probed or switched to again when its scale or its routes change: no deployment, unless one has not
-  # ended. Snapshot and migration of what serves (a changed setting of theirs) are one only if a new slot follows: tentative.
-  # shellcheck disable=SC2016 # jq's variables.
-  decision=$(release_jq '
-    ($state.image == $image and $state.version == $version) as $known
-    | ($open.image == $image and $open.version == $version and ($open.slot == $slot or $open.slot == "" or $slot == "")) as $mine
-    | (if $known and $state.active_slot == $slot and ($open.tentative or ($mine | not)) then "none"
-       elif $mine then "continue"
-       elif $open.deployment_id == null or $open.tentative then "begin"
-       else "interrupt" end),
-      ($known and $slot == ""),
-      ($open.deployment_id // ""),
-      ($state.outcome == "back" and ($step == "probe" or $step == "switch") and $state.active_slot != $slot and $accepted != "yes"
-        and ($state.previous_slot == $slot or $state.refused_image == $image)),
-      ($open | (if $slot == "" then . else .slot = $slot | .tentative = false end) | .token = $token)') || return 0
+  decision=$(release_jq 'decision, tentative, ($open.deployment_id // ""), refused, continued') || return 0
   {
     read -r decision
     read -r release_tentative
@@ -88,7 +127,7 @@ release_begin() {
     continue) note INFO begins ;;
     interrupt)
       note ERROR "was interrupted: another release of $RELEASE_SERVICE begins"
-      release_remember "$(release_jq "$release_line"'line("interrupted") + {error: "its run ended before it did"}')" && rm -f "$release_open"
+      release_remember "$(release_jq 'line("interrupted") + {error: "its run ended before it did"}')" && rm -f "$release_open"
       release_new
       ;;
     begin) release_new ;;
@@ -111,9 +150,7 @@ release_name() {
   commit=$(release_commit)
   id=${release_id%unknown}${commit:0:7}
   [[ $commit != unknown && $release_id = *_unknown && ! -e $RELEASE_LOGS/$id.log ]] || return 0
-  # shellcheck disable=SC2016 # jq's variables.
-  renamed=$(release_jq --arg id "$id" --arg commit "$commit" \
-    '$open | if .token == $token then .deployment_id = $id | .git_commit = $commit else empty end')
+  renamed=$(release_jq 'named($id; $commit)' --arg id "$id" --arg commit "$commit")
   release_write "$release_open" "$renamed" || return 0
   mv "$RELEASE_LOGS/$release_id.log" "$RELEASE_LOGS/$id.log" || true
   release_id=$id
@@ -123,10 +160,8 @@ release_new() {
   local commit log
   commit=$(release_commit)
   until release_id=$(date -u +%Y%m%d_%H%M%S)_${commit:0:7} && [ ! -e "$RELEASE_LOGS/$release_id.log" ]; do sleep 0.2; done
-  # shellcheck disable=SC2016 # jq's variables.
-  open=$(release_jq --arg id "$release_id" --arg commit "$commit" --arg by "${DEPLOYED_BY:-unknown}" --argjson tentative "$release_tentative" \
-    '{deployment_id: $id, $environment, $service, $version, git_commit: $commit, timestamp: ($now | floor | todate), deployed_by: $by,
-      $image, $slot, schema_version: null, began: $now, $tentative, $token, steps: {}}')
+  open=$(release_jq 'begun($id; $commit; $by; $tentative)' --arg id "$release_id" --arg commit "$commit" --arg by "${DEPLOYED_BY:-unknown}" \
+    --argjson tentative "$release_tentative")
   note INFO "$RELEASE_SERVICE $RELEASE_VERSION ($RELEASE_IMAGE, commit $commit), deployed by ${DEPLOYED_BY:-unknown}"
   find "$RELEASE_LOGS" -maxdepth 1 -name '*.log' -printf '%f\n' | sort | head -n -"$release_kept_logs" |
     while IFS= read -r log; do rm -f "$RELEASE_LOGS/$log"; done
@@ -149,15 +184,11 @@ release_end() {
     [ -z "$said" ] || note DEBUG "$said"
     note SUCCESS "done after $seconds s"
   fi
-  # Another run may have taken the deployment over while this command still worked.
-  # shellcheck disable=SC2016 # jq's variables.
-  open=$(release_jq --argjson seconds "$seconds" --arg schema "$(cat "$release_schema")" \
-    '$open | if .token == $token then .steps[$step] = $seconds | .schema_version = (($schema | tonumber?) // .schema_version) else empty end')
+  open=$(release_jq 'with_step($seconds; $schema)' --argjson seconds "$seconds" --arg schema "$(cat "$release_schema")")
   [ -n "$open" ] && release_write "$release_open" "$open" || return 0
   if [ "$status" -ne 0 ]; then
     # The first line says what is wrong; everything is in the log.
-    # shellcheck disable=SC2016 # jq's variables.
-    release_remember "$(release_jq --arg error "$RELEASE_STEP: $(head -n 1 <<<"$said" | cut -c 1-300)" "$release_line"'line("failed") + {$error}')" &&
+    release_remember "$(release_jq 'line("failed") + {$error}' --arg error "$RELEASE_STEP: $(head -n 1 <<<"$said" | cut -c 1-300)")" &&
       rm -f "$release_open"
   else
     case $RELEASE_STEP in switch | back) release_succeeded ;; esac
@@ -167,22 +198,14 @@ release_end() {
 release_succeeded() {
   local decision previous reason until=null outcome=success line state kept=''
   [ "$RELEASE_STEP" = switch ] || outcome=back
-  # The slot before, and whether there is a reason to go back to it: after going back, the same version deployed again takes
-  # its place.
-  # shellcheck disable=SC2016 # jq's variables.
-  decision=$(release_jq '(if $state.active_slot == $slot then $state.previous_slot else $state.active_slot end // ""),
-    ($step == "switch" and ($state.outcome == "back" and $state.image == $image | not))')
+  decision=$(release_jq 'before, worth_keeping')
   { read -r previous; read -r reason; } <<<"$decision"
   if [ "$reason" = true ] && [ "$RELEASE_KEEP_MINUTES" -gt 0 ] && [ -n "$previous" ] && slot_is_retained "$previous"; then
     kept=$previous
     until=\"$(date -u -d "+$RELEASE_KEEP_MINUTES minutes" +%Y-%m-%dT%H:%M:%SZ)\"
   fi
-  # What is gone back from is refused until the configuration says otherwise; of one image, only its slot is.
-  # shellcheck disable=SC2016 # jq's variables.
-  decision=$(release_jq --arg outcome "$outcome" --arg previous "$previous" --argjson until "$until" "$release_line"'
-    line($outcome), (line($outcome) | {deployment_id, environment, $system, service, active_slot: $slot, version, git_commit, timestamp,
-      deployed_by, schema_version, previous_slot: (if $previous == "" then null else $previous end), previous_slot_until: $until, duration_seconds, image,
-      steps, outcome, refused_image: (if $outcome == "back" and $state.image != $image then $state.image else null end)})')
+  decision=$(release_jq 'line($outcome), served($outcome; $previous; $until)' --arg outcome "$outcome" --arg previous "$previous" \
+    --argjson until "$until")
   { read -r line; read -r state; } <<<"$decision"
   release_write "$release_state" "$state"
   release_remember "$line" && rm -f "$release_open"
