@@ -17,6 +17,4 @@ if database_exists "$DATABASE"; then
   current=$schema_version
   [ "$schema_dirty" = no ] || current="$current, dirty"
 fi
-jq --null-input --arg snapshot "$SNAPSHOT" --arg environment "$ENVIRONMENT_NAME" --arg database "$DATABASE" \
-  --arg time "$(snapshot_field "$DIRECTORY/$SNAPSHOT" time)" --arg schema "$(snapshot_field "$DIRECTORY/$SNAPSHOT" 'schema version')" \
-  --arg current "$current" --arg deployed "$deployed" '$ARGS.named'
+manifest "$DIRECTORY/$SNAPSHOT" | jq --arg snapshot "$SNAPSHOT" --arg current "$current" --arg deployed "$deployed" '. + $ARGS.named'
