@@ -6,6 +6,7 @@ import { network } from "../components/edge/route.ts";
 import { overlayNetwork } from "../components/network/overlay.ts";
 import { migrationImages, migrationSettings, migrationSteps } from "../components/release/migration-steps.ts";
 import { probePatience } from "../components/release/probe.ts";
+import { restartTime } from "../components/release/slot.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { defineSystem } from "../components/system.ts";
 import { plainVariables } from "../components/variables.ts";
@@ -55,6 +56,8 @@ const settings = z
         .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
         .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
         .default(0),
+      /** Another time is a new slot of the same version; see `ops restart`. */
+      restartedAt: restartTime.optional(),
       /** The one version that may be released although somebody went back from it. */
       releaseAgain: z.string().min(1).optional(),
       /** After the switch, the image's integration tests; they write events, so production refuses them. */
@@ -205,6 +208,7 @@ export const togather = defineSystem<Settings>({
         },
         replicas: app.replicas,
         memoryMebibytes: app.memoryMebibytes,
+        restartedAt: app.restartedAt,
         routes: routes(domain, settings),
         health: {
           tool: "wget",

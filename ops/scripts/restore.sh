@@ -4,8 +4,7 @@
 # replaced.sh. SNAPSHOT is a parameter.
 only_one "${database_id}_database" 900
 require_postgres
-problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
-[ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+require_snapshot
 safety=
 if database_exists "$DATABASE"; then
   write_snapshot "$SNAPSHOT"

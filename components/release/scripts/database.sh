@@ -179,6 +179,14 @@ snapshot_problem() {
   fi
 }
 
+# Fails unless SNAPSHOT is one that can be restored here.
+require_snapshot() {
+  local problem
+  [ -f "$DIRECTORY/$SNAPSHOT" ] || fail "there is no snapshot $SNAPSHOT in $DIRECTORY; there are: $(snapshots | tr '\n' ' ')"
+  problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
+  [ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+}
+
 # superuser PROGRAM WORDS...: one that restores, in the server's container.
 superuser() {
   docker exec --interactive --env PGOPTIONS='-c synchronous_commit=off' "$postgres" "$1" --username postgres "${@:2}"
