@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Database } from "../components/data/database.ts";
+import { Database, passwordGeneration } from "../components/data/database.ts";
 import { Postgres } from "../components/data/postgres.ts";
 import type { Route } from "../components/edge/route.ts";
 import { network } from "../components/edge/route.ts";
@@ -71,6 +71,9 @@ const settings = z
         .regex(/^\d+$/, "is not a major version; allowed: a number, as in 16")
         .optional(),
       memoryMebibytes: memoryMebibytes.default(1024),
+      /** Count up for a new password of the app's role, by a release, or of the superuser, by a restart of the server. */
+      passwordGeneration,
+      superuserPasswordGeneration: passwordGeneration,
       /** Port on the operator's loopback that leads to it during a deploy. */
       tunnelPort: z.int().min(1024).max(65535).default(15432),
     }),
@@ -167,6 +170,7 @@ export const togather = defineSystem<Settings>({
         image: image("postgres"),
         ...(postgres.upgradeFrom === undefined ? {} : { upgradeFrom: postgres.upgradeFrom }),
         memoryMebibytes: postgres.memoryMebibytes,
+        superuserPasswordGeneration: postgres.superuserPasswordGeneration,
         tunnelPort: postgres.tunnelPort,
       },
       opts,
@@ -174,11 +178,13 @@ export const togather = defineSystem<Settings>({
     const database = new Database(
       "togather_database",
       {
+        host,
         postgres: server,
         name: "togather",
         extensions: ["postgis", "vector", "pg_trgm"],
         // Its first migration adds WGS 84, for images whose PostGIS lacks it.
         grants: [{ table: "spatial_ref_sys", privileges: ["INSERT"] }],
+        passwordGeneration: postgres.passwordGeneration,
       },
       opts,
     );

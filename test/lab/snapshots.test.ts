@@ -140,6 +140,17 @@ describe("a snapshot", () => {
     await server.query("ALTER ROLE togather PASSWORD 'first'");
   });
 
+  test("does not bring back a login that was rotated away", async () => {
+    await server.query(`CREATE ROLE togather_login_2 LOGIN PASSWORD 'rotated' IN ROLE togather;
+      ALTER ROLE togather_login_2 SET role TO togather`);
+    await server.login("togather_login_2", "rotated", "togather");
+    const snapshot = await takeSnapshot();
+    await server.query("DROP ROLE togather_login_2");
+    const before = await dumpAll();
+    await restored(snapshot);
+    expectSameDump(await dumpAll(), before);
+  });
+
   test("in plain SQL, as earlier versions wrote it, is listed, restored and pruned with the rest", async () => {
     const old = "togather_production_20260128_143022.sql.gz";
     await writeFile(

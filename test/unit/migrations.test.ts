@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wholeScript } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
-import { databaseParameters } from "../../ops/database.ts";
+import { oneDatabase } from "../../ops/system-database.ts";
 import { deployment, resource } from "./ops-fixtures.ts";
 
 /**
@@ -372,7 +372,7 @@ describe("an operator's commands", () => {
     const state = deployment([
       resource("command:local:Command", "togather_app-migration", { id: "x", inputs: { stdin } }),
     ]);
-    const text = `${databaseParameters(state, "togather")}${script("ops/scripts/steps-of-before.sh")}\nprintf '%s' "$STEPS"`;
+    const text = `${oneDatabase(state, "togather", undefined).parameters}${script("ops/scripts/steps-of-before.sh")}\nprintf '%s' "$STEPS"`;
     const { stdout, stderr } = spawnSync("bash", ["--norc", "-euc", text], { encoding: "utf8" });
     expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toEqual([

@@ -56,6 +56,7 @@ describe("inside of a running system", () => {
       "echo begin-$((40+2)); sleep 3; echo end",
     );
     expect(long.stdout).toBe("begin-42\nend\n");
+    expect((await opsOk("run", "togather", "app", "--", "ls", "/app")).stdout).toMatch(/^server$/m);
     const missing = await ops("run", "togather", "app", "--", "no-such-command");
     expect(missing.exitCode).not.toBe(0);
     expect(missing.output).toContain("no-such-command");
