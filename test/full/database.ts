@@ -15,10 +15,13 @@ export async function sql(query: string, database = "togather"): Promise<string>
   ).trim();
 }
 
-/** The whole cluster as pg_dumpall writes it: roles, every database, permissions, data. Without the key that differs each time. */
+/**
+ * The whole cluster as pg_dumpall writes it: roles, every database, permissions, data. Without the key that differs each time, and
+ * without what restores have put aside.
+ */
 export function dumpAll(options = ""): Promise<string> {
   return onMachine(
-    `docker exec ${container} pg_dumpall -U postgres ${options} | grep -v -E '^.(un)?restrict '`,
+    `docker exec ${container} pg_dumpall -U postgres --exclude-database='togather_replaced_*' ${options} | grep -v -E '^.(un)?restrict '`,
     120,
   );
 }

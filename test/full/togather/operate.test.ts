@@ -91,3 +91,46 @@ describe("inside of a running system", () => {
     expect(refused.output).toContain("services that are: togather app");
   });
 });
+
+describe("a new password of the database", () => {
+  const generation = (number: number) => ["--set", `togather:postgres.passwordGeneration=${number}`];
+  const version = ["--set", "togather:app.version=v1.0.0"];
+  const roles = () =>
+    sql(
+      "SELECT string_agg(rolname || CASE WHEN rolcanlogin THEN ' logs in' ELSE '' END, ', ' ORDER BY 1) FROM pg_roles WHERE rolname LIKE 'togather%'",
+    );
+  /** Who the app's sessions are. */
+  const sessions = () =>
+    sql(
+      "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'togather' AND application_name LIKE 'togather %'",
+    );
+
+  test("comes with a role that acts as the owner, and the one of before ends: no request is lost", async () => {
+    expect(await roles()).toBe("togather logs in");
+    const second = await underLoad("the second password", () => labOk("up", ...version, ...generation(2)));
+    expectNoFailure(second.load);
+    expect(await roles()).toBe("togather, togather_login_2 logs in");
+    expect(await sessions()).toBe("togather_login_2");
+    await labOk("preview", ...version, ...generation(2), "--expect-no-changes");
+    const third = await underLoad("the third password", () => labOk("up", ...version, ...generation(3)));
+    expectNoFailure(third.load);
+    expect(await roles()).toBe("togather, togather_login_3 logs in");
+    expect(await sessions()).toBe("togather_login_3");
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test("does not change to whom what a migration makes belongs", async () => {
+    await labOk("up", "--set", "togather:app.version=v2.0.0", ...generation(3));
+    expect(await sql("SELECT version, dirty FROM schema_migrations")).toBe("4|f");
+    const owners =
+      "SELECT string_agg(DISTINCT tableowner, ', ') FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'spatial_ref_sys'";
+    expect(await sql(owners)).toBe("togather");
+  });
+
+  test("is followed by the first one again, when the configuration says so", async () => {
+    await opsOk("reverse-migration", "togather", "--to", "3", "--yes");
+    await labOk("up", ...version, ...generation(1));
+    expect(await roles()).toBe("togather logs in");
+    expect(await sessions()).toBe("togather");
+  });
+});
