@@ -1,3 +1,4 @@
+import { boundedShell } from "../components/host/script.ts";
 import {
   type Deployment,
   isObject,
@@ -57,7 +58,7 @@ function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefi
     stream: (script, onLine) => streamLines("ssh", [...args, "bash -s"], script, onLine),
     // As every command on a host that `recover` waits for.
     print: (script, timeoutSeconds, output) =>
-      attach("ssh", [...args, `timeout --kill-after=5 ${timeoutSeconds} bash -s`], {
+      attach("ssh", [...args, boundedShell(timeoutSeconds)], {
         input: script,
         ...(output === undefined ? {} : { output }),
       }),

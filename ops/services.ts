@@ -1,5 +1,5 @@
-import { readScript, wholeScript } from "../components/host/command.ts";
 import { hostPaths } from "../components/host/paths.ts";
+import { readScript, wholeScript } from "../components/host/script.ts";
 import type { Backend } from "./backend.ts";
 import { resourceName, resources } from "./deployment.ts";
 import { hostOfSystem, isTerminal, quote } from "./host-access.ts";

@@ -1,5 +1,5 @@
-import { readScript, wholeScript } from "../components/host/command.ts";
 import { diskFloorMebibytes } from "../components/host/paths.ts";
+import { readScript, wholeScript } from "../components/host/script.ts";
 import { age, type Backend } from "./backend.ts";
 import { type Deployment, resourceName, resources, textOf } from "./deployment.ts";
 import { hostOfSystem, quote } from "./host-access.ts";
