@@ -160,7 +160,7 @@ manifest() {
     { gzip --decompress --stdout "$1" 2>/dev/null || true; } | head -n 20 | jq --raw-input --null-input \
       'if input == "-- Berth snapshot" then [inputs | capture("^-- (?<key>[a-z]+)[a-z ]*: (?<value>.*)")] | from_entries else empty end' 2>/dev/null || true
   else
-    snapshot_part "$1" manifest.json || true
+    snapshot_part "$1" manifest.json | jq objects 2>/dev/null || true
   fi
 }
 
