@@ -113,7 +113,7 @@ beforeEach(() => {
         writeFileSync(join(folder, "images", image, `00000${version}_x.${way}.sql`), `${way} ${version};\n`);
   }
   writeFileSync(join(folder, "backups/before.sql.gz"), gzipSync("-- Berth snapshot\n"));
-  writeFileSync(join(folder, "backups/.for-migration"), "before.sql.gz\n");
+  writeFileSync(join(folder, "backups/.for-migration-unit_postgres_app"), "before.sql.gz\n");
   at("schema", "3");
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -213,7 +213,7 @@ describe("a release's migrations", () => {
 
   test("what cannot say that it is up to date runs each time", () => {
     for (const count of [1, 2]) {
-      writeFileSync(join(folder, "backups/.for-migration"), "before.sql.gz\n");
+      writeFileSync(join(folder, "backups/.for-migration-unit_postgres_app"), "before.sql.gz\n");
       expect(migrate([seed]).status).toBe(0);
       expect(version("seed")?.split("\n")).toHaveLength(count);
     }
@@ -227,7 +227,7 @@ describe("a release's migrations", () => {
     expect(status).toBe(1);
     expect(stderr).toContain("Failed: river.");
     failing("nothing");
-    writeFileSync(join(folder, "backups/.for-migration"), "before.sql.gz\n");
+    writeFileSync(join(folder, "backups/.for-migration-unit_postgres_app"), "before.sql.gz\n");
     expect(migrate([step])).toMatchObject({ status: 0, stderr: "" });
   });
 
