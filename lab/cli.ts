@@ -18,6 +18,8 @@ export function labProgram(context: () => LabContext): Command {
   const program = new Command("npm run lab --")
     .description("Rehearse a stack on this machine: the unchanged program against a Hetzner of your own.")
     .showHelpAfterError("(npm run lab -- --help lists the commands)")
+    // What stands behind `ops` is for its own program, `--` too.
+    .enablePositionalOptions()
     .helpCommand(false);
   const finish = (ok: boolean) => {
     if (!ok) process.exitCode = 1;
@@ -103,6 +105,7 @@ export function labProgram(context: () => LabContext): Command {
     .argument("[command...]")
     .helpOption(false)
     .allowUnknownOption()
+    .passThroughOptions()
     .action((args: string[]) => opsCommand(context(), args));
 
   program

@@ -6,20 +6,23 @@ import type { Target } from "./target.ts";
 interface Common {
   readonly stack: string;
   readonly json?: boolean;
+  readonly database?: string;
 }
 
-/** `npm run ops -- snapshots | snapshot | restore | drop-replaced | reverse-migration | clear-dirty-flag <system>`: what an operator does with a database. */
+/** `npm run ops -- snapshots | snapshot | export | restore | … <system>`: what an operator does with a database. */
 export function addDatabaseCommands(
   program: Command,
-  aboutStack: (command: Command) => Command,
+  withJson: (command: Command) => Command,
   target: (options: Common) => Promise<Target>,
 ): void {
   // Loaded when one of these runs: it brings Pulumi's SDK along.
   const load = async (system: string, options: Common) => {
-    const operations = await import("./database.ts");
+    const [operations, found] = await Promise.all([import("./database.ts"), import("./system-database.ts")]);
     const { backend } = await target(options);
-    return { backend, operations, database: await operations.systemDatabase(backend, system, runCommand) };
+    const database = await found.systemDatabase(backend, system, options.database, runCommand);
+    return { backend, operations, database };
   };
+  const aboutStack = (command: Command) => withDatabase(withJson(command));
   const print = (options: Common, value: unknown, text: string) =>
     process.stdout.write(`${options.json ? JSON.stringify(value) : text}\n`);
 
@@ -37,6 +40,33 @@ export function addDatabaseCommands(
       const { operations, database } = await load(system, options);
       const snapshot = await operations.writeSnapshot(database);
       print(options, { snapshot }, `Written: ${snapshot}`);
+    });
+
+  withDatabase(
+    program
+      .command("export")
+      .argument("<system>")
+      .argument("[snapshot]", "the database as it is now when left out"),
+  )
+    .option("--stack <name>", "the stack", "production")
+    .description("a system's database, or a snapshot of it, as plain SQL that psql alone restores")
+    .option("--to <file>", "a file that is complete or not there; standard output when left out")
+    .action(
+      async (system: string, snapshot: string | undefined, options: Common & { readonly to?: string }) => {
+        const { operations, database } = await load(system, options);
+        process.exitCode = await operations.exportDatabase(database, snapshot, options.to);
+      },
+    );
+
+  withDatabase(
+    program.command("psql").argument("<system>").argument("[words...]", "psql's own arguments, after --"),
+  )
+    .option("--stack <name>", "the stack", "production")
+    .description("psql on a system's database, as its owner: interactive, or SQL from standard input")
+    .option("--superuser", "as the superuser")
+    .action(async (system: string, words: string[], options: Common & { readonly superuser?: boolean }) => {
+      const { operations, database } = await load(system, options);
+      process.exitCode = await operations.openPsql(database, words, options.superuser === true);
     });
 
   aboutStack(
@@ -123,6 +153,10 @@ export function addDatabaseCommands(
       const result = await operations.clearDirtyFlag(database, options.at);
       print(options, result, `The schema of ${system} is at version ${result.schema}, not dirty.`);
     });
+}
+
+function withDatabase(command: Command): Command {
+  return command.option("--database <name>", "which one, where the system has several");
 }
 
 function schemaVersion(text: string): number {

@@ -1,29 +1,8 @@
-import { readScript, wholeScript } from "../components/host/command.ts";
-import { diskFloorMebibytes } from "../components/host/paths.ts";
-import { age, type Backend } from "./backend.ts";
-import { type Deployment, isObject, resourceName, resources, textOf } from "./deployment.ts";
-import { hostsOf } from "./host-access.ts";
-import type { RunCommand } from "./run.ts";
+import { closeSync, openSync, renameSync, rmSync } from "node:fs";
+import { age } from "./backend.ts";
+import { isTerminal } from "./host-access.ts";
+import type { SystemDatabase } from "./system-database.ts";
 import { renderTable } from "./table.ts";
-
-/** A system's database, operated on its host by scripts that get the same parameters as the release's own. */
-export interface SystemDatabase {
-  readonly system: string;
-  /** Parameters of the system's last migration, or snapshot, as shell assignments. */
-  readonly parameters: string;
-  run(script: OpsScript, more: Readonly<Record<string, string>>, timeoutSeconds: number): Promise<string>;
-}
-
-type OpsScript =
-  | "list"
-  | "snapshot"
-  | "restore-plan"
-  | "restore"
-  | "reverse-plan"
-  | "reverse"
-  | "clear-dirty-flag"
-  | "list-replaced"
-  | "drop-replaced";
 
 /** One line of `ops snapshots`. */
 export interface SnapshotEntry {
@@ -58,93 +37,6 @@ export interface ReversePlan {
 const longSeconds = 7200;
 const shortSeconds = 600;
 
-/**
- * Finds a system's database in the state.
- * @throws when a deploy is running, or when the system or its host is not there
- */
-export async function systemDatabase(
-  backend: Backend,
-  system: string,
-  run: RunCommand,
-): Promise<SystemDatabase> {
-  const lock = await backend.lock();
-  if (lock !== undefined) {
-    throw new Error(
-      `${backend.description} is locked by ${lock.owner}${lock.since === undefined ? "" : ` for ${age(lock.since)}`}: a deploy may be running. Wait for it; after a crash: ${backend.opsCommand} recover --stack ${backend.stack}`,
-    );
-  }
-  return databaseOf(await backend.read(), system, run);
-}
-
-/**
- * The same for what only reads, whether a deploy is running or not.
- * @throws when the system or its host is not there
- */
-export function databaseOf(deployment: Deployment, system: string, run: RunCommand): SystemDatabase {
-  const parameters = databaseParameters(deployment, system);
-  const hostName = hostOf(deployment, system);
-  const host = hostsOf(deployment, run).find(({ provider }) => provider === `${hostName}-docker`);
-  if (host === undefined) throw new Error(`the state has no way to the host of ${system}`);
-  const before = [
-    "./scripts/steps-of-before.sh",
-    "../components/release/scripts/job.sh",
-    "../components/release/scripts/database.sh",
-    "../components/release/scripts/migration-steps.sh",
-    "../components/release/scripts/golang-migrate.sh",
-    "./scripts/replaced.sh",
-  ].map((file) => readScript(import.meta.url, file));
-  return {
-    system,
-    parameters,
-    run(script, more, timeoutSeconds) {
-      const assignments = Object.entries(more).map(([name, value]) => `${name}=${quote(value)}\n`);
-      const body = [...before, readScript(import.meta.url, `./scripts/${script}.sh`)].join("\n");
-      return host.run(`${parameters}${assignments.join("")}${wholeScript(body)}`, timeoutSeconds);
-    },
-  };
-}
-
-/**
- * The parameters that a system's last migration ran with: what stands in front of the script on its standard input.
- * @throws with the systems that have a database when this one has none
- */
-export function databaseParameters(deployment: Deployment, system: string): string {
-  const commands = databaseScripts(deployment);
-  const systems = databaseSystems(deployment);
-  const own = commands.filter(({ urn }) => resourceName(urn).startsWith(`${system}_`));
-  const command = own.find(({ urn }) => urn.endsWith("-migration")) ?? own[0];
-  if (command === undefined) {
-    throw new Error(
-      `no system "${system}" with a database is deployed; there are: ${systems.join(", ") || "none"}`,
-    );
-  }
-  const stdin = textOf(command.inputs, "stdin");
-  const end = stdin?.indexOf("# shellcheck shell=bash\n") ?? -1;
-  if (stdin === undefined || end < 0)
-    throw new Error(`${resourceName(command.urn)}: its parameters are not in the state`);
-  // A snapshot's script knows of no migrations, one of before not how much stays free.
-  return `FLOOR_MEBIBYTES=${diskFloorMebibytes}\nSTEPS=\nFOLDER=\nSERVICE=${system}\nIMAGE=\nCOMMAND=\n${stdin.slice(0, end)}`;
-}
-
-/** The systems that have a database. */
-export function databaseSystems(deployment: Deployment): string[] {
-  return [...new Set(databaseScripts(deployment).map(({ urn }) => resourceName(urn).split("_")[0] ?? ""))];
-}
-
-function databaseScripts(deployment: Deployment) {
-  return resources(deployment).filter(
-    ({ type, urn, delete: old }) =>
-      type === "command:local:Command" && !old && /-(migration|snapshot)$/.test(resourceName(urn)),
-  );
-}
-
-function hostOf(deployment: Deployment, system: string): string {
-  const outputs = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs;
-  const systems = isObject(outputs?.systems) ? outputs.systems : {};
-  const entry = systems[system];
-  return (isObject(entry) ? textOf(entry, "host") : undefined) ?? "";
-}
-
 export async function listSnapshots(database: SystemDatabase): Promise<readonly SnapshotEntry[]> {
   return JSON.parse(await database.run("list", {}, shortSeconds)) as SnapshotEntry[];
 }
@@ -174,19 +66,61 @@ export async function writeSnapshot(database: SystemDatabase): Promise<string> {
   return (await database.run("snapshot", {}, longSeconds)).trim();
 }
 
+/**
+ * Writes a database as plain SQL to standard output, or to a file that is complete or not there.
+ * @param snapshot of what; the database as it is now when left out
+ * @returns an exit code; what went wrong was printed
+ */
+export async function exportDatabase(
+  database: SystemDatabase,
+  snapshot: string | undefined,
+  file: string | undefined,
+): Promise<number> {
+  const more = { SNAPSHOT: snapshotName(database, snapshot) };
+  if (file === undefined) return database.print("export", more, longSeconds);
+  const partial = `${file}.partial`;
+  const descriptor = openSync(partial, "w", 0o600);
+  const code = await database
+    .print("export", more, longSeconds, descriptor)
+    .finally(() => closeSync(descriptor));
+  if (code === 0) renameSync(partial, file);
+  else rmSync(partial);
+  return code;
+}
+
+/**
+ * psql in the server's container, which asks for no password there: as the database's owner, so that what it makes belongs to the owner,
+ * or as the superuser.
+ * @returns psql's exit code
+ */
+export async function openPsql(
+  database: SystemDatabase,
+  words: readonly string[],
+  superuser: boolean,
+): Promise<number> {
+  const [container = "", owner = ""] = (await database.run("psql", {}, shortSeconds)).trim().split("\n");
+  return database.interact([
+    ...["docker", "exec", "--interactive", ...(isTerminal() ? ["--tty"] : [])],
+    ...(superuser ? [] : ["--env", `PGOPTIONS=-c role=${owner.replaceAll(/[\\ ]/g, "\\$&")}`]),
+    ...[container, "psql", "--username", "postgres", "--dbname", database.name, ...words],
+  ]);
+}
+
 /** What a restore would do. Refuses, before anything is touched, what is damaged or of another system or environment. */
 export async function planRestore(
   database: SystemDatabase,
   snapshot: string | undefined,
 ): Promise<RestorePlan> {
-  if (snapshot !== undefined && !/^[A-Za-z0-9_.-]+$/.test(snapshot)) {
-    throw new Error(
-      `"${snapshot}" is not the name of a snapshot; npm run ops -- snapshots ${database.system} lists them`,
-    );
-  }
-  return JSON.parse(
-    await database.run("restore-plan", { SNAPSHOT: snapshot ?? "" }, shortSeconds),
-  ) as RestorePlan;
+  const more = { SNAPSHOT: snapshotName(database, snapshot) };
+  return JSON.parse(await database.run("restore-plan", more, shortSeconds)) as RestorePlan;
+}
+
+function snapshotName({ system }: SystemDatabase, snapshot: string | undefined): string {
+  if (snapshot === undefined) return "";
+  if (/^[A-Za-z0-9_.-]+$/.test(snapshot)) return snapshot;
+  throw new Error(
+    `"${snapshot}" is not the name of a snapshot; npm run ops -- snapshots ${system} lists them`,
+  );
 }
 
 /** The plan in words, for the person who is asked. */
@@ -285,9 +219,4 @@ export async function clearDirtyFlag(
   at: number,
 ): Promise<{ readonly from: string; readonly schema: string }> {
   return JSON.parse(await database.run("clear-dirty-flag", { AT: String(at) }, longSeconds));
-}
-
-/** Quotes a word for a POSIX shell. */
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }

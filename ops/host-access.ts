@@ -1,5 +1,7 @@
+import { boundedShell } from "../components/host/script.ts";
 import {
   type Deployment,
+  isObject,
   isSecret,
   resourceName,
   resources,
@@ -7,7 +9,7 @@ import {
   textOf,
   textsOf,
 } from "./deployment.ts";
-import { type RunCommand, streamLines } from "./run.ts";
+import { attach, type RunCommand, streamLines } from "./run.ts";
 
 /** A Docker host of the state, and how to reach it: by the docker provider's own host and ssh options. */
 export interface HostAccess {
@@ -17,6 +19,10 @@ export interface HostAccess {
   run(script: string, timeoutSeconds: number): Promise<string>;
   /** Runs a bash script on the host and hands over each line of its output as it comes. */
   stream(script: string, onLine: (line: string) => void): Promise<void>;
+  /** Runs a bash script on the host, its output to this terminal or a file descriptor, and answers its exit code. */
+  print(script: string, timeoutSeconds: number, output?: number): Promise<number>;
+  /** Runs a command on the host with this terminal's input and output, and answers its exit code. */
+  interact(words: readonly string[]): Promise<number>;
 }
 
 const providerType = "pulumi:providers:docker";
@@ -50,7 +56,39 @@ function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefi
         timeoutSeconds: timeoutSeconds + 30,
       }),
     stream: (script, onLine) => streamLines("ssh", [...args, "bash -s"], script, onLine),
+    // As every command on a host that `recover` waits for.
+    print: (script, timeoutSeconds, output) =>
+      attach("ssh", [...args, boundedShell(timeoutSeconds)], {
+        input: script,
+        ...(output === undefined ? {} : { output }),
+      }),
+    interact: (words) =>
+      attach("ssh", [...(isTerminal() ? ["-t"] : []), ...args, words.map(quote).join(" ")]),
   };
+}
+
+/** True when a person types and reads here. */
+export function isTerminal(): boolean {
+  return process.stdin.isTTY === true && process.stdout.isTTY === true;
+}
+
+/**
+ * The host that a system runs on.
+ * @throws when the stack has no such system, or the state no way to its host
+ */
+export function hostOfSystem(deployment: Deployment, system: string, run: RunCommand): HostAccess {
+  const outputs = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs;
+  const systems = isObject(outputs?.systems) ? outputs.systems : {};
+  const placed = systems[system];
+  if (!isObject(placed)) {
+    const known = Object.keys(systems).join(", ") || "none";
+    throw new Error(`no system "${system}" is deployed; there are: ${known}`);
+  }
+  const host = hostsOf(deployment, run).find(
+    ({ provider }) => provider === `${textOf(placed, "host")}-docker`,
+  );
+  if (host === undefined) throw new Error(`the state has no way to the host of ${system}`);
+  return host;
 }
 
 /** Quotes a word for a POSIX shell. */

@@ -1,5 +1,5 @@
-import { hostCommandPattern } from "../components/host/command.ts";
 import { hostPaths } from "../components/host/paths.ts";
+import { hostCommandPattern } from "../components/host/script.ts";
 import {
   type Deployment,
   isObject,

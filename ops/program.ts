@@ -8,6 +8,7 @@ import { readDeployments, renderDeployments } from "./deployments.ts";
 import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
 import { restartDocker } from "./restart-docker.ts";
+import { addServiceCommands } from "./service-commands.ts";
 import { closeSsh, defaultRun, openSsh, sshPorts } from "./ssh-access.ts";
 import { readStatus, renderStatus } from "./status.ts";
 import type { Target } from "./target.ts";
@@ -154,6 +155,7 @@ export function opsProgram({ name, target }: OpsContext): Command {
     });
 
   addDatabaseCommands(program, aboutStack, target);
+  addServiceCommands(program, withStack, target);
   return program;
 }
 

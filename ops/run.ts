@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { execa } from "execa";
 
 /** Runs a command and answers its standard output. Throws with its standard error when it fails. */
@@ -48,4 +49,21 @@ export async function streamLines(
       result.stderr.trim().slice(-2000) || `exit status ${result.exitCode ?? result.signal}`,
     );
   }
+}
+
+/** Runs a command with this process' own input, output and errors, or what is given instead, and answers its exit code. */
+export async function attach(
+  command: string,
+  args: readonly string[],
+  { input, output }: { readonly input?: string; readonly output?: number } = {},
+): Promise<number> {
+  const child = spawn(command, args, {
+    stdio: [input === undefined ? "inherit" : "pipe", output ?? "inherit", "inherit"],
+  });
+  // A connection that ends early says so by its exit code.
+  child.stdin?.on("error", () => undefined).end(input);
+  return new Promise((resolve, reject) => {
+    child.on("error", (error) => reject(new CommandError(command, error.message)));
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
 }

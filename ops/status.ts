@@ -1,7 +1,7 @@
 import type { System } from "../components/system.ts";
 import { age, type Backend } from "./backend.ts";
 import { Cloud } from "./cloud.ts";
-import { databaseOf, databaseSystems, describeReplaced, listReplaced } from "./database.ts";
+import { describeReplaced, listReplaced } from "./database.ts";
 import {
   type Deployment,
   isObject,
@@ -17,6 +17,7 @@ import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { overdue } from "./secrets.ts";
 import { type SshAccess, sshAccess } from "./ssh-access.ts";
+import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import { renderTable } from "./table.ts";
 import type { Target } from "./target.ts";
 import type { HostWorld } from "./world.ts";
@@ -103,7 +104,7 @@ export async function readStatus(
     ),
     health: await health(deployment, hosts),
     replaced: (
-      await Promise.all(databaseSystems(deployment).map((system) => replaced(deployment, system, run)))
+      await Promise.all(databases(deployment).map((entry) => replaced(deployment, entry, run)))
     ).flat(),
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
@@ -260,11 +261,12 @@ function services(
 
 async function replaced(
   deployment: Deployment,
-  system: string,
+  entry: DatabaseEntry,
   run: RunCommand,
 ): Promise<StackStatus["replaced"]> {
+  const { system } = entry;
   try {
-    const list = await listReplaced(databaseOf(deployment, system, run));
+    const list = await listReplaced(databaseOf(deployment, entry, run));
     return list.map((each) => ({ system, database: describeReplaced(each) }));
   } catch (error) {
     // A database that is down keeps nothing else from being shown.

@@ -1,11 +1,12 @@
 import { z } from "zod";
-import { Database } from "../components/data/database.ts";
+import { Database, passwordGeneration } from "../components/data/database.ts";
 import { Postgres } from "../components/data/postgres.ts";
 import type { Route } from "../components/edge/route.ts";
 import { network } from "../components/edge/route.ts";
 import { overlayNetwork } from "../components/network/overlay.ts";
 import { migrationImages, migrationSettings, migrationSteps } from "../components/release/migration-steps.ts";
 import { probePatience } from "../components/release/probe.ts";
+import { restartTime } from "../components/release/slot.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { defineSystem } from "../components/system.ts";
 import { plainVariables } from "../components/variables.ts";
@@ -55,6 +56,8 @@ const settings = z
         .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
         .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
         .default(0),
+      /** Another time is a new slot of the same version; see `ops restart`. */
+      restartedAt: restartTime.optional(),
       /** The one version that may be released although somebody went back from it. */
       releaseAgain: z.string().min(1).optional(),
       /** After the switch, the image's integration tests; they write events, so production refuses them. */
@@ -68,6 +71,9 @@ const settings = z
         .regex(/^\d+$/, "is not a major version; allowed: a number, as in 16")
         .optional(),
       memoryMebibytes: memoryMebibytes.default(1024),
+      /** Count up for a new password of the app's role, by a release, or of the superuser, by a restart of the server. */
+      passwordGeneration,
+      superuserPasswordGeneration: passwordGeneration,
       /** Port on the operator's loopback that leads to it during a deploy. */
       tunnelPort: z.int().min(1024).max(65535).default(15432),
     }),
@@ -164,6 +170,7 @@ export const togather = defineSystem<Settings>({
         image: image("postgres"),
         ...(postgres.upgradeFrom === undefined ? {} : { upgradeFrom: postgres.upgradeFrom }),
         memoryMebibytes: postgres.memoryMebibytes,
+        superuserPasswordGeneration: postgres.superuserPasswordGeneration,
         tunnelPort: postgres.tunnelPort,
       },
       opts,
@@ -171,11 +178,13 @@ export const togather = defineSystem<Settings>({
     const database = new Database(
       "togather_database",
       {
+        host,
         postgres: server,
         name: "togather",
         extensions: ["postgis", "vector", "pg_trgm"],
         // Its first migration adds WGS 84, for images whose PostGIS lacks it.
         grants: [{ table: "spatial_ref_sys", privileges: ["INSERT"] }],
+        passwordGeneration: postgres.passwordGeneration,
       },
       opts,
     );
@@ -205,6 +214,7 @@ export const togather = defineSystem<Settings>({
         },
         replicas: app.replicas,
         memoryMebibytes: app.memoryMebibytes,
+        restartedAt: app.restartedAt,
         routes: routes(domain, settings),
         health: {
           tool: "wget",

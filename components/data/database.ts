@@ -9,11 +9,27 @@ import {
   secret,
 } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
+import { z } from "zod";
+import { hostCommand, readScript } from "../host/command.ts";
+import type { Host } from "../host/host.ts";
 import type { Postgres } from "./postgres.ts";
 
 /** File in /run/secrets of whoever connects. */
 const authorityFile = "DATABASE_AUTHORITY";
 const tls = `sslmode=verify-full&sslrootcert=/run/secrets/${authorityFile}`;
+
+/** Symbols that mean nothing in a URL or a shell, so that every consumer can take the value as it is. */
+const passwordRules = {
+  ...{ length: 40, special: true, overrideSpecial: "-_.~" },
+  ...{ minLower: 2, minUpper: 2, minNumeric: 2, minSpecial: 2 },
+};
+
+/** Setting of a generated password: another number is another password. */
+export const passwordGeneration = z
+  .int()
+  .min(1, "is too small; count up from 1")
+  .max(9999, "is too large; use 1 to 9999")
+  .default(1);
 
 export interface DatabaseArgs {
   readonly postgres: Postgres;
@@ -21,6 +37,10 @@ export interface DatabaseArgs {
   readonly name: string;
   /** Made by the superuser, so that migrations need no special rights. */
   readonly extensions: readonly string[];
+  /** The host that the server runs on. */
+  readonly host: Host;
+  /** Another number is another role that logs in, with a new password; see docs/decisions/0007-roles-that-log-in.md. */
+  readonly passwordGeneration: number;
   /**
    * What migrations need beside: privileges of the owner role on tables that it does not own, as those of an extension. Given after
    * the extensions are made, no more than is named here.
@@ -45,12 +65,15 @@ export interface TableGrant {
 }
 
 /**
- * A database with its owner role (no superuser, a generated password) and its extensions. The database and the role are
- * protected.
+ * A database with its owner role (no superuser), its extensions, and the role that clients log in as: the owner itself with a
+ * generated password, and from the second generation on a role `<owner>_login_<generation>` that acts as the owner. The login
+ * of before ends after the release, like the slot that used it. The database and the owner are protected.
  */
 export class Database extends ComponentResource {
   readonly name: string;
   readonly postgres: Postgres;
+  /** Who clients log in as. */
+  readonly user: string;
   readonly password: Output<string>;
   /** What the connection strings trust: give it to every container that uses one, with its secrets. */
   readonly authority: Readonly<Record<string, Output<string>>>;
@@ -67,25 +90,17 @@ export class Database extends ComponentResource {
     const child = { parent: this };
     const within = mergeOptions(child, { provider, dependsOn: [ready], deletedWith: service });
 
-    const password = new RandomPassword(
-      `${name}-password`,
-      // Symbols that mean nothing in a URL or a shell, so that every consumer can take the value as it is.
-      {
-        length: 40,
-        special: true,
-        overrideSpecial: "-_.~",
-        minLower: 2,
-        minUpper: 2,
-        minNumeric: 2,
-        minSpecial: 2,
-      },
-      child,
-    );
+    const password = new RandomPassword(`${name}-password`, passwordRules, child);
     const role = new Role(
       `${name}-role`,
-      { name: args.name, login: true, password: password.result, superuser: false },
-      mergeOptions(within, { protect: true }),
+      {
+        ...{ name: args.name, superuser: false, password: password.result },
+        // When it is made; later it is the business of `login`.
+        login: args.passwordGeneration === 1,
+      },
+      mergeOptions(within, { protect: true, ignoreChanges: ["login"] }),
     );
+    const login = this.login(name, args, { role, password }, within);
     const database = new PostgresqlDatabase(
       `${name}-database`,
       { name: args.name, owner: role.name, encoding: "UTF8" },
@@ -112,12 +127,13 @@ export class Database extends ComponentResource {
         ),
     );
 
-    this.password = password.result;
+    this.user = login.user;
+    this.password = login.password;
     this.authority = { [authorityFile]: args.postgres.certificatePem };
     this.url = secret(
-      interpolate`postgresql://${role.name}:${password.result}@${address}/${database.name}?${tls}`,
+      interpolate`postgresql://${login.user}:${login.password}@${address}/${database.name}?${tls}`,
     );
-    this.ready = [database, ...extensions, ...grants];
+    this.ready = [database, login.ready, ...extensions, ...grants];
     this.registerOutputs();
   }
 
@@ -127,15 +143,58 @@ export class Database extends ComponentResource {
     return {
       PGHOST: host,
       PGPORT: port,
-      PGUSER: this.name,
+      PGUSER: this.user,
       PGDATABASE: databaseName,
       PGSSLMODE: "verify-full",
       PGSSLROOTCERT: `/run/secrets/${authorityFile}`,
     };
   }
 
+  /** Who clients log in as in this generation. What it is made of ends with it: Pulumi deletes last what the program no longer has. */
+  private login(
+    name: string,
+    args: DatabaseArgs,
+    owner: { readonly role: Role; readonly password: RandomPassword },
+    opts: ComponentResourceOptions,
+  ) {
+    const generation = args.passwordGeneration;
+    if (generation === 1) {
+      const script = (what: "LOGIN" | "NOLOGIN") =>
+        `ROLE_LOGIN=${what}\n${readScript(import.meta.url, "./scripts/owner-login.sh")}`;
+      const ready = hostCommand(
+        `${name}-owner-login`,
+        {
+          connection: args.host.connection,
+          script: script("LOGIN"),
+          removeScript: script("NOLOGIN"),
+          parameters: { SERVICE: args.postgres.name, ROLE: args.name },
+          deadlineSeconds: 60,
+          dependsOn: [owner.role],
+        },
+        { parent: this, deletedWith: args.postgres.service },
+      );
+      return { user: args.name, password: owner.password.result, ready };
+    }
+    const password = new RandomPassword(`${name}-login-${generation}-password`, passwordRules, {
+      parent: this,
+    });
+    const user = `${args.name}_login_${generation}`;
+    const ready = new Role(
+      `${name}-login-${generation}`,
+      {
+        name: user,
+        login: true,
+        password: password.result,
+        roles: [owner.role.name],
+        assumeRole: owner.role.name,
+      },
+      opts,
+    );
+    return { user, password: password.result, ready };
+  }
+
   /** A connection string for programs that take the password from PGPASSWORD: it may stand in an argument list. */
   urlWithoutPassword(databaseName = this.name): string {
-    return `postgresql://${this.name}@${this.postgres.address}/${databaseName}?${tls}`;
+    return `postgresql://${this.user}@${this.postgres.address}/${databaseName}?${tls}`;
   }
 }

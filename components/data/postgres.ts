@@ -30,6 +30,8 @@ export interface PostgresArgs {
   /** Major version that the image's may follow, the data folder having been emptied for it. */
   readonly upgradeFrom?: string;
   readonly memoryMebibytes: number;
+  /** Another number is another password of the superuser, which restarts the server. */
+  readonly superuserPasswordGeneration: number;
   /** Port on the operator's loopback through which `@pulumi/postgresql` reaches it; every instance needs its own. */
   readonly tunnelPort: number;
 }
@@ -91,7 +93,15 @@ export class Postgres extends ComponentResource {
       child,
     );
     // The image reads it when the data folder is empty; `ready` gives it to the superuser of one that is older.
-    const password = new RandomPassword(`${name}-superuser`, { length: 40, special: false }, child);
+    const generation = args.superuserPasswordGeneration;
+    const password = new RandomPassword(
+      `${name}-superuser`,
+      {
+        ...{ length: 40, special: false },
+        ...(generation === 1 ? {} : { keepers: { generation: String(generation) } }),
+      },
+      child,
+    );
     const passwordSecret = swarmSecret(
       `${name}-superuser-password`,
       { host: args.host, system: args.system, value: password.result },

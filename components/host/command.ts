@@ -1,8 +1,10 @@
-import { readFileSync } from "node:fs";
 import { local } from "@pulumi/command";
 import type { CustomResourceOptions, Input, Output, Resource } from "@pulumi/pulumi";
 import { all, interpolate, mergeOptions, secret } from "@pulumi/pulumi";
 import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
+import { boundedShell, readScript, wholeScript } from "./script.ts";
+
+export { readScript, wholeScript };
 
 /**
  * A command on a host: a shellcheck-clean script sent to `bash -s` over the shared connection. It runs when it is created
@@ -27,11 +29,6 @@ export interface HostCommandArgs {
 /** What a release adds to each of its commands: that what it does is written to the deployment's record on the host. */
 export type Recorded = (command: HostCommandArgs) => HostCommandArgs;
 
-/** Reads a script that lies beside the module: `readScript(import.meta.url, "scripts/ready.sh")`. */
-export function readScript(moduleUrl: string, path: string): string {
-  return readFileSync(new URL(path, moduleUrl), "utf8");
-}
-
 /** `current_container SERVICE`, for the scripts that wait for a service which is updated in place. */
 export const currentContainerScript = readScript(import.meta.url, "./scripts/current-container.sh");
 
@@ -40,14 +37,6 @@ export const currentContainerScript = readScript(import.meta.url, "./scripts/cur
  * name comes from outside, so only what is harmless in any shell passes.
  */
 export const deployedBy = `$(printf %s "\${GITHUB_ACTOR:-$(id -un)}@$(uname -n)" | LC_ALL=C tr -cd 'A-Za-z0-9@._-' | cut -c 1-100)`;
-
-const common = readScript(import.meta.url, "./scripts/common.sh");
-
-/** The shell on the host that runs a command and ends with it. */
-const boundedShell = (seconds: number | string) => `timeout --kill-after=5 ${seconds} bash -s`;
-
-/** Extended regular expression for the command line that every host command has on its host. */
-export const hostCommandPattern = `^${boundedShell("[0-9]+")}`;
 
 export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
   const { connection, deadlineSeconds } = args;
@@ -118,9 +107,4 @@ const removalOf = "removal of ";
 /** Standard input is one property for all operations; the removal, which the shell knows by its command ($0), has a script of its own. */
 export function withRemoval(script: string): string {
   return `case $0 in '${removalOf}'*)\nexec <<'BERTH_END'\n${script}BERTH_END\n;; esac\n`;
-}
-
-/** A script as it is sent: after what all share, in a function that reads nothing, so that no command of the script can eat the rest of it from standard input. */
-export function wholeScript(body: string): string {
-  return `${common}\nmain() {\n${body}\n}\nmain </dev/null\n`;
 }

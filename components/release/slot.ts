@@ -1,5 +1,6 @@
 import { Service } from "@pulumi/docker";
 import { type CustomResourceOptions, type Input, mergeOptions, type Resource } from "@pulumi/pulumi";
+import { z } from "zod";
 import type { Host } from "../host/host.ts";
 import { dockerLabels } from "../labels.ts";
 import { containerCommand, type ReleaseContainer, shimPath } from "./container.ts";
@@ -11,6 +12,8 @@ export interface SlotArgs {
   /** The image's own entry point and command. */
   readonly command: readonly string[];
   readonly replicas: number;
+  /** Another one is a new slot, although nothing else has changed. */
+  readonly restartedAt: string | undefined;
   /** Test of Docker's own check, from `dockerCheck`. */
   readonly healthcheck: readonly string[];
   /** How long it may take to become healthy; the probe's patience. */
@@ -19,6 +22,11 @@ export interface SlotArgs {
   /** When it is replaced, Pulumi forgets it and the host removes it later: see record.ts. */
   readonly retained: boolean;
 }
+
+/** Setting of a service that is restarted by a release; `ops restart` says how. */
+export const restartTime = z.iso.datetime({
+  error: 'is not a time in UTC; use one as in "2026-01-28T14:30:22Z"',
+});
 
 /** What a task may take to finish its work after SIGTERM. */
 const stopGraceSeconds = 30;
@@ -56,7 +64,12 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
           // would replace the slot (test/contracts/README.md).
           sysctl: { "net.ipv4.ip_unprivileged_port_start": "0" },
           stopGracePeriod: `${stopGraceSeconds}s`,
-          labels: dockerLabels(name, args.system),
+          labels: [
+            ...dockerLabels(name, args.system),
+            ...(args.restartedAt === undefined
+              ? []
+              : [{ label: "berth.restarted-at", value: args.restartedAt }]),
+          ],
           secrets: container.secrets.map(({ name: fileName, secret }) => ({
             secretId: secret.id,
             secretName: secret.name,

@@ -46,6 +46,8 @@ export interface WebServiceArgs {
   readonly secretsAs: "files" | "variables";
   readonly replicas: number;
   readonly memoryMebibytes: number;
+  /** Another one is a new slot, although nothing else has changed. */
+  readonly restartedAt: string | undefined;
   readonly routes: readonly Route[];
   readonly health: Health;
   /** How long a new slot may take to become healthy. */
@@ -194,6 +196,7 @@ export class WebService extends ComponentResource {
         container,
         command: args.command,
         replicas: args.replicas,
+        restartedAt: args.restartedAt,
         healthcheck: dockerCheck(args.health),
         startPeriodSeconds: patienceSeconds(args.probe),
         retained: args.keepPreviousMinutes > 0,

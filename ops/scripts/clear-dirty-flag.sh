@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2153,SC2154
 # Says which version a schema is at that is marked dirty, by golang-migrate's own `force`. Runs after job.sh, database.sh,
 # migration-steps.sh and golang-migrate.sh. AT is a parameter.
-only_one "${SYSTEM}_database" 900
+only_one "${database_id}_database" 900
 use_golang_migrate || fail "$SYSTEM has no migrations by golang-migrate, so no flag either"
 require_postgres
 read_schema "$DATABASE"

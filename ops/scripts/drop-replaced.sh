@@ -1,6 +1,6 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Drops databases that restores put aside. Runs after database.sh. REPLACED, names with spaces between, is a parameter.
-only_one "${SYSTEM}_database" 900
+only_one "${database_id}_database" 900
 require_postgres
 there=$(replaced_databases | cut -d ' ' -f 1)
 for name in $REPLACED; do

@@ -17,14 +17,14 @@ expire_replaced() {
 
 # A timer of the host, so that they go in time whoever is logged in, and after a restart too. One a database.
 install_replaced_timer() {
-  local unit=berth-replaced-expire-$SYSTEM
+  local unit=berth-replaced-expire-$database_id
   {
     printf '#!/bin/bash\n# Written by Berth: drops the databases of %s that a restore put aside %s days ago.\nset -euo pipefail\numask 077\n' "$SYSTEM" "$REPLACED_DAYS"
-    declare -p SYSTEM DATABASE POSTGRES_SERVICE
+    declare -p DATABASE POSTGRES_SERVICE database_id
     declare -f fail redact only_one find_postgres in_database drop_database replaced_databases expire_replaced
     # A server that is down or gone has nothing to drop now.
-    # shellcheck disable=SC2016 # SYSTEM is the timer's.
-    printf 'find_postgres || exit 0\nonly_one "${SYSTEM}_database" 900\nexpire_replaced %s\n' "$REPLACED_DAYS"
+    # shellcheck disable=SC2016 # database_id is the timer's.
+    printf 'find_postgres || exit 0\nonly_one "${database_id}_database" 900\nexpire_replaced %s\n' "$REPLACED_DAYS"
   } | sudo install -m 0755 /dev/stdin "/usr/local/sbin/$unit.new"
   sudo mv "/usr/local/sbin/$unit.new" "/usr/local/sbin/$unit"
   printf '[Unit]\nDescription=Drops databases of %s that a restore put aside %s days ago\nAfter=docker.service\n\n[Service]\nType=oneshot\nUser=%s\nTimeoutStartSec=30min\nExecStart=/usr/local/sbin/%s\n' \

@@ -6,9 +6,7 @@ if [ -z "$SNAPSHOT" ]; then
   SNAPSHOT=$(snapshots | tail -n 1)
   [ -n "$SNAPSHOT" ] || fail "there is no snapshot of $SYSTEM $ENVIRONMENT_NAME in $DIRECTORY; write one: npm run ops -- snapshot $SYSTEM --stack $STACK"
 fi
-[ -f "$DIRECTORY/$SNAPSHOT" ] || fail "there is no snapshot $SNAPSHOT in $DIRECTORY; there are: $(snapshots | tr '\n' ' ')"
-problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
-[ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+require_snapshot
 deployed=
 if use_golang_migrate; then deployed=$(newest_version "$step_image"); fi
 current=none
@@ -17,6 +15,4 @@ if database_exists "$DATABASE"; then
   current=$schema_version
   [ "$schema_dirty" = no ] || current="$current, dirty"
 fi
-jq --null-input --arg snapshot "$SNAPSHOT" --arg environment "$ENVIRONMENT_NAME" --arg database "$DATABASE" \
-  --arg time "$(snapshot_field "$DIRECTORY/$SNAPSHOT" time)" --arg schema "$(snapshot_field "$DIRECTORY/$SNAPSHOT" 'schema version')" \
-  --arg current "$current" --arg deployed "$deployed" '$ARGS.named'
+manifest "$DIRECTORY/$SNAPSHOT" | jq --arg snapshot "$SNAPSHOT" --arg current "$current" --arg deployed "$deployed" '. + $ARGS.named'

@@ -2,10 +2,9 @@
 # Replaces a database by a snapshot: restored beside it, brought to the schema of the deployed version unless AS_IT_WAS is
 # "yes", checked, then exchanged for it by name. Nothing is stopped. Runs after job.sh, database.sh, migration-steps.sh, golang-migrate.sh and
 # replaced.sh. SNAPSHOT is a parameter.
-only_one "${SYSTEM}_database" 900
+only_one "${database_id}_database" 900
 require_postgres
-problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
-[ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+require_snapshot
 safety=
 if database_exists "$DATABASE"; then
   write_snapshot "$SNAPSHOT"
@@ -13,10 +12,9 @@ if database_exists "$DATABASE"; then
 fi
 
 restore_beside "$SNAPSHOT" "$restored"
-wanted=$(snapshot_field "$DIRECTORY/$SNAPSHOT" 'schema version')
 read_schema "$restored"
-tables=$(in_database "$restored" "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
-if [ "$schema_version" != "${wanted%% *}" ] || [ "$tables" != "$(snapshot_field "$DIRECTORY/$SNAPSHOT" tables)" ]; then
+tables=$(count_tables "$restored")
+if [ "$schema_version, $tables" != "$(manifest "$DIRECTORY/$SNAPSHOT" | jq --raw-output '"\(.schema | split(" ")[0]), \(.tables)"')" ]; then
   drop_database "$restored"
   fail "$SNAPSHOT restored to schema version $schema_version with $tables tables, and says something else of itself; nothing was replaced"
 fi

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Takes the schema back to version TO with the down scripts of the image that brought it here: after a snapshot, first on a
 # copy. Runs after job.sh, database.sh, migration-steps.sh and golang-migrate.sh. TO is a parameter.
-only_one "${SYSTEM}_database" 900
+only_one "${database_id}_database" 900
 require_postgres
 clear_leftovers
 trap remove_jobs EXIT

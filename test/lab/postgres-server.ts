@@ -15,6 +15,9 @@ export interface PostgresTestServer {
   readonly host: string;
   readonly port: number;
   readonly password: string;
+  /** Its container, and the engine that runs it, as the docker command takes them. */
+  readonly container: string;
+  readonly dockerHost: string;
   /** Runs one statement as the superuser and gives back its rows. */
   query(statement: string, database?: string): Promise<Record<string, unknown>[]>;
   /** Connects as anyone; throws what PostgreSQL says. */
@@ -74,6 +77,8 @@ export async function startPostgres(): Promise<PostgresTestServer> {
     host,
     port,
     password,
+    container: container.id,
+    dockerHost: `unix://${docker.socketPath}`,
     login,
     query: (statement, database = "postgres") =>
       as("postgres", password, database, async (client) => (await client.query(statement)).rows),

@@ -286,6 +286,50 @@ describe("plain variables", () => {
   });
 });
 
+test("a further generation of a password is a role that acts as the owner; the owner's login and password of before are removed last", async () => {
+  const type = "postgresql:index/role:Role";
+  const names = ({ registrations }: ProgramRun) => registrations.map(({ name }) => name);
+  const first = await runProgram("production");
+  const second = await runProgram("production", {
+    "togather:postgres": JSON.stringify({
+      version: "16",
+      passwordGeneration: 2,
+      superuserPasswordGeneration: 2,
+    }),
+  });
+  expect(second.error).toBeUndefined();
+  expect(names(first).filter((name) => !names(second).includes(name))).toEqual([
+    "togather_database-owner-login",
+  ]);
+  expect(
+    names(second)
+      .filter((name) => !names(first).includes(name))
+      .toSorted(),
+  ).toEqual(["togather_database-login-2", "togather_database-login-2-password"]);
+  expect(second.find(type, "togather_database-login-2").inputs).toMatchObject({
+    ...{ name: "togather_login_2", login: true, roles: ["togather"], assumeRole: "togather" },
+  });
+  // What is registered of the owner stays, so that the old slot's login works until it is gone.
+  const owner = second.find(type, "togather_database-role");
+  expect(owner.ignoreChanges).toEqual(["login"]);
+  expect(owner.inputs.password).toEqual(first.find(type, "togather_database-role").inputs.password);
+  const passwords = (run: ProgramRun) =>
+    run.find("random:index/randomPassword:RandomPassword", "togather_postgres-superuser").inputs;
+  expect(passwords(first)).not.toHaveProperty("keepers");
+  expect(passwords(second)).toMatchObject({ keepers: { generation: "2" } });
+});
+
+test("a restart changes the slot's task and nothing else", async () => {
+  const first = await runProgram("production");
+  const second = await runProgram("production", {
+    "togather:app": JSON.stringify({ version: "v1.0.0", restartedAt: "2026-01-28T14:30:22Z" }),
+  });
+  const changed = second.registrations.filter(
+    ({ inputs }, index) => JSON.stringify(inputs) !== JSON.stringify(first.registrations[index]?.inputs),
+  );
+  expect(changed.map(({ name }) => name)).toEqual(["togather_app"]);
+});
+
 test("nothing that changes from run to run is an input: who deploys, ids and times are found out by the commands", async () => {
   const inputs = async (actor: string) => {
     process.env.GITHUB_ACTOR = actor;

@@ -199,6 +199,21 @@ const cases: [path: string, value: unknown, says: string][] = [
   ["togather:app.replicas", 0, "togather:app.replicas: 0 is too small; allowed: 1 or more"],
   ["togather:app.replicas", 11, "togather:app.replicas: 11 is too large; allowed: 10 or less"],
   ["togather:app.replicas", 1.5, "togather:app.replicas: 1.5 has the wrong type; expected a whole number"],
+  [
+    "togather:app.restartedAt",
+    "yesterday",
+    'togather:app.restartedAt: "yesterday" is not a time in UTC; use one as in "2026-01-28T14:30:22Z"',
+  ],
+  [
+    "togather:postgres.passwordGeneration",
+    0,
+    "togather:postgres.passwordGeneration: 0 is too small; count up from 1",
+  ],
+  [
+    "togather:postgres.superuserPasswordGeneration",
+    10000,
+    "togather:postgres.superuserPasswordGeneration: 10000 is too large; use 1 to 9999",
+  ],
   ["togather:app.memoryMebibytes", 16, "togather:app.memoryMebibytes: 16 is too small; allowed: 64 or more"],
   [
     "togather:app.memoryMebibytes",

@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wholeScript } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
-import { databaseParameters } from "../../ops/database.ts";
+import { oneDatabase } from "../../ops/system-database.ts";
 import { deployment, resource } from "./ops-fixtures.ts";
 
 /**
@@ -113,7 +113,7 @@ beforeEach(() => {
         writeFileSync(join(folder, "images", image, `00000${version}_x.${way}.sql`), `${way} ${version};\n`);
   }
   writeFileSync(join(folder, "backups/before.sql.gz"), gzipSync("-- Berth snapshot\n"));
-  writeFileSync(join(folder, "backups/.for-migration"), "before.sql.gz\n");
+  writeFileSync(join(folder, "backups/.for-migration-unit_postgres_app"), "before.sql.gz\n");
   at("schema", "3");
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -213,7 +213,7 @@ describe("a release's migrations", () => {
 
   test("what cannot say that it is up to date runs each time", () => {
     for (const count of [1, 2]) {
-      writeFileSync(join(folder, "backups/.for-migration"), "before.sql.gz\n");
+      writeFileSync(join(folder, "backups/.for-migration-unit_postgres_app"), "before.sql.gz\n");
       expect(migrate([seed]).status).toBe(0);
       expect(version("seed")?.split("\n")).toHaveLength(count);
     }
@@ -227,7 +227,7 @@ describe("a release's migrations", () => {
     expect(status).toBe(1);
     expect(stderr).toContain("Failed: river.");
     failing("nothing");
-    writeFileSync(join(folder, "backups/.for-migration"), "before.sql.gz\n");
+    writeFileSync(join(folder, "backups/.for-migration-unit_postgres_app"), "before.sql.gz\n");
     expect(migrate([step])).toMatchObject({ status: 0, stderr: "" });
   });
 
@@ -372,7 +372,7 @@ describe("an operator's commands", () => {
     const state = deployment([
       resource("command:local:Command", "togather_app-migration", { id: "x", inputs: { stdin } }),
     ]);
-    const text = `${databaseParameters(state, "togather")}${script("ops/scripts/steps-of-before.sh")}\nprintf '%s' "$STEPS"`;
+    const text = `${oneDatabase(state, "togather", undefined).parameters}${script("ops/scripts/steps-of-before.sh")}\nprintf '%s' "$STEPS"`;
     const { stdout, stderr } = spawnSync("bash", ["--norc", "-euc", text], { encoding: "utf8" });
     expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toEqual([

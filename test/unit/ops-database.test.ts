@@ -2,8 +2,9 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { wholeScript } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
-import { databaseParameters, describeRestore, planRestore, renderSnapshots } from "../../ops/database.ts";
+import { describeRestore, exportDatabase, planRestore, renderSnapshots } from "../../ops/database.ts";
 import { parseDeployment } from "../../ops/deployment.ts";
+import { databases, oneDatabase } from "../../ops/system-database.ts";
 import { deployment, resource } from "./ops-fixtures.ts";
 
 const assignments = (values: Record<string, string>) =>
@@ -31,19 +32,47 @@ describe("the parameters of a system's database", () => {
   ]);
 
   test("are those of the last migration, as a shell reads them", () => {
-    const script = `${databaseParameters(state, "togather")}printf '%s|' "$SYSTEM" "$COMMAND" "$LABELS" "$SERVICE"`;
+    const script = `${oneDatabase(state, "togather", undefined).parameters}printf '%s|' "$SYSTEM" "$COMMAND" "$LABELS" "$SERVICE"`;
     const read = execFileSync("bash", ["-euc", script], { encoding: "utf8" });
     expect(read.split("|").slice(0, -1)).toEqual(Object.values(awkward));
   });
 
   test("a system without migrations has those of its snapshot", () => {
-    const script = `${databaseParameters(deployment([command("mfa_app-snapshot", { SYSTEM: "mfa" })]), "mfa")}echo "$SYSTEM [$FOLDER]"`;
+    const mfa = deployment([command("mfa_app-snapshot", { SYSTEM: "mfa" })]);
+    const script = `${oneDatabase(mfa, "mfa", undefined).parameters}echo "$SYSTEM [$FOLDER]"`;
     expect(execFileSync("bash", ["-euc", script], { encoding: "utf8" })).toBe("mfa []\n");
   });
 
   test("a system that is not there is an error that names those that are", () => {
-    expect(() => databaseParameters(state, "mfa")).toThrow(
+    expect(() => oneDatabase(state, "mfa", undefined)).toThrow(
       'no system "mfa" with a database is deployed; there are: togather',
+    );
+  });
+
+  test("a system with several databases on several servers has them by name", () => {
+    const release = (name: string, server: string, database: string) =>
+      command(name, {
+        ENVIRONMENT: "DATABASE=no\nPOSTGRES_SERVICE=no",
+        POSTGRES_SERVICE: server,
+        DATABASE: database,
+      });
+    const several = deployment([
+      release("gadgetbot_app-snapshot", "gadgetbot_postgres", "gadgetbot"),
+      release("gadgetbot_app-migration", "gadgetbot_postgres", "gadgetbot"),
+      release("gadgetbot_zitadel-snapshot", "gadgetbot_zitadel-postgres", "zitadel"),
+    ]);
+    expect(databases(several).map(({ server, name }) => `${server}/${name}`)).toEqual([
+      "gadgetbot_postgres/gadgetbot",
+      "gadgetbot_zitadel-postgres/zitadel",
+    ]);
+    expect(oneDatabase(several, "gadgetbot", "zitadel").server).toBe("gadgetbot_zitadel-postgres");
+    expect(oneDatabase(several, "gadgetbot", "gadgetbot_postgres/gadgetbot").name).toBe("gadgetbot");
+    const options = "--database gadgetbot_postgres/gadgetbot, --database gadgetbot_zitadel-postgres/zitadel";
+    expect(() => oneDatabase(several, "gadgetbot", undefined)).toThrow(
+      `gadgetbot has several databases; say which: ${options}`,
+    );
+    expect(() => oneDatabase(several, "gadgetbot", "other")).toThrow(
+      `gadgetbot has no database "other"; use one of: ${options}`,
     );
   });
 });
@@ -69,12 +98,11 @@ describe("what a restore says before it asks", () => {
   });
 
   test.each(["../etc/passwd", "a b", "x;reboot", ""])("%j is no name of a snapshot", async (name) => {
-    const database = {
-      system: "togather",
-      parameters: "",
-      run: () => Promise.reject(new Error("it was asked")),
-    };
+    const asked = () => Promise.reject(new Error("it was asked"));
+    const entry = { system: "togather", name: "togather", server: "togather_postgres", parameters: "" };
+    const database = { ...entry, run: asked, print: asked, interact: asked };
     await expect(planRestore(database, name)).rejects.toThrow("is not the name of a snapshot");
+    await expect(exportDatabase(database, name, undefined)).rejects.toThrow("is not the name of a snapshot");
   });
 });
 

@@ -1,6 +1,14 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 # What the scripts share that touch a system's database. SYSTEM, ENVIRONMENT_NAME, DATABASE, POSTGRES_SERVICE, DIRECTORY,
-# KEEP and FLOOR_MEBIBYTES are parameters. Whoever changes a database or its snapshots holds the lock of both: only_one "${SYSTEM}_database".
+# KEEP and FLOOR_MEBIBYTES are parameters. Whoever changes a database or its snapshots holds the lock of both: only_one "${database_id}_database".
+
+# What files, locks and timers about this database are named after. A system's first database is named like the system.
+database_id=${POSTGRES_SERVICE}_$DATABASE
+[ "$database_id" != "${SYSTEM}_postgres_$SYSTEM" ] || database_id=$SYSTEM
+
+# Name of the snapshot that a release has just written, for the migration that follows.
+for_migration=$DIRECTORY/.for-migration
+[ "$database_id" = "$SYSTEM" ] || for_migration=$for_migration-$database_id
 
 # Databases beside the running one. Each is made anew, so what an interrupted run left goes with the next.
 rehearsal=${DATABASE}_rehearsal
@@ -56,93 +64,47 @@ read_schema() {
   case $row in *dirty) schema_dirty=yes ;; esac
 }
 
-# What pg_dump leaves to `--create`, under whatever name the snapshot is restored: psql fills in :"database".
-statement_creating_database() {
-  docker exec --interactive "$postgres" psql --no-psqlrc --username postgres --dbname "$DATABASE" --no-align --tuples-only --quiet --set ON_ERROR_STOP=1 <<'SQL'
-SELECT concat('CREATE DATABASE :"database" TEMPLATE template0 ENCODING ', quote_literal(pg_encoding_to_char(encoding)),
-  ' LC_COLLATE ', quote_literal(datcollate), ' LC_CTYPE ', quote_literal(datctype),
-  CASE each ->> 'datlocprovider'
-    WHEN 'i' THEN concat(' LOCALE_PROVIDER icu ICU_LOCALE ', quote_literal(coalesce(each ->> 'datlocale', each ->> 'daticulocale')),
-      ' ICU_RULES ' || quote_literal(each ->> 'daticurules'))
-    WHEN 'b' THEN ' LOCALE_PROVIDER builtin BUILTIN_LOCALE ' || quote_literal(each ->> 'datlocale')
-  END,
-  ' OWNER ', quote_ident(pg_get_userbyid(datdba)), ' CONNECTION LIMIT ', datconnlimit, ';')
-FROM (SELECT *, to_jsonb(d) AS each FROM pg_database AS d WHERE datname = current_database()) AS this;
-SQL
-}
-
-statements_about_database() {
-  docker exec --interactive "$postgres" psql --no-psqlrc --username postgres --dbname "$DATABASE" --no-align --tuples-only --quiet --set ON_ERROR_STOP=1 <<'SQL'
-SELECT 'COMMENT ON DATABASE :"database" IS ' || quote_literal(shobj_description(oid, 'pg_database')) || ';'
-FROM pg_database WHERE datname = current_database() AND shobj_description(oid, 'pg_database') IS NOT NULL;
--- Lists are kept as SQL writes them, everything else as plain text.
-SELECT concat(CASE setrole WHEN 0 THEN 'ALTER' ELSE format('ALTER ROLE %I IN', pg_get_userbyid(setrole)) END,
-  ' DATABASE :"database" SET ', quote_ident(name), ' TO ',
-  CASE WHEN name IN ('search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries')
-    THEN replace(value, '""', '''''') ELSE quote_literal(value) END, ';')
-FROM pg_db_role_setting, unnest(setconfig) WITH ORDINALITY AS each(entry, place),
-  LATERAL (SELECT split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS value) AS setting
-WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-ORDER BY setrole, place;
-SELECT concat('REVOKE ALL ON DATABASE :"database" FROM PUBLIC; REVOKE ALL ON DATABASE :"database" FROM ', quote_ident(pg_get_userbyid(datdba)), ';')
-FROM pg_database WHERE datname = current_database() AND datacl IS NOT NULL;
-SELECT concat(CASE WHEN grantor <> datdba THEN format('SET ROLE %I; ', pg_get_userbyid(grantor)) END,
-  'GRANT ', privilege_type, ' ON DATABASE :"database" TO ',
-  CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
-  CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END, ';',
-  CASE WHEN grantor <> datdba THEN ' RESET ROLE;' END)
-FROM pg_database, aclexplode(datacl) WITH ORDINALITY AS acl(grantor, grantee, privilege_type, is_grantable, place)
-WHERE datname = current_database() ORDER BY grantor <> datdba, place;
-SQL
-}
-
-# Roles with their passwords as the server keeps them. One that exists stays as it is: its password may be newer.
+# Roles with their passwords as the server keeps them. One that exists stays as it is: its password may be newer. Roles that act as
+# another one from their login on (components/data/database.ts) are left out: what was rotated away must not come back.
 statements_creating_roles() {
-  docker exec "$postgres" pg_dumpall --username postgres --roles-only | awk '
+  local logins
+  logins=$(in_database postgres "SELECT string_agg(quote_ident(rolname), '|') FROM pg_roles, unnest(rolconfig) AS setting WHERE setting LIKE 'role=%'") &&
+    docker exec "$postgres" pg_dumpall --username postgres --roles-only | awk -v logins="^(CREATE ROLE|ALTER ROLE|GRANT .* TO) (${logins:-;})[ ;]" '
+    $0 ~ logins { next }
     /^CREATE ROLE / { print "DO $berth$ BEGIN"; print; alter = 1; next }
     alter { print; print "EXCEPTION WHEN duplicate_object THEN NULL; END $berth$;"; alter = 0; next }
     { print }'
 }
 
-# snapshot_text TIME: the whole snapshot. psql alone restores it, as a superuser, under its own or another name.
-snapshot_text() {
+# pack_snapshot FOLDER TIME: makes FOLDER.tar by way of FOLDER. pg_dump's own format keeps the database's owner, encoding, locale,
+# privileges, settings and comment too (pg_restore's documentation, "--create").
+pack_snapshot() {
   local tables
-  read_schema "$DATABASE" || return 1
-  tables=$(in_database "$DATABASE" "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')") || return 1
-  cat <<HEADER
--- Berth snapshot
--- system: $SYSTEM
--- environment: $ENVIRONMENT_NAME
--- database: $DATABASE
--- time: $1
--- schema version: $schema_version$([ "$schema_dirty" = no ] || printf ' dirty')
--- tables: $tables
---
--- Restore it with psql, connected to another database as a superuser; add -v database=NAME for another name than its own:
---   gunzip -c FILE | psql --no-psqlrc -d postgres
-\set ON_ERROR_STOP on
-\if :{?database}
-\else
-\set database '$DATABASE'
-\endif
-HEADER
-  statements_creating_roles &&
-    statement_creating_database &&
-    printf '%s\n' '\connect :"database"' &&
-    docker exec "$postgres" pg_dump --username postgres --lock-wait-timeout=60s "$DATABASE" &&
-    statements_about_database &&
-    printf '%s\n' '-- Berth snapshot complete'
+  mkdir "$1" && cd "$1" && read_schema "$DATABASE" && tables=$(count_tables "$DATABASE") &&
+    statements_creating_roles >roles.sql &&
+    docker exec "$postgres" pg_dump --username postgres --format custom --lock-wait-timeout=60s "$DATABASE" >database.dump &&
+    docker exec --interactive "$postgres" pg_restore --list <database.dump >/dev/null &&
+    jq --null-input --arg system "$SYSTEM" --arg environment "$ENVIRONMENT_NAME" --arg database "$DATABASE" --arg time "$2" \
+      --arg schema "$schema_version$([ "$schema_dirty" = no ] || printf ' dirty')" --arg tables "$tables" \
+      --arg sha256 "$(cat roles.sql database.dump | sha256sum | cut -c 1-64)" '$ARGS.named' >manifest.json &&
+    # The manifest first: it is read without the rest.
+    tar --create --file "$1.tar" manifest.json roles.sql database.dump
+}
+
+count_tables() {
+  in_database "$1" "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
 }
 
 disk_room() {
   df -Pm "$DIRECTORY" | awk 'NR == 2 { print $4 }'
 }
 
-# Fails when a snapshot like the last one would leave less than the floor; images that nothing needs go first.
+# Fails when a snapshot like the last one would leave less than the floor; images that nothing needs go first. While it is
+# packed, it takes its size twice.
 require_room() {
   local last expected
   last=$(snapshots | tail -n 1)
-  expected=$((($([ -z "$last" ] || stat --format %s "$DIRECTORY/$last") + 0) / 1048576 + 1))
+  expected=$((2 * ($([ -z "$last" ] || stat --format %s "$DIRECTORY/$last") + 0) / 1048576 + 1))
   [ "$(disk_room)" -lt $((FLOOR_MEBIBYTES + expected)) ] || return 0
   sudo berth-prune-images now >/dev/null 2>&1 || true
   [ "$(disk_room)" -lt $((FLOOR_MEBIBYTES + expected)) ] || return 0
@@ -153,61 +115,105 @@ Room on the disk of $DIRECTORY: $(df -Ph "$DIRECTORY" | awk 'NR == 2 { print $4 
 # Writes a snapshot, complete or not there at all, and keeps the last ones. Sets `snapshot`, its name. A file named as the
 # argument is not removed for its age.
 write_snapshot() {
-  local spared=${1:-} now partial error=/run/lock/berth-${SYSTEM}_snapshot-error
+  local spared=${1:-} now partial error=/run/lock/berth-${database_id}_snapshot-error
   sudo install -d -m 0700 -o "$(id -u)" -g "$(id -g)" "$DIRECTORY"
-  find "$DIRECTORY" -name '*.partial' -delete
+  rm -rf "${DIRECTORY:?}/${database_id}_${ENVIRONMENT_NAME}_"*.partial*
   require_room
   while
     now=$(date -u +%Y%m%d_%H%M%S)
-    snapshot=${SYSTEM}_${ENVIRONMENT_NAME}_$now.sql.gz
+    snapshot=${database_id}_${ENVIRONMENT_NAME}_$now.tar
     [ -e "$DIRECTORY/$snapshot" ]
   do sleep 0.2; done
   partial=$DIRECTORY/$snapshot.partial
-  if ! { snapshot_text "${now:0:4}-${now:4:2}-${now:6:2}T${now:9:2}:${now:11:2}:${now:13:2}Z" | gzip >"$partial"; } 2>"$error"; then
-    rm -f "$partial"
+  if ! (pack_snapshot "$partial" "${now:0:4}-${now:4:2}-${now:6:2}T${now:9:2}:${now:11:2}:${now:13:2}Z") 2>"$error"; then
+    rm -rf "$partial" "$partial.tar"
     fail "the snapshot of $DATABASE failed, and so everything stops with the database as it was:
 $(tail -n 5 "$error")
 Room on the disk of $DIRECTORY: $(df -Ph "$DIRECTORY" | awk 'NR == 2 { print $4 " of " $2 }')"
   fi
-  rm -f "$error"
-  problem=$(snapshot_problem "$partial")
+  rm -rf "$partial" "$error"
+  problem=$(snapshot_problem "$partial.tar")
   if [ -n "$problem" ]; then
-    rm -f "$partial"
-    fail "the snapshot of $DATABASE that was just written is no good: $problem"
+    rm -f "$partial.tar"
+    fail "the snapshot of $DATABASE that was just written cannot be used: $problem"
   fi
-  sync "$partial"
-  mv "$partial" "$DIRECTORY/$snapshot"
+  sync "$partial.tar"
+  mv "$partial.tar" "$DIRECTORY/$snapshot"
   note INFO "snapshot $snapshot, $(stat --format %s "$DIRECTORY/$snapshot") bytes"
   local old
   snapshots | head -n "-$KEEP" | while read -r old; do [ "$old" = "$spared" ] || rm -f "${DIRECTORY:?}/$old"; done
 }
 
-# Names of the environment's snapshots, oldest first.
+# Names of the database's snapshots, oldest first. Those in plain SQL (.sql.gz) were written by earlier versions.
 snapshots() {
-  { find "$DIRECTORY" -maxdepth 1 -name "${SYSTEM}_${ENVIRONMENT_NAME}_*.sql.gz" -printf '%f\n' 2>/dev/null || true; } | LC_ALL=C sort
+  { find "$DIRECTORY" -maxdepth 1 -regextype posix-extended -regex ".*/${database_id}_${ENVIRONMENT_NAME}_[0-9]{8}_[0-9]{6}\.(tar|sql\.gz)" -printf '%f\n' 2>/dev/null || true; } | LC_ALL=C sort
 }
 
-# snapshot_field FILE NAME: a line of a snapshot's head.
-snapshot_field() {
-  { gzip --decompress --stdout "$1" 2>/dev/null || true; } | head -n 20 | sed -n "s/^-- $2: //p" | head -n 1
+# snapshot_part FILE NAME...: files of a snapshot.
+snapshot_part() {
+  tar --extract --to-stdout --occurrence --file "$1" "${@:2}" 2>/dev/null
 }
 
-# Says why a file cannot be restored here; nothing when it can.
+# What a snapshot says of itself, as JSON; nothing when it is none.
+manifest() {
+  if [[ $1 = *.sql.gz ]]; then
+    { gzip --decompress --stdout "$1" 2>/dev/null || true; } | head -n 20 | jq --raw-input --null-input \
+      'if input == "-- Berth snapshot" then [inputs | capture("^-- (?<key>[a-z]+)[a-z ]*: (?<value>.*)")] | from_entries else empty end' 2>/dev/null || true
+  else
+    snapshot_part "$1" manifest.json | jq objects 2>/dev/null || true
+  fi
+}
+
+# Says why a snapshot cannot be restored here; nothing when it can.
 snapshot_problem() {
-  local first last system environment database
-  first=$({ gzip --decompress --stdout "$1" 2>/dev/null || true; } | head -n 1)
-  [ "$first" = "-- Berth snapshot" ] || { echo "it does not begin as a snapshot does"; return; }
-  system=$(snapshot_field "$1" system) environment=$(snapshot_field "$1" environment) database=$(snapshot_field "$1" database)
-  if [ "$system $environment $database" != "$SYSTEM $ENVIRONMENT_NAME $DATABASE" ]; then
-    echo "it is of $system, $environment, database $database; here is $SYSTEM, $ENVIRONMENT_NAME, database $DATABASE"
-    return
+  local about whose said
+  about=$(manifest "$1")
+  whose=$(jq --raw-output '"\(.system), \(.environment), database \(.database)"' <<<"$about")
+  if [ -z "$about" ]; then
+    echo "it does not begin as a snapshot does"
+  elif [ "$whose" != "$SYSTEM, $ENVIRONMENT_NAME, database $DATABASE" ]; then
+    echo "it is of $whose; here is $SYSTEM, $ENVIRONMENT_NAME, database $DATABASE"
+  elif [[ $1 != *.sql.gz ]]; then
+    said=$(snapshot_part "$1" roles.sql database.dump | sha256sum) || true
+    [ "${said%% *}" = "$(jq --raw-output .sha256 <<<"$about")" ] || echo "it is truncated or damaged: its checksum differs"
+  elif ! said=$(gzip --decompress --stdout "$1" 2>&1 >/dev/null); then
+    echo "it is damaged: ${said##*: }"
+  elif [ "$(gzip --decompress --stdout "$1" | tail -n 1)" != "-- Berth snapshot complete" ]; then
+    echo "it is truncated: its last line is missing"
   fi
-  if ! last=$(gzip --decompress --stdout "$1" 2>&1 >/dev/null); then
-    echo "it is damaged: ${last##*: }"
-    return
+}
+
+# Fails unless SNAPSHOT is one that can be restored here.
+require_snapshot() {
+  local problem
+  [ -f "$DIRECTORY/$SNAPSHOT" ] || fail "there is no snapshot $SNAPSHOT in $DIRECTORY; there are: $(snapshots | tr '\n' ' ')"
+  problem=$(snapshot_problem "$DIRECTORY/$SNAPSHOT")
+  [ -z "$problem" ] || fail "$SNAPSHOT is refused, nothing was touched: $problem"
+}
+
+# superuser PROGRAM WORDS...: one that restores, in the server's container.
+superuser() {
+  docker exec --interactive --env PGOPTIONS='-c synchronous_commit=off' "$postgres" "$1" --username postgres "${@:2}"
+}
+
+# statements_creating_database FILE NAME: those about the database itself. pg_restore knows the dumped name alone, so NAME takes its
+# place; a line of a comment that reads as such a statement changes with them. A schema without a name selects nothing else
+# (pg_backup_archiver.c: "Database properties react to createDB, not selectivity options").
+statements_creating_database() {
+  superuser pg_restore --create --schema= --file=- < <(snapshot_part "$1" database.dump) |
+    sed -E -e "s/^\\\\connect .*/\\\\connect \"$2\"/" \
+      -e "s/^([A-Z][A-Z, ]* DATABASE|ALTER ROLE (\"([^\"]|\"\")*\"|[^\" ]+) IN DATABASE|SECURITY LABEL FOR [^ ]+ ON DATABASE) \"?$DATABASE\"?/\1 \"$2\"/"
+}
+
+# restore_into FILE NAME: creates what is missing of the roles, and the database NAME from a snapshot.
+restore_into() {
+  local psql=(psql --no-psqlrc --quiet --dbname postgres --set ON_ERROR_STOP=1)
+  if [[ $1 = *.sql.gz ]]; then
+    gzip --decompress --stdout "$1" | superuser "${psql[@]}" --set database="$2"
+  else
+    { snapshot_part "$1" roles.sql && statements_creating_database "$1" "$2"; } | superuser "${psql[@]}" &&
+      snapshot_part "$1" database.dump | superuser pg_restore --exit-on-error --dbname "$2"
   fi
-  last=$(gzip --decompress --stdout "$1" | tail -n 1)
-  [ "$last" = "-- Berth snapshot complete" ] || echo "it is truncated: its last line is missing"
 }
 
 # restore_beside SNAPSHOT NAME: a new database of that name from a snapshot.
@@ -223,11 +229,9 @@ restore_beside() {
       of="$SYSTEM" stack="$STACK")
     fail "a copy of $DATABASE needs $((size * 5 / 4 / 1024 + 128)) MiB beside it, the data volume has $((room / 1024)) MiB left; enlarge it: volumeGigabytes in berth:hosts$aside${without_copy:-}"
   fi
-  said=$(gzip --decompress --stdout "$DIRECTORY/$1" |
-    docker exec --interactive --env PGOPTIONS='-c synchronous_commit=off' "$postgres" \
-      psql --no-psqlrc --quiet --username postgres --dbname postgres --set database="$2" 2>&1 >/dev/null) || {
+  said=$(restore_into "$DIRECTORY/$1" "$2" 2>&1 >/dev/null) || {
     drop_database "$2"
-    fail "the snapshot $1 does not restore; nothing was replaced. psql says:
+    fail "the snapshot $1 does not restore; nothing was replaced. PostgreSQL says:
 $(tail -n 5 <<<"$said")"
   }
 }

@@ -3,7 +3,7 @@
 # database.sh, migration-steps.sh and golang-migrate.sh. SKIP is "yes" when this version's migrations are skipped, REHEARSE is "no" when
 # their rehearsal is.
 [ "$SKIP" != yes ] || exit 0
-only_one "${SYSTEM}_database" "$WAIT_SECONDS"
+only_one "${database_id}_database" "$WAIT_SECONDS"
 require_postgres
 clear_leftovers
 trap remove_jobs EXIT
@@ -11,8 +11,8 @@ without_copy="
 Or release this version without its rehearsal: npx pulumi config set --path $SYSTEM:migrations.skipRehearsalFor $VERSION --stack $STACK"
 # The snapshot that this release has just written; what an interrupted one left is too old to go back to.
 snapshot=
-[ -z "$(find "$DIRECTORY/.for-migration" -mmin -15 2>/dev/null)" ] || snapshot=$(cat "$DIRECTORY/.for-migration")
-rm -f "$DIRECTORY/.for-migration"
+[ -z "$(find "$for_migration" -mmin -15 2>/dev/null)" ] || snapshot=$(cat "$for_migration")
+rm -f "$for_migration"
 
 schema_before=
 if use_golang_migrate; then

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dumpAll, expectSameDump, opsOk, sql } from "../database.ts";
+import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
+import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
 import {
   expectNoFailure,

@@ -1,5 +1,9 @@
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dumpAll, expectSameDump, opsOk, sql } from "../database.ts";
+import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
+import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
 import {
   expectNoFailure,
@@ -139,36 +143,31 @@ describe("a restore", () => {
 });
 
 describe("refused, before anything is touched", () => {
-  const bad = "togather_production_20200101_000000.sql.gz";
+  const bad = "togather_production_20200101_000000.tar";
   const cases: readonly [string, string, RegExp][] = [
-    ["a truncated one", `head -c -100 "$good" > ${bad}`, /unexpected end of file/],
-    [
-      "one whose end is missing",
-      `gunzip -c "$good" | head -n -1 | gzip > ${bad}`,
-      /its last line is missing/,
-    ],
+    ["a truncated one", `head -c -50000 "$good" > ${bad}`, /truncated or damaged: its checksum differs/],
     [
       "a damaged one",
-      `cp "$good" ${bad}; printf XXXX | dd of=${bad} bs=1 seek=2000 conv=notrunc status=none`,
-      /damaged|truncated/,
+      `cp "$good" ${bad}; printf XXXX | dd of=${bad} bs=1 seek=50000 conv=notrunc status=none`,
+      /truncated or damaged: its checksum differs/,
     ],
     [
       "one of another system",
-      `gunzip -c "$good" | sed '2s/togather/mfa/' | gzip > ${bad}`,
-      /it is of mfa, production, database togather/,
+      `sed 's/"system": "togather"/"system": "mfa12345"/' "$good" > ${bad}`,
+      /it is of mfa12345, production, database togather/,
     ],
     [
       "one of another environment",
-      `gunzip -c "$good" | sed '3s/production/staging/' | gzip > ${bad}`,
-      /it is of togather, staging/,
+      `sed 's/"environment": "production"/"environment": "staging123"/' "$good" > ${bad}`,
+      /it is of togather, staging123/,
     ],
-    ["any other file", `echo 'DROP DATABASE togather;' | gzip > ${bad}`, /does not begin as a snapshot does/],
+    ["any other file", `echo 'DROP DATABASE togather;' > ${bad}`, /does not begin as a snapshot does/],
   ];
   test.each(cases)("%s", async (_what, make, reason) => {
     await taken();
     const state = () => sql("SELECT string_agg(oid || datname, ' ' ORDER BY oid) FROM pg_database");
     const before = await state();
-    await onMachine(`cd ${folder}; good=$(ls togather_production_*.sql.gz | tail -n 1); ${make}`);
+    await onMachine(`cd ${folder}; good=$(ls togather_production_*.tar | tail -n 1); ${make}`);
     try {
       const files = await onMachine(`ls ${folder}`);
       const refused = await ops("restore", "togather", bad, "--yes");
@@ -185,19 +184,39 @@ describe("refused, before anything is touched", () => {
   });
 });
 
-describe("the file alone", () => {
-  test("is restored by psql, into a server that has nothing, under another name", async () => {
-    const snapshot = await taken();
-    const rows = await checksum();
-    const said = await onMachine(
-      `image=$(docker inspect --format '{{.Config.Image}}' $(docker ps --quiet --filter label=berth.resource=togather_postgres))
+describe("without Berth", () => {
+  /** Runs commands beside a server that has nothing. */
+  const elsewhere = (commands: string) =>
+    onMachine(
+      `cd ${folder}
+      image=$(docker inspect --format '{{.Config.Image}}' $(docker ps --quiet --filter label=berth.resource=togather_postgres))
       docker run --detach --name elsewhere --network none --env POSTGRES_HOST_AUTH_METHOD=trust "$image" >/dev/null
       trap 'docker rm --force --volumes elsewhere >/dev/null' EXIT
       for _ in $(seq 60); do docker exec elsewhere pg_isready -q -h 127.0.0.1 -U postgres && break; sleep 1; done
-      gunzip -c ${folder}/${snapshot} | docker exec -i elsewhere psql --no-psqlrc -q -U postgres -d postgres -v database=copy 2>&1 >/dev/null
-      docker exec elsewhere psql -U postgres -d copy -At -c "SELECT count(*) || ' ' || md5(string_agg(events::text, '|' ORDER BY id)) FROM events WHERE name LIKE 'kept %'"
-      docker exec elsewhere psql -U postgres -d copy -At -c "SELECT rolname FROM pg_roles WHERE rolname IN ('togather', 'reader') ORDER BY 1"`,
+      { ${commands}\n} >/dev/null 2>&1
+      docker exec elsewhere psql -U postgres -d togather -At -c "SELECT count(*) || ' ' || md5(string_agg(events::text, '|' ORDER BY id)) FROM events WHERE name LIKE 'kept %'"
+      docker exec elsewhere psql -U postgres -d togather -At -c "SELECT rolname FROM pg_roles WHERE rolname IN ('togather', 'reader') ORDER BY 1"`,
       300,
+    );
+
+  test("a snapshot is restored by tar, psql and pg_restore into a server that has nothing", async () => {
+    const snapshot = await taken();
+    const rows = await checksum();
+    const said = await elsewhere(`tar -xOf ${snapshot} roles.sql | docker exec -i elsewhere psql -U postgres
+      tar -xOf ${snapshot} database.dump | docker exec -i elsewhere pg_restore -U postgres --create -d postgres`);
+    expect(said.trim().split("\n")).toEqual([rows, "reader", "togather"]);
+  });
+
+  test("an export is restored by psql alone", async () => {
+    const rows = await checksum();
+    const folder = await mkdtemp(join(tmpdir(), "berth-export-"));
+    const file = join(folder, "togather.sql");
+    await opsOk("export", "togather", "--to", file);
+    const sql = await readFile(file, "utf8");
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    await rm(folder, { recursive: true });
+    const said = await elsewhere(
+      `docker exec -i elsewhere psql --no-psqlrc -q -U postgres <<'EXPORT'\n${sql}\nEXPORT`,
     );
     expect(said.trim().split("\n")).toEqual([rows, "reader", "togather"]);
   });

@@ -1,0 +1,59 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { Target } from "./target.ts";
+
+interface Common {
+  readonly stack: string;
+}
+
+/** `npm run ops -- exec | run | restart <system> <service>`: what an operator does with a service. */
+export function addServiceCommands(
+  program: Command,
+  withStack: (command: Command) => Command,
+  target: (options: Common) => Promise<Target>,
+): void {
+  // Loaded when one of these runs: it brings Pulumi's SDK along.
+  const load = () => import("./services.ts");
+  const aboutService = (name: string) =>
+    withStack(program.command(name).argument("<system>").argument("<service>"));
+
+  aboutService("exec")
+    .argument("<command...>", "after --")
+    .description("run a command in a container of a service, with its variables and secrets")
+    .action(async (system: string, service: string, words: string[], options: Common) => {
+      const [{ execInService }, { backend }] = await Promise.all([load(), target(options)]);
+      process.exitCode = await execInService(backend, { system, service }, words);
+    });
+
+  aboutService("run")
+    .argument("<command...>", "after --")
+    .description(
+      "run a command once, in a job of its own with a service's image, variables and secrets; its exit code is this command's",
+    )
+    .option("--timeout <seconds>", "after which the job is ended", seconds, 3600)
+    .action(
+      async (
+        system: string,
+        service: string,
+        words: string[],
+        options: Common & { readonly timeout: number },
+      ) => {
+        const [{ runBesideService }, { backend }] = await Promise.all([load(), target(options)]);
+        process.exitCode = await runBesideService(backend, { system, service }, words, options.timeout);
+      },
+    );
+
+  aboutService("restart")
+    .description("say how a service is replaced by one like it, without a gap")
+    .action(async (system: string, service: string, options: Common) => {
+      const [{ restartCommands }, { backend }] = await Promise.all([load(), target(options)]);
+      const commands = await restartCommands(backend, { system, service }, new Date());
+      process.stdout.write(
+        `A restart is a release whose only change is its time, by the release's own steps. Run:\n${commands.map((each) => `  ${each}\n`).join("")}`,
+      );
+    });
+}
+
+function seconds(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("use whole seconds, 1 to 999999");
+  return Number(text);
+}
