@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Route } from "../../components/edge/route.ts";
 import { defineSystem, type System } from "../../components/system.ts";
 import { ConfigError, parseConfig } from "../../config.ts";
+import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig } from "../program/support.ts";
 import { routesOfTheSeeds } from "./routes-of-the-seeds.ts";
@@ -34,7 +35,7 @@ function problems(others: readonly (readonly [system: System, edgeNetwork?: numb
   const definitions = [...systems, ...others.map(([system]) => system)];
   const isSecret = (key: string) => secretKeys.includes(key);
   try {
-    parseConfig({ stack: "production", values: input, isSecret }, definitions);
+    parseConfig({ stack: "production", values: input, isSecret }, definitions, policies);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
