@@ -115,9 +115,9 @@ test.each<[Partial<Route>, string]>([
 });
 
 describe("a restart of the edge is announced", () => {
-  const stdin = (service: string, image: string, script = "exit 0") =>
-    `EDGE_DIRECTORY='/x'\nSERVICE='${service}'\nIMAGE='${image}'\n${script}\n`;
-  const before = stdin("edge_nginx-1a2b3c4", "nginx@sha256:1");
+  const stdin = (service: string, specification: string, script = "exit 0") =>
+    `EDGE_DIRECTORY='/x'\nSERVICE='${service}'\nSPECIFICATION='${specification}'\n${script}\n`;
+  const before = stdin("edge_nginx-1a2b3c4", "0123456789ab");
   const said = async (after: unknown) => {
     const warnings: string[] = [];
     const hook = announceRestart("main", async (message) => void warnings.push(message));
@@ -128,8 +128,8 @@ describe("a restart of the edge is announced", () => {
 
   test.each([
     ["it is replaced, under a name that a preview does not know", undefined],
-    ["it is replaced", stdin("edge_nginx-5d6e7f8", "nginx@sha256:1")],
-    ["it has another image", stdin("edge_nginx-1a2b3c4", "nginx@sha256:2")],
+    ["it is replaced", stdin("edge_nginx-5d6e7f8", "0123456789ab")],
+    ["it has another specification", stdin("edge_nginx-1a2b3c4", "ba9876543210")],
   ])("when %s", async (_what, after) => {
     expect(await said(after)).toEqual([
       expect.stringMatching(/^main: the edge restarts in this run; its ports 80 and 443 answer nobody for /),
@@ -137,6 +137,6 @@ describe("a restart of the edge is announced", () => {
   });
 
   test("and not when the script alone has changed", async () => {
-    expect(await said(stdin("edge_nginx-1a2b3c4", "nginx@sha256:1", "exit 1"))).toEqual([]);
+    expect(await said(stdin("edge_nginx-1a2b3c4", "0123456789ab", "exit 1"))).toEqual([]);
   });
 });
