@@ -24,6 +24,7 @@ export interface SystemConfig {
   readonly host: string;
   readonly domain: string;
   readonly headers: SiteHeaders;
+  readonly edgeNetwork: number;
   readonly settings: unknown;
   /** Keys of the system's secrets; the values stay with the engine. */
   readonly secretKeys: readonly string[];
@@ -144,7 +145,7 @@ const siteHeaders: SiteHeaders = { hstsIncludeSubDomains: true, frames: "deny" }
 /** The names in a `berth:systems` that may be wrong otherwise. */
 function namedSystems(text: string | undefined): BerthConfig["systems"] {
   return Object.fromEntries(
-    namesIn(text).map((name) => [name, { host: "", domain: "", headers: siteHeaders }]),
+    namesIn(text).map((name) => [name, { host: "", domain: "", headers: siteHeaders, edgeNetwork: 1 }]),
   );
 }
 

@@ -8,7 +8,7 @@ import {
   runtime,
 } from "@pulumi/pulumi";
 import { Dns } from "./components/dns/records.ts";
-import { NginxEdge } from "./components/edge/nginx/nginx.ts";
+import { makeEdge } from "./components/edge/make-edge.ts";
 import { Host } from "./components/host/host.ts";
 import { passwordKey } from "./components/host/registries.ts";
 import { sshKeys } from "./components/host/ssh-keys.ts";
@@ -51,8 +51,9 @@ const machines = Object.entries(config.hosts).map(([name, host]) => {
     )
     .filter(({ domain }, index, all) => all.findIndex((other) => other.domain === domain) === index);
   const domains = sites.map(({ domain }) => domain);
-  const edge = new NginxEdge(`${name}-edge`, {
+  const edge = makeEdge(host.edge.kind, {
     host: machine,
+    onlyHost: Object.keys(config.hosts).length === 1,
     image: config.image(host.edge.kind, host.edge.version),
     sites,
     webSocketGraceSeconds: host.edge.webSocketGraceSeconds,
@@ -85,7 +86,7 @@ const built = Object.entries(config.systems).map(([name, system]) => {
     environment: config.environment,
     domain: system.domain,
     host: place.machine,
-    edge: place.edge,
+    edge: place.edge.forSystem(system.edgeNetwork),
     settings: system.settings,
     secret: (key) => secrets.requireSecret(key),
     image: (service) => {

@@ -22,7 +22,7 @@ export interface System<Settings = unknown> {
   readonly secrets: Readonly<Record<string, SecretSpec>>;
   /** What runs, for the memory check, the image map and the lab's stand-ins. */
   services(settings: Settings): readonly ServiceSpec[];
-  /** What the outside reaches. Its domains depend on nothing but `domain`. */
+  /** What the outside reaches, by `domain` and any other domain beside it. */
   routes(domain: string, settings: Settings): readonly Route[];
   build(context: SystemContext<Settings>): SystemResult;
 }
@@ -47,7 +47,7 @@ export interface SystemContext<Settings> {
   readonly environment: Environment;
   readonly domain: string;
   readonly host: Host;
-  /** The host's edge. */
+  /** The host's edge, and the network that it shares with this system alone. */
   readonly edge: Edge;
   readonly settings: Settings;
   /** Value of a secret of `System.secrets`, as a secret output. Throws when the system declares none of that name. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { dnsSchema } from "../components/dns/records.ts";
-import { headersSchema } from "../components/edge/edge-config.ts";
+import { edgeNetworkSchema, headersSchema } from "../components/edge/edge-config.ts";
 import { tlsSchema } from "../components/edge/tls.ts";
 import { hostSchema, sshSchema } from "../components/host/host-config.ts";
 import { pullPatienceSchema, registriesSchema } from "../components/host/registries.ts";
@@ -26,7 +26,12 @@ export const berthSchema = z.strictObject({
   adopt: z.record(z.string(), z.coerce.string()).default({}),
   systems: z.record(
     nameSchema,
-    z.strictObject({ host: nameSchema, domain: domainSchema, headers: headersSchema }),
+    z.strictObject({
+      host: nameSchema,
+      domain: domainSchema,
+      headers: headersSchema,
+      edgeNetwork: edgeNetworkSchema,
+    }),
     missing("what runs where, as togather: { host: main, domain: app.example.org }"),
   ),
   images: z.record(

@@ -1,5 +1,6 @@
 import { zoneOf } from "../components/dns/records.ts";
-import { edgePorts } from "../components/edge/route.ts";
+import { edgeNetworkCount, missingFeatures } from "../components/edge/kinds.ts";
+import { edgePorts, type Route, routeProblems, routeText } from "../components/edge/route.ts";
 import { registryOf } from "../components/host/registries.ts";
 import { serverTypeFile, soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies, SystemConfig } from "../config.ts";
@@ -148,13 +149,14 @@ const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }
       ? []
       : [`berth:dns.otherZones.${index}: ${zone} is there already; remove it`],
   );
-  const outside = Object.entries(systems).flatMap(([name, { domain }]) =>
-    zoneOf(domain, dns) !== undefined
-      ? []
-      : [
+  const outside = Object.entries(systems).flatMap(([name, system]) =>
+    domainsOf(system)
+      .filter((domain) => zoneOf(domain, dns) === undefined)
+      .map(
+        (domain) =>
           `berth:systems.${name}.domain: "${domain}" lies in none of the zones of berth:dns; allowed: names in ${zones.join(", ")}. ` +
-            `Add its zone: npx pulumi config set --path 'berth:dns.otherZones[${dns.otherZones.length}]' ZONE --stack ${stack}`,
-        ],
+          `Add its zone: npx pulumi config set --path 'berth:dns.otherZones[${dns.otherZones.length}]' ZONE --stack ${stack}`,
+      ),
   );
   return [...twice, ...outside];
 };
@@ -162,9 +164,9 @@ const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }
 /** A domain's path leads to one system. */
 const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
   const owners = new Map<string, string>();
-  return Object.entries(systems).flatMap(([name, { definition, domain, settings }]) =>
-    definition.routes(domain, settings).flatMap((route) => {
-      const key = `${route.domain}${route.path}`;
+  return Object.entries(systems).flatMap(([name, system]) =>
+    routesOf(system).flatMap((route) => {
+      const key = routeText(route);
       const owner = owners.get(key);
       owners.set(key, name);
       if (owner === undefined) return [];
@@ -173,19 +175,56 @@ const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
   );
 };
 
+/** Every route can be rendered, and the edge of its host can do what it asks for. */
+const routesFitTheEdge: ConfigurationRule = ({ berth, systems }) =>
+  Object.entries(systems).flatMap(([name, system]) =>
+    routesOf(system).flatMap((route) => {
+      const kind = berth.hosts[system.host]?.edge.kind;
+      return [
+        ...routeProblems(route).map((problem) => `${name}: the route ${routeText(route)}: ${problem}`),
+        ...(kind === undefined ? [] : missingFeatures(kind, route)).map(
+          (problem) => `berth:hosts.${system.host}.edge.kind: ${problem}. ${name} has it`,
+        ),
+      ];
+    }),
+  );
+
+/** The containers of one system cannot reach another's past the edge: no two of a host share an edge network. */
+const edgeNetworksHaveOneOwner: ConfigurationRule = ({ stack, systems }) => {
+  const owners = new Map<string, string>();
+  const taken = (host: string) =>
+    Object.values(systems).flatMap((system) => (system.host === host ? [system.edgeNetwork] : []));
+  return Object.entries(systems).flatMap(([name, { host, edgeNetwork }]) => {
+    const owner = owners.get(`${host} ${edgeNetwork}`);
+    owners.set(`${host} ${edgeNetwork}`, owner ?? name);
+    if (owner === undefined) return [];
+    const path = `berth:systems.${name}.edgeNetwork`;
+    const free = Array.from({ length: edgeNetworkCount }, (_, index) => index + 1).filter(
+      (number) => !taken(host).includes(number),
+    );
+    const [first] = free;
+    const fix =
+      first === undefined
+        ? `${host} has none left; place ${name} on another host`
+        : `free on ${host}: ${free.join(", ")}. Set it: npx pulumi config set --path ${path} ${first} --stack ${stack}`;
+    return [
+      `${path}: ${edgeNetwork} is ${owner}'s, and systems that share one reach each other past the edge; ${fix}`,
+    ];
+  });
+};
+
 /** A domain that two systems share has one set of headers. */
 const headersHaveOneOwner: ConfigurationRule = ({ systems }) => {
   const owners = new Map<string, [system: string, headers: string]>();
-  return Object.entries(systems).flatMap(([name, { definition, domain, settings, headers }]) => {
-    const domains = new Set(definition.routes(domain, settings).map((route) => route.domain));
-    return [...domains].flatMap((each) => {
-      const own = JSON.stringify(headers);
-      const [owner, others] = owners.get(each) ?? [];
-      owners.set(each, [name, own]);
+  return Object.entries(systems).flatMap(([name, system]) =>
+    domainsOf(system).flatMap((domain) => {
+      const own = JSON.stringify(system.headers);
+      const [owner, others] = owners.get(domain) ?? [];
+      owners.set(domain, [name, own]);
       if (owner === undefined || others === own) return [];
-      return [`berth:systems.${name}.headers: ${each} has other headers in ${owner}; a domain has one set`];
-    });
-  });
+      return [`berth:systems.${name}.headers: ${domain} has other headers in ${owner}; a domain has one set`];
+    }),
+  );
 };
 
 /** A login is for images that there are. */
@@ -233,6 +272,8 @@ const rules: readonly ConfigurationRule[] = [
   adoptionsAreKnown,
   adoptedServersAreKnown,
   routesHaveOneOwner,
+  routesFitTheEdge,
+  edgeNetworksHaveOneOwner,
   headersHaveOneOwner,
   registriesAreUsed,
   productionIsTrusted,
@@ -246,4 +287,12 @@ function services(systems: Readonly<Record<string, SystemConfig>>) {
   return Object.values(systems).flatMap(({ definition, host, settings }) =>
     definition.services(settings).map((service) => ({ system: definition.name, host, service })),
   );
+}
+
+function routesOf({ definition, domain, settings }: SystemConfig): readonly Route[] {
+  return definition.routes(domain, settings);
+}
+
+function domainsOf(system: SystemConfig): string[] {
+  return [...new Set(routesOf(system).map(({ domain }) => domain))];
 }

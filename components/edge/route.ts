@@ -1,19 +1,37 @@
 import { z } from "zod";
 
 /**
- * What the outside reaches: neutral data that either edge (nginx, Traefik) renders. DNS records, firewall ports and the
- * outside probe derive from it too, so they cannot differ.
+ * What the outside reaches: neutral data that every kind of edge renders. DNS records, certificates and the outside probe derive from
+ * it too, so they cannot differ. WebSockets pass on every route. A service sees the client's own address and host, whatever the
+ * client says about itself.
  */
 export interface Route {
+  /** Any domain of the system: its own, or others beside it such as `auth.<domain>`. */
   readonly domain: string;
-  /** Path prefix, `/` for all. Of several that fit the longest wins. */
+  /** Begins with `/`. A prefix unless {@link match} says otherwise: of several that fit the longest wins, `/` is all. */
   readonly path: string;
+  /** `exact`: this path alone, before every prefix. */
+  readonly match?: "prefix" | "exact";
+  /**
+   * The service sees the path without the prefix, which ends with `/`: `/electric/v1/shape` arrives as `/v1/shape`. Escapes in the rest
+   * arrive decoded and encoded anew (nginx' documentation, proxy_pass with a URI), so `%2F` becomes `/`.
+   */
+  readonly stripPrefix?: boolean;
   /** Port on which the slot listens, inside the overlay network. */
   readonly port: number;
+  /** What the service speaks; `h2c` is HTTP/2 in clear text, which not every kind of edge can. HTTP/1.1 when left out. */
+  readonly protocol?: "http/1.1" | "h2c";
   /** Largest request body; larger ones get 413. */
   readonly bodyLimitMebibytes: number;
-  /** How long the edge waits for the next bytes of an answer, a WebSocket's too, until it answers 504; 60 when left out. */
+  /** How long the edge waits for a connection to a task before it tries the next one; 2 when left out. */
+  readonly connectTimeoutSeconds?: number;
+  /**
+   * How long the edge waits for the next bytes of an answer, a WebSocket's too, until it answers 504; 60 when left out, 3600 for
+   * {@link streaming}.
+   */
   readonly readTimeoutSeconds?: number;
+  /** Answers are passed on as they come, never collected: server-sent events, long polling, ElectricSQL's shapes. */
+  readonly streaming?: boolean;
   /** Networks whose clients are answered, all others get 403; empty: nobody. Left out: everybody. */
   readonly allowFrom?: readonly string[];
   /**
@@ -21,8 +39,45 @@ export interface Route {
    * ten. What the edge refuses itself counts anyway, what a service answers does not: its own limits are its own business.
    */
   readonly banOn?: readonly (401 | 403 | 404 | 429)[];
-  /** Requests of one client address beyond this get 429. */
-  readonly rateLimit?: { readonly requestsPerSecond: number; readonly burst: number };
+  /** Requests of one client address beyond this get 429; `burst` more are answered before that. */
+  readonly rateLimit?: RateLimit;
+}
+
+export type RateLimit =
+  | { readonly requestsPerSecond: number; readonly requestsPerMinute?: undefined; readonly burst: number }
+  | { readonly requestsPerMinute: number; readonly requestsPerSecond?: undefined; readonly burst: number };
+
+export const defaultTimeouts = { connectSeconds: 2, readSeconds: 60, streamingReadSeconds: 3600 } as const;
+
+/** Where a route leads from, as messages name it. */
+export function routeText({ domain, path, match }: Route): string {
+  return `${domain}${path}${match === "exact" ? " (exact)" : ""}`;
+}
+
+/** What is wrong with a route by itself, whatever edge renders it. */
+export function routeProblems(route: Route): string[] {
+  const { path, match, stripPrefix, bodyLimitMebibytes, rateLimit } = route;
+  const rate = rateLimit?.requestsPerSecond ?? rateLimit?.requestsPerMinute ?? 1;
+  const problems: [wrong: boolean, message: string][] = [
+    [
+      !/^\/[A-Za-z0-9._~@:/-]*$/.test(path),
+      `path: ${JSON.stringify(path)} is invalid; it begins with / and has letters, digits and . _ ~ @ : / - alone`,
+    ],
+    [
+      stripPrefix === true && (match === "exact" || path === "/" || !path.endsWith("/")),
+      `stripPrefix: true is invalid with ${match === "exact" ? "match exact" : `the path ${path}`}; use it with a prefix that ends with /, as in /electric/`,
+    ],
+    [
+      !wholeAndPositive(bodyLimitMebibytes),
+      `bodyLimitMebibytes: ${bodyLimitMebibytes} is invalid; use 1 or more`,
+    ],
+    [!wholeAndPositive(rate), `rateLimit: ${rate} is invalid; use a whole number of requests, 1 or more`],
+  ];
+  return problems.filter(([wrong]) => wrong).map(([, message]) => message);
+}
+
+function wholeAndPositive(value: number): boolean {
+  return Number.isInteger(value) && value >= 1;
 }
 
 /** Client network in CIDR notation, without host bits: what `203.0.113.7/24` means is a guess. */

@@ -5,12 +5,19 @@ import type { Host } from "../host/host.ts";
 import { dockerLabels } from "../labels.ts";
 
 /**
- * An overlay network on a host's Swarm. MTU 1450 from the start, since that is what Hetzner's private networks carry and
+ * An overlay network on a host's Swarm: its services reach each other, and the internet unless it is `internal` and they have no other
+ * network. Nobody else reaches them by it. MTU 1450 from the start, since that is what Hetzner's private networks carry and
  * changing it later would replace the network and everything on it.
  */
 export function overlayNetwork(
   name: string,
-  args: { readonly host: Host; readonly system?: string; readonly internal: boolean },
+  args: {
+    readonly host: Host;
+    readonly system?: string;
+    readonly internal: boolean;
+    /** What it is called on its host, where the name of the resource says more. */
+    readonly label?: string;
+  },
   opts: CustomResourceOptions,
 ): Network {
   return new Network(
@@ -20,7 +27,7 @@ export function overlayNetwork(
       attachable: false,
       internal: args.internal,
       options: { "com.docker.network.driver.mtu": "1450" },
-      labels: dockerLabels(name, args.system),
+      labels: dockerLabels(args.label ?? name, args.system),
     },
     // Docker adds an option of its own (the VXLAN's number), which the provider would take for a change that replaces.
     mergeOptions(opts, { provider: args.host.docker, ignoreChanges: ["options"] }),

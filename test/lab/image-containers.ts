@@ -29,8 +29,8 @@ export const postgresName = "test-images-postgres";
 
 export type ImageLab = Awaited<ReturnType<typeof openImages>>;
 
-export async function openImages() {
-  const home = labHome({ ...process.env, BERTH_LAB: "test-images", BERTH_LAB_SUBNET: "198.18.241.0/24" });
+export async function openImages(name = "test-images", subnet = "198.18.241.0/24") {
+  const home = labHome({ ...process.env, BERTH_LAB: name, BERTH_LAB_SUBNET: subnet });
   const docker = await ensureDocker(home, () => undefined);
   await ensureNetwork(docker, home);
   const registry = await createRegistry(docker, home, (message) => console.info(message));
@@ -79,6 +79,7 @@ export async function openImages() {
     run("docker", ["-H", engine, "exec", container.id, ...command]);
 
   return {
+    home,
     docker,
     registry,
     folder,

@@ -15,6 +15,10 @@ export interface Registration {
   readonly name: string;
   /** Name of the parent, `(stack)` for the root. */
   readonly parent: string;
+  /** By type and parents' types, which is what tells two resources of a stack apart. */
+  readonly urn: string;
+  /** What it was called before: `<name> in <parent>`. */
+  readonly aliases: readonly string[];
   readonly custom: boolean;
   readonly protect: boolean;
   readonly dependsOn: readonly string[];
@@ -163,6 +167,11 @@ function record(registrations: Registration[]): () => void {
       type: request.getType(),
       name: request.getName(),
       parent: nameOf(request.getParent()) || "(stack)",
+      urn: `${request.getParent().split("::").slice(2, -1).join("::")}$${request.getType()}::${request.getName()}`,
+      aliases: request.getAliasesList().map((alias) => {
+        const spec = alias.getSpec();
+        return spec === undefined ? alias.getUrn() : `${spec.getName()} in ${spec.getParenturn()}`;
+      }),
       custom: request.getCustom(),
       protect: request.getProtect() ?? false,
       dependsOn: request.getDependenciesList().map(nameOf).toSorted(),

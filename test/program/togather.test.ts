@@ -407,6 +407,71 @@ test("zones beside the first one are resources of their own, and a record lies i
   expect(record.deletedWith).toBe("dns-zone-deep.togather.example");
 });
 
+describe("edge networks", () => {
+  const networksOf = (program: ProgramRun, service: string) =>
+    (
+      program.find("docker:index/service:Service", service).inputs.taskSpec as {
+        networksAdvanceds: { id: string }[];
+      }
+    ).networksAdvanceds.map(({ id }) => id);
+  const placed = (more: object) => ({
+    "berth:systems": JSON.stringify({ togather: { host: "main", domain: "togather.example", ...more } }),
+  });
+
+  test("the edge has all of them whatever systems there are, a system one, and its own networks", async () => {
+    const all = ["edge_id", ...[2, 3, 4, 5, 6, 7, 8].map((number) => `edge-${number}_id`)];
+    const first = await runProgram("production");
+    expect(networksOf(first, "togather_app")).toEqual(["edge_id", "togather_id"]);
+    const third = await runProgram("production", placed({ edgeNetwork: 3 }));
+    expect(networksOf(third, "togather_app")).toEqual(["edge-3_id", "togather_id"]);
+    for (const program of [first, third]) expect(networksOf(program, "edge_nginx")).toEqual(all);
+    expect(third.find("docker:index/service:Service", "edge_nginx").inputs).toEqual(
+      first.find("docker:index/service:Service", "edge_nginx").inputs,
+    );
+  });
+
+  test("they belong to the host and are what the edge had before", async () => {
+    const { find } = await runProgram("production");
+    const former = (name: string) => find("docker:index/network:Network", name).aliases;
+    expect(former("edge")).toEqual(["edge in urn:pulumi:production::berth::berth:edge:NginxEdge::main-edge"]);
+    expect(former("edge-2")).toEqual([]);
+  });
+
+  test("a restart of the edge is announced", async () => {
+    const { find } = await runProgram("production");
+    expect(find("command:local:Command", "main-edge-ready").beforeUpdate).toEqual(["main-edge-restart"]);
+  });
+
+  test("two hosts have each their own, under names of their own, and nothing of the first one moves", async () => {
+    const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
+    const two = { "berth:hosts": JSON.stringify({ main: hosts.main, auth: hosts.main }) };
+    const before = await runProgram("production");
+    const program = await runProgram("production", two);
+    expect(program.error).toBeUndefined();
+    const known = ({ registrations }: ProgramRun) => registrations.map(({ urn }) => urn);
+    expect(new Set(known(program)).size).toBe(known(program).length);
+    expect(known(program)).toEqual(expect.arrayContaining(known(before)));
+    expect(networksOf(program, "auth-edge_nginx")[7]).toBe("auth-edge-8_id");
+    expect(program.find("docker:index/network:Network", "auth-edge").aliases).toEqual([]);
+  });
+
+  test("the only host of a stack keeps what an earlier version made, whatever its name", async () => {
+    const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
+    const program = await runProgram("production", {
+      "berth:hosts": JSON.stringify({ web: hosts.main }),
+      ...placed({ host: "web" }),
+    });
+    expect(program.error).toBeUndefined();
+    const network = program.find("docker:index/network:Network", "web-edge");
+    const former = "urn:pulumi:production::berth::berth:edge:NginxEdge::web-edge";
+    expect(network.aliases).toEqual([`edge in ${former}`]);
+    // A label that changes replaces a network.
+    expect(network.inputs.labels).toContainEqual({ label: "berth.resource", value: "edge" });
+    const service = program.find("docker:index/service:Service", "web-edge_nginx");
+    expect(service.aliases).toEqual([`edge_nginx in ${former}`]);
+  });
+});
+
 test("the certificate is asked for when the edge serves and the records are there", async () => {
   const program = await runProgram("production");
   const command = program.find("command:local:Command", "main-edge-certificates");

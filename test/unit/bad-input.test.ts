@@ -82,6 +82,21 @@ const cases: [path: string, value: unknown, says: string][] = [
     ["203.0.113.0/33"],
     'berth:hosts.main.sshAllowedFrom.0: "203.0.113.0/33" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
   ],
+  [
+    "berth:hosts.main.edge.kind",
+    "caddy",
+    'berth:hosts.main.edge.kind: "caddy" is not possible; allowed: nginx',
+  ],
+  [
+    "berth:systems.togather.edgeNetwork",
+    0,
+    "berth:systems.togather.edgeNetwork: 0 is not an edge network; use a number from 1 to 8",
+  ],
+  [
+    "berth:systems.togather.edgeNetwork",
+    9,
+    "berth:systems.togather.edgeNetwork: 9 is not an edge network; use a number from 1 to 8",
+  ],
   ["berth:hosts.main.sshPort", 0, "berth:hosts.main.sshPort: 0 is not a port; allowed: 1 to 65535"],
   ["berth:hosts.main.sshPort", 70000, "berth:hosts.main.sshPort: 70000 is not a port; allowed: 1 to 65535"],
   [

@@ -5,20 +5,19 @@ import {
   type ComponentResourceOptions,
   type CustomResourceOptions,
   mergeOptions,
-  type Output,
   type Resource,
+  ResourceHook,
 } from "@pulumi/pulumi";
 import { currentContainerScript, hostCommand, readScript } from "../../host/command.ts";
 import type { Host } from "../../host/host.ts";
 import { imagePull } from "../../host/image-pull.ts";
 import { hostPaths } from "../../host/paths.ts";
-import type { ResolvedImage } from "../../image.ts";
 import { dockerLabels } from "../../labels.ts";
-import { overlayNetwork } from "../../network/overlay.ts";
 import { specificationDigest } from "../../specification.ts";
-import type { Edge, SwitchArgs } from "../edge.ts";
+import type { EdgeArgs, HostEdge, SwitchArgs } from "../edge.ts";
+import { edgeResource } from "../networks.ts";
+import { announceRestart } from "../restart.ts";
 import { edgePorts } from "../route.ts";
-import type { Tls } from "../tls.ts";
 import { acmeParameters, certificatesDeadlineSeconds, renewal } from "./acme.ts";
 import {
   challengesDirectory,
@@ -31,20 +30,12 @@ import {
   renderMain,
   renderSite,
   renderUpstream,
-  type Site,
   tlsDirectory,
 } from "./render.ts";
 
-export interface NginxArgs {
-  readonly host: Host;
-  readonly image: ResolvedImage;
-  /** Every domain that a route of this host uses. */
-  readonly sites: readonly Site[];
-  /** How long a WebSocket lives on after a reload. */
-  readonly webSocketGraceSeconds: number;
-  readonly tls: Tls;
-  /** Key of a certificate that is given. */
-  readonly privateKeyPem?: Output<string>;
+export interface NginxArgs extends EdgeArgs {
+  /** All that it shares with systems. */
+  readonly networks: readonly Network[];
 }
 
 const functions = readScript(import.meta.url, "./scripts/functions.sh");
@@ -52,12 +43,10 @@ const script = (name: string) => functions + readScript(import.meta.url, `./scri
 
 /**
  * nginx on the host's ports 80 and 443, its configuration a folder of the host that it mounts read-only. New routes and
- * certificates are reloads; only a new nginx version restarts it (stop-first, since two cannot own a port: a gap of about a
- * second).
+ * certificates are reloads; only a new nginx version restarts it (stop-first, since two cannot own a port), which a preview says.
  */
-export class NginxEdge extends ComponentResource implements Edge {
+export class NginxEdge extends ComponentResource implements HostEdge {
   readonly kind = "nginx";
-  readonly network: Network;
   readonly ready: Resource;
   private readonly name: string;
   private readonly args: NginxArgs;
@@ -79,7 +68,6 @@ export class NginxEdge extends ComponentResource implements Edge {
     this.reloadDeadlineSeconds = 135 + drainSeconds;
     this.host = args.host;
     const child = { parent: this };
-    this.network = overlayNetwork("edge", { host: args.host, internal: false }, child);
     this.configuration = hostCommand(
       `${name}-configuration`,
       {
@@ -119,10 +107,11 @@ export class NginxEdge extends ComponentResource implements Edge {
         },
       },
       restartPolicy: { condition: "any", delay: "1s", maxAttempts: 0, window: "0s" },
-      networksAdvanceds: [{ id: this.network.id }],
+      networksAdvanceds: args.networks.map(({ id }) => ({ id })),
     };
+    const serviceName = edgeResource(args.host, "edge_nginx");
     const service = new Service(
-      "edge_nginx",
+      serviceName,
       {
         labels: dockerLabels("edge_nginx"),
         mode: { replicated: { replicas: 1 } },
@@ -143,6 +132,7 @@ export class NginxEdge extends ComponentResource implements Edge {
         provider: args.host.docker,
         dependsOn: [this.configuration, pulled],
         deleteBeforeReplace: true,
+        aliases: args.onlyHost && serviceName !== "edge_nginx" ? [{ name: "edge_nginx" }] : [],
       }),
     );
     this.ready = hostCommand(
@@ -158,16 +148,17 @@ export class NginxEdge extends ComponentResource implements Edge {
         deadlineSeconds: 120,
         dependsOn: [service],
       },
-      child,
+      mergeOptions(child, {
+        hooks: {
+          beforeUpdate: [
+            new ResourceHook(`${name}-restart`, announceRestart(args.host.name), { onDryRun: true }),
+          ],
+        },
+      }),
     );
     this.registerOutputs();
   }
 
-  /**
-   * Asks for the certificate and keeps it, where that is the edge's business (ACME). Call it when the domains' records are
-   * declared, and name those in `dependsOn`. Nothing waits for it: without a new certificate the edge goes on with the old
-   * one, or with a placeholder, and the run fails with the reason.
-   */
   certify(dependsOn: readonly Resource[]): void {
     const { tls, host } = this.args;
     if (tls.kind !== "acme") return;

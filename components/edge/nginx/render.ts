@@ -1,5 +1,5 @@
-import type { SiteHeaders } from "../edge-config.ts";
-import { edgePorts, type Route } from "../route.ts";
+import type { Site } from "../edge.ts";
+import { defaultTimeouts, edgePorts, type RateLimit, type Route } from "../route.ts";
 
 /** The edge's own port inside its container, on loopback. */
 export const checkPort = 8081;
@@ -15,7 +15,7 @@ export const challengesDirectory = "/var/www/challenges";
  * then closes none that would not have been closed anyway. Without the latter a client that is about to send gets a reset:
  * measured 3 of 20,000 requests, 0 with it (nginx 1.27.4 or newer).
  */
-const keepaliveSeconds = 10;
+export const keepaliveSeconds = 10;
 
 /** When clients are told to give up an idle connection themselves: before the edge does. */
 const keepaliveHintSeconds = keepaliveSeconds - 2;
@@ -114,11 +114,6 @@ http {
 /** Where the certificates are, in the configuration folder: one file for each domain, its key in front. */
 export const tlsDirectory = "tls";
 
-export interface Site {
-  readonly domain: string;
-  readonly headers: SiteHeaders;
-}
-
 const frameOptions = { deny: "DENY", sameOrigin: "SAMEORIGIN", everybody: undefined } as const;
 
 /** The server of a domain. Its locations are files of their own, one for each service, written by the switches. */
@@ -201,13 +196,10 @@ export function renderLimits(service: string, routes: readonly Route[]): string 
     .map((route, index) =>
       route.rateLimit === undefined
         ? ""
-        : `limit_req_zone $binary_remote_addr zone=${rateZone(service, index)}:10m rate=${route.rateLimit.requestsPerSecond}r/s;\n`,
+        : `limit_req_zone $binary_remote_addr zone=${rateZone(service, index)}:10m rate=${rate(route.rateLimit)};\n`,
     )
     .join("");
 }
-
-/** nginx' own. */
-const defaultReadTimeoutSeconds = 60;
 
 /** The locations of a service on one domain. */
 export function renderLocations(
@@ -227,9 +219,13 @@ export function renderLocations(
       const allowed = route.allowFrom?.map((network) => `  allow ${network};\n`).join("") ?? "";
       const access = route.allowFrom === undefined ? "" : `${allowed}  deny all;\n`;
       const counted = route.banOn === undefined ? "" : `  set $berth_ban_on "${route.banOn.join(",")}";\n`;
-      return `location ${route.path} {
-${counted}${access}${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
-  proxy_pass http://${upstreamName(slot, route.port)};
+      const unbuffered = route.streaming ? "  proxy_buffering off;\n" : "";
+      const readSeconds =
+        route.readTimeoutSeconds ??
+        (route.streaming ? defaultTimeouts.streamingReadSeconds : defaultTimeouts.readSeconds);
+      return `location ${route.match === "exact" ? "= " : ""}${route.path} {
+${counted}${access}${limit}${unbuffered}  client_max_body_size ${route.bodyLimitMebibytes}m;
+  proxy_pass http://${upstreamName(slot, route.port)}${route.stripPrefix ? "/" : ""};
   proxy_http_version 1.1;
   proxy_set_header Connection $berth_connection;
   proxy_set_header Upgrade $http_upgrade;
@@ -239,8 +235,8 @@ ${counted}${access}${limit}  client_max_body_size ${route.bodyLimitMebibytes}m;
   proxy_set_header X-Forwarded-Proto $scheme;
   proxy_set_header X-Forwarded-Host $host;
   proxy_set_header Forwarded "";
-  proxy_connect_timeout 2s;
-  proxy_read_timeout ${route.readTimeoutSeconds ?? defaultReadTimeoutSeconds}s;
+  proxy_connect_timeout ${route.connectTimeoutSeconds ?? defaultTimeouts.connectSeconds}s;
+  proxy_read_timeout ${readSeconds}s;
   proxy_next_upstream error timeout;
   proxy_next_upstream_tries 3;
   proxy_next_upstream_timeout 10s;
@@ -260,4 +256,8 @@ function upstreamName(slot: string, port: number): string {
 
 function rateZone(service: string, index: number): string {
   return `${service}_${index}`;
+}
+
+function rate({ requestsPerSecond, requestsPerMinute }: RateLimit): string {
+  return requestsPerSecond === undefined ? `${requestsPerMinute}r/m` : `${requestsPerSecond}r/s`;
 }

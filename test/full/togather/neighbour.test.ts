@@ -1,18 +1,16 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { home, labOk, onMachine, printTable, tunnelSetting } from "../support.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { home, labOk, onMachine, printTable, togather, tunnelSetting } from "../support.ts";
 
-/**
- * Two systems on one host, one failing forever. Pulumi deletes replaced slots only after a run without an error, so what the other
- * one's deploys leave behind must cost nothing. The second system is Togather's own stack file under another name, in a copy of the
- * project.
- */
+/** Two systems on one host. The second one is Togather's own stack file under another name, in a copy of the project. */
 
 const project = join(import.meta.dirname, "..", "..", "..");
 const copied = ["components", "config.ts", "index.ts", "lab", "ops", "policy", "scripts", "stacks"];
 let copy: string;
+/** The edge's container before there was a second system. */
+let before: string;
 
 beforeAll(async () => {
   copy = mkdtempSync(join(home.stateDir, "neighbour-"));
@@ -36,8 +34,12 @@ beforeAll(async () => {
       .replaceAll("togather:", "neighbour:") ?? "";
   writeFileSync(
     join(copy, "Pulumi.production.yaml"),
-    `${settings.replace(/^( {4}togather: .*)$/m, "$1\n    neighbour: { host: main, domain: neighbour.togather.example }").trimEnd()}\n${own}`,
+    `${settings.replace(/^( {4}togather: .*)$/m, "$1\n    neighbour: { host: main, domain: neighbour.togather.example, edgeNetwork: 2 }").trimEnd()}\n${own}`,
   );
+  await labOk("up");
+  before = await edgeTask();
+  const started = await up("v1.0.0", "v1.0.0");
+  expect(started.exitCode, started.output.slice(-4000)).toBe(0);
 });
 afterAll(async () => {
   // The next file knows nothing of a second system.
@@ -62,6 +64,78 @@ async function up(version: string, neighbour: string) {
   return { exitCode, output: String(all), seconds: (performance.now() - began) / 1000 };
 }
 
+const edgeTask = () => onMachine("docker ps --quiet --no-trunc --filter label=berth.role=edge");
+
+/** What curl, in the network of a service's container, gets from a URL: the status, 000 for no answer at all. */
+async function asked(service: string, url: string, options = ""): Promise<string> {
+  const label = service === "edge" ? "berth.role=edge" : `berth.resource=${service}`;
+  const said = await onMachine(`
+    container=$(docker ps --quiet --filter label=${label} | head -n 1)
+    sudo nsenter --target "$(docker inspect --format '{{.State.Pid}}' "$container")" --net \
+      curl --silent --insecure --output /dev/null --max-time 4 --write-out '%{http_code}' ${options} ${url} || true`);
+  return said.trim();
+}
+
+/** Every address of a service's container, that on the host's bridge too. */
+async function addressesOf(service: string): Promise<string[]> {
+  const said = await onMachine(`
+    container=$(docker ps --quiet --filter label=berth.resource=${service} | head -n 1)
+    sudo nsenter --target "$(docker inspect --format '{{.State.Pid}}' "$container")" --net ip -4 -oneline address show scope global |
+      awk '{ sub("/.*", "", $4); print $4 }'`);
+  return said.trim().split("\n");
+}
+
+describe("a container of one system", () => {
+  const adminPath = ":8080/api/v1/admin/jobs";
+
+  test("does not reach the other's slot, by whatever address or name, and the edge does", async () => {
+    const addresses = await addressesOf("togather_app");
+    // The network of the edge, its own one with Postgres, and the host's bridge.
+    expect(addresses).toHaveLength(3);
+    const rows: string[][] = [];
+    for (const address of addresses) {
+      const url = `http://${address}${adminPath}`;
+      rows.push([address, await asked("edge", url), await asked("neighbour_app", url)]);
+    }
+    printTable(
+      "Togather's admin API by its addresses",
+      ["address", "from the edge", "from the neighbour"],
+      rows,
+    );
+    expect(rows.map(([, edge]) => edge).toSorted()).toEqual(["000", "000", "401"]);
+    expect(rows.map(([, , neighbour]) => neighbour)).toEqual(["000", "000", "000"]);
+    // Its own slot it reaches, so what asks works.
+    expect(await asked("neighbour_app", "http://127.0.0.1:8080/health")).toBe("200");
+    const { slot } = await togather();
+    const lookup = (name: string) =>
+      onMachine(
+        `docker exec "$(docker ps --quiet --filter label=berth.resource=neighbour_app | head -n 1)" getent hosts ${name} || echo unknown`,
+      );
+    expect((await lookup(slot)).trim()).toBe("unknown");
+    expect(await lookup("neighbour_postgres")).toMatch(/^10\./);
+  });
+
+  test("gets from the edge what everybody else gets", async () => {
+    const { address, domain } = await togather();
+    const through = `--resolve ${domain}:443:${address}`;
+    expect(await asked("neighbour_app", `https://${domain}/health`, through)).toBe("200");
+    expect(await asked("neighbour_app", `https://${domain}/api/v1/admin/jobs`, through)).toBe("403");
+  });
+
+  test("has a way out unless its networks are internal", async () => {
+    const { address } = await togather();
+    const outside = `https://${address}/`;
+    // The edge answers nobody without a known name; that the connection came about is what counts.
+    const connects = (service: string) => asked(service, outside, "--write-out '%{time_connect}'");
+    expect(Number(await connects("neighbour_app"))).toBeGreaterThan(0);
+    expect(Number(await connects("neighbour_postgres"))).toBe(0);
+  });
+});
+
+test("the second system left the edge as it was", async () => {
+  expect(await edgeTask()).toBe(before);
+});
+
 /** Tasks that are to run, containers that run, and their memory without caches, of Togather's app and of all. */
 async function running() {
   const script = `
@@ -77,9 +151,8 @@ async function running() {
   return { app, tasks, containers, mebibytes };
 }
 
+// Pulumi deletes replaced slots only after a run without an error, so what the other one's deploys leave behind must cost nothing.
 test("ten deploys of one system while the other one fails leave what one leaves", async () => {
-  const started = await up("v1.0.0", "v1.0.0");
-  expect(started.exitCode, started.output.slice(-4000)).toBe(0);
   const rows: (string | number)[][] = [];
   const seen: Awaited<ReturnType<typeof running>>[] = [];
   for (let deploy = 1; deploy <= 10; deploy += 1) {

@@ -1,0 +1,27 @@
+import type { Network } from "@pulumi/docker";
+import type { Resource } from "@pulumi/pulumi";
+import type { Edge, EdgeArgs, HostEdge } from "./edge.ts";
+import type { EdgeKind } from "./kinds.ts";
+import { edgeNetworks } from "./networks.ts";
+import { NginxEdge } from "./nginx/nginx.ts";
+
+const makers: Record<EdgeKind, (name: string, args: EdgeArgs, networks: readonly Network[]) => HostEdge> = {
+  nginx: (name, args, networks) => new NginxEdge(name, { ...args, networks }),
+};
+
+/** Makes the edge of a host by its kind, and the networks that it shares with the systems. */
+export function makeEdge(kind: EdgeKind, args: EdgeArgs) {
+  const { host, onlyHost } = args;
+  const networks = edgeNetworks(host, onlyHost);
+  const edge = makers[kind](`${host.name}-edge`, args, networks);
+  return {
+    certify: (dependsOn: readonly Resource[]) => edge.certify(dependsOn),
+    /** The edge as a system has it, by the system's own network, 1 to 8. */
+    forSystem(edgeNetwork: number): Edge {
+      const network = networks[edgeNetwork - 1];
+      if (network === undefined) throw new Error(`${host.name} has no edge network ${edgeNetwork}`);
+      const { ready } = edge;
+      return { kind, ready, network, switchTo: (name, target, opts) => edge.switchTo(name, target, opts) };
+    },
+  };
+}

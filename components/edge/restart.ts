@@ -1,0 +1,30 @@
+import { log, type ResourceHookFunction } from "@pulumi/pulumi";
+
+/** What a restart of the edge was measured to take on two cores: docs/decisions/0008-one-edge-network-a-system.md. */
+const gapSeconds = "2 to 5";
+
+/**
+ * Hook before the command that waits for a host's edge is updated, in a preview too: says that the edge restarts, which is the one
+ * moment at which nobody is served. That is so when its service is another one or has another specification.
+ */
+export function announceRestart(
+  host: string,
+  warn: (message: string) => Promise<void> = log.warn,
+): ResourceHookFunction {
+  return async ({ oldInputs, newInputs }) => {
+    const after = edgeTask(newInputs?.stdin);
+    if (after !== undefined && after === edgeTask(oldInputs?.stdin)) return;
+    await warn(
+      `${host}: the edge restarts in this run; its ports 80 and 443 answer nobody for ${gapSeconds} seconds. Choose the time`,
+    );
+  };
+}
+
+/** Service and specification in the parameters of scripts/wait.sh; nothing where they are not known yet. */
+function edgeTask(stdin: unknown): string | undefined {
+  if (typeof stdin !== "string") return undefined;
+  return stdin
+    .split("\n")
+    .filter((line) => /^(SERVICE|SPECIFICATION)=/.test(line))
+    .join("\n");
+}

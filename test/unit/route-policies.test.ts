@@ -1,0 +1,109 @@
+import { expect, test } from "vitest";
+import { z } from "zod";
+import type { Route } from "../../components/edge/route.ts";
+import { defineSystem, type System } from "../../components/system.ts";
+import { ConfigError, parseConfig } from "../../config.ts";
+import { policies } from "../../policy/configuration.ts";
+import { systems } from "../../stacks/index.ts";
+import { completeConfig } from "../program/support.ts";
+import { routesOfTheSeeds } from "./routes-of-the-seeds.ts";
+
+/** What a second system on Togather's host is refused for. */
+
+const { values, secretKeys } = completeConfig("production");
+
+function made(name: string, routes: (domain: string) => readonly Route[]): System {
+  return defineSystem({
+    name,
+    settings: z.strictObject({}),
+    secrets: {},
+    services: () => [],
+    routes,
+    build: () => {
+      throw new Error("nothing is built here");
+    },
+  });
+}
+
+/** Production's configuration with more systems on its host, by the number of the edge network that they ask for. */
+function problems(others: readonly (readonly [system: System, edgeNetwork?: number])[]): readonly string[] {
+  const placed = JSON.parse(values["berth:systems"] ?? "{}");
+  for (const [{ name }, edgeNetwork] of others) {
+    placed[name] = { host: "main", domain: `${name}.togather.example`, ...(edgeNetwork && { edgeNetwork }) };
+  }
+  const input = { ...values, "berth:systems": JSON.stringify(placed) };
+  const definitions = [...systems, ...others.map(([system]) => system)];
+  const isSecret = (key: string) => secretKeys.includes(key);
+  try {
+    parseConfig({ stack: "production", values: input, isSecret }, definitions, policies);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const plain = (domain: string): Route => ({ domain, path: "/", port: 3000, bodyLimitMebibytes: 1 });
+
+test("a system with a domain beside its own, on a network of its own, is taken", () => {
+  const system = made("mfa", (domain) => [plain(domain), plain(`auth.${domain}`)]);
+  expect(problems([[system, 2]])).toEqual([]);
+});
+
+test("systems of one host do not share an edge network, left out or not", () => {
+  const mfa = made("mfa", (domain) => [plain(domain)]);
+  const gadgetbot = made("gadgetbot", (domain) => [plain(domain)]);
+  const why = "and systems that share one reach each other past the edge";
+  expect(problems([[mfa], [gadgetbot, 2]])).toEqual([
+    `berth:systems.mfa.edgeNetwork: 1 is togather's, ${why}; free on main: 3, 4, 5, 6, 7, 8. ` +
+      "Set it: npx pulumi config set --path berth:systems.mfa.edgeNetwork 3 --stack production",
+  ]);
+});
+
+test("a host has eight", () => {
+  const others = Array.from(
+    { length: 8 },
+    (_, index) => [made(`more${index}`, (domain) => [plain(domain)]), Math.min(index + 2, 8)] as const,
+  );
+  expect(problems(others)).toEqual([
+    "berth:systems.more7.edgeNetwork: 8 is more6's, and systems that share one reach each other past the edge; main has none left; place more7 on another host",
+  ]);
+});
+
+test("every domain of a route lies in a zone", () => {
+  const system = made("mfa", (domain) => [plain(domain), plain("auth.elsewhere.example")]);
+  expect(problems([[system, 2]])).toEqual([
+    'berth:systems.mfa.domain: "auth.elsewhere.example" lies in none of the zones of berth:dns; allowed: names in togather.example. ' +
+      "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[0]' ZONE --stack production",
+  ]);
+});
+
+test("an exact path and a prefix of the same text are two routes, the same one twice is one too many", () => {
+  const health = (domain: string): Route => ({ ...plain(domain), path: "/health" });
+  const exact = (domain: string): Route => ({ ...health(domain), match: "exact" });
+  expect(problems([[made("mfa", (domain) => [health(domain), exact(domain)]), 2]])).toEqual([]);
+  expect(problems([[made("mfa", () => [plain("togather.example")]), 2]])).toEqual([
+    "berth:systems.mfa.domain: togather.example/ is already a route of togather; choose another domain",
+  ]);
+});
+
+test("a route that cannot be rendered is refused, with all that is wrong", () => {
+  const system = made("mfa", (domain) => [
+    { ...plain(domain), path: "/a b", stripPrefix: true, bodyLimitMebibytes: 0 },
+  ]);
+  expect(problems([[system, 2]])).toEqual([
+    'mfa: the route mfa.togather.example/a b: path: "/a b" is invalid; it begins with / and has letters, digits and . _ ~ @ : / - alone',
+    "mfa: the route mfa.togather.example/a b: stripPrefix: true is invalid with the path /a b; use it with a prefix that ends with /, as in /electric/",
+    "mfa: the route mfa.togather.example/a b: bodyLimitMebibytes: 0 is invalid; use 1 or more",
+  ]);
+});
+
+test("HTTP/2 to a service is refused on an edge that cannot do it", () => {
+  const system = made("gadgetbot", (domain) =>
+    (routesOfTheSeeds.gadgetbot?.zitadel ?? []).map((route) => ({ ...route, domain })),
+  );
+  expect(problems([[system, 2]])).toEqual([
+    "berth:hosts.main.edge.kind: nginx cannot do the protocol h2c of the route gadgetbot.togather.example/: it speaks HTTP/1.1 to services " +
+      "(HTTP/2 begins with nginx 1.29.4); kinds that can: none yet, so leave the protocol out. gadgetbot has it",
+  ]);
+});
