@@ -18,7 +18,13 @@ const scripts = readScript(import.meta.url, "../../components/release/scripts/da
 /** Runs commands after database.sh, as a host does. */
 async function onHost(commands: string, database = "togather") {
   const parameters = {
-    ...{ STACK: "production", SYSTEM: "togather", ENVIRONMENT_NAME: "production", KEEP: "3" },
+    ...{
+      STACK: "production",
+      SYSTEM: "togather",
+      ENVIRONMENT_NAME: "production",
+      KEEP: "3",
+      FLOOR_MEBIBYTES: "1",
+    },
     ...{ DATABASE: database, POSTGRES_SERVICE: "togather_postgres", DIRECTORY: directory },
   };
   const stubs = `sudo() { "$@"; }\nfind_postgres() { postgres=${server.container}; }\nrequire_postgres\n`;
