@@ -100,5 +100,7 @@ export interface ProviderPackage {
   readonly name: string;
   /** The version of the real plugin whose behaviour it keeps. */
   readonly version: string;
+  /** What the real plugin adds to its settings; without it, that would find a change in a state that the lab wrote. */
+  readonly settingsNotes?: Properties;
   create(): LabProvider;
 }

@@ -67,7 +67,7 @@ export async function serveProvider(pkg: ProviderPackage): Promise<ServedProvide
   });
   server.addService(providerGrpc.ResourceProviderService, {
     ...aboutTheProvider(pkg, provider, followsSecrets),
-    ...aboutItsConfiguration(provider, followsSecrets),
+    ...aboutItsConfiguration(pkg, provider, followsSecrets),
     ...aboutResources(provider, followsSecrets),
   });
   const port = await new Promise<number>((resolve, reject) => {
@@ -120,12 +120,15 @@ function aboutTheProvider(pkg: ProviderPackage, provider: LabProvider, followsSe
   };
 }
 
-function aboutItsConfiguration(provider: LabProvider, followsSecrets: boolean) {
+function aboutItsConfiguration(pkg: ProviderPackage, provider: LabProvider, followsSecrets: boolean) {
   return {
     // The message goes back as it came: here alone secrets arrive wrapped, and must stay so in the state.
-    checkConfig: answer<pb.CheckRequest, pb.CheckResponse>(async (request) =>
-      new pb.CheckResponse().setInputs(request.getNews()),
-    ),
+    checkConfig: answer<pb.CheckRequest, pb.CheckResponse>(async (request) => {
+      const inputs = request.getNews() ?? encodeProperties({});
+      const notes = encodeProperties(pkg.settingsNotes ?? {}).getFieldsMap();
+      for (const [key, note] of notes.entries()) inputs.getFieldsMap().set(key, note);
+      return new pb.CheckResponse().setInputs(inputs);
+    }),
     // A real plugin may have written the state: what it noted for itself (`__pulumi-go-provider-version`) is no setting.
     diffConfig: answer<pb.DiffRequest, pb.DiffResponse>(async (request) => {
       const olds = withoutNotes(decodeProperties(request.getOldInputs() ?? request.getOlds()));

@@ -194,6 +194,16 @@ describe("a served provider", () => {
     expect(checked.getInputs()?.toJavaScript()).toEqual(news);
   });
 
+  test("adds to the settings what the real plugin notes there", async () => {
+    const client = await connect({ ...toyPackage, settingsNotes: { "__toy-version": "7" } });
+    const checked = await call(
+      client,
+      client.checkConfig,
+      new pb.CheckRequest().setNews(wire({ size: "1" })),
+    );
+    expect(checked.getInputs()?.toJavaScript()).toEqual({ size: "1", "__toy-version": "7" });
+  });
+
   test("what a real plugin noted among its settings is no change of them", async () => {
     const client = await connect();
     const request = (version: string) =>

@@ -143,5 +143,7 @@ export const commandPackage: SecretFollowingPackage = {
   name: "command",
   version: "1.2.1",
   outputsFollowSecrets: true,
+  // As its framework writes it: pulumi-go-provider 1.3.0, which calls itself 1.2.0 (version.go).
+  settingsNotes: { "__pulumi-go-provider-version": "1.2.0" },
   create: () => new CommandProvider(),
 };
