@@ -10,11 +10,22 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["test/{unit,program,conformance,bad-input}/**/*.test.ts"],
-          // Most take milliseconds; the engine's scenarios start some ten processes each, several at once.
-          testTimeout: 180_000,
+          include: ["test/{unit,program}/**/*.test.ts"],
+          testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // What starts processes and boots nothing: the engine's scenarios (some ten each, several at once), the command lines, and the
+        // hosts' scripts in a real bash.
+        extends: true,
+        test: {
+          name: "engine",
+          include: ["test/engine/**/*.test.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -26,7 +37,7 @@ export default defineConfig({
           testTimeout: 900_000,
           hookTimeout: 900_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -37,7 +48,7 @@ export default defineConfig({
           testTimeout: 1_800_000,
           hookTimeout: 900_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

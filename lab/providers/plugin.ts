@@ -118,7 +118,8 @@ export async function launchPlugin(
         resolve(line.trim());
       });
       child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`ended with ${code}`)));
+      // Not `exit`: what it said may still be on its way then.
+      child.once("close", (code) => reject(new Error(`ended with ${code}`)));
     });
     if (!/^\d+$/.test(port)) throw new Error(`printed "${port}" where a port was expected`);
     return { address: `127.0.0.1:${port}`, close };

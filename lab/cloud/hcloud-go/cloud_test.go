@@ -1,6 +1,6 @@
 // Package hcloudgo drives the lab's cloud through Hetzner's own client, as the hcloud provider does: what that client
 // cannot read, wait for or tell apart, the provider could not either. HCLOUD_ENDPOINT and HCLOUD_TOKEN say where;
-// test/unit/cloud-hcloud-go.test.ts starts a cloud whose machines only remember what they were told.
+// test/engine/cloud-hcloud-go.test.ts starts a cloud whose machines only remember what they were told.
 package hcloudgo
 
 import (

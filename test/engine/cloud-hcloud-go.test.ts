@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { execa } from "execa";
 import { test } from "vitest";
-import { startCloud, token } from "./cloud-recording.ts";
+import { startCloud, token } from "../unit/cloud-recording.ts";
 
 const module = join(import.meta.dirname, "../../lab/cloud/hcloud-go");
 const timeoutMilliseconds = 300_000;

@@ -12,7 +12,7 @@ import { parseObservation } from "../../ops/host.ts";
 import { hostsOf } from "../../ops/host-access.ts";
 import { LockedError, recover, renderRecovery } from "../../ops/recover.ts";
 import { CommandError, type RunCommand, runCommand } from "../../ops/run.ts";
-import { creating, deployment, provider, resource, service } from "./ops-fixtures.ts";
+import { creating, deployment, provider, resource, service } from "../unit/ops-fixtures.ts";
 
 let folder = "";
 beforeEach(() => {

@@ -8,7 +8,7 @@ import { levelOf, logsScript, parseLine, sinceArgument } from "../../ops/logs.ts
 import { planRecovery } from "../../ops/plan.ts";
 import { keptSlots, parseRecords, type ServiceState, versionOf } from "../../ops/records.ts";
 import type { RunCommand } from "../../ops/run.ts";
-import { deployment, host, object, service } from "./ops-fixtures.ts";
+import { deployment, host, object, service } from "../unit/ops-fixtures.ts";
 
 const record = {
   deployment_id: "20260128_143022_abc1234",

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { engineNamed } from "../../lab/commands/engine.ts";
 import { findPlugin, launchPlugin, requirePlugins } from "../../lab/providers/plugin.ts";
-import { home } from "./cloud-recording.ts";
+import { home } from "../unit/cloud-recording.ts";
 
 const docker = { name: "docker", version: "5.2.0" };
 let folder: string;

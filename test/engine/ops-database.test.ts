@@ -5,7 +5,7 @@ import { shellQuote } from "../../components/host/connection.ts";
 import { describeRestore, exportDatabase, planRestore, renderSnapshots } from "../../ops/database.ts";
 import { parseDeployment } from "../../ops/deployment.ts";
 import { databases, oneDatabase } from "../../ops/system-database.ts";
-import { deployment, resource } from "./ops-fixtures.ts";
+import { deployment, resource } from "../unit/ops-fixtures.ts";
 
 const assignments = (values: Record<string, string>) =>
   Object.entries(values)

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wholeScript } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
 import { oneDatabase } from "../../ops/system-database.ts";
-import { deployment, resource } from "./ops-fixtures.ts";
+import { deployment, resource } from "../unit/ops-fixtures.ts";
 
 /**
  * The scripts of migrations in a real bash. Docker alone is stood in for: databases are folders with a file for each program's
