@@ -39,7 +39,7 @@ export interface DatabaseArgs {
   readonly extensions: readonly string[];
   /** The host that the server runs on. */
   readonly host: Host;
-  /** Another number is another role that logs in, with a new password; see docs/decisions/0007-roles-that-log-in.md. */
+  /** Another number is another role that logs in, with a new password; see docs/decisions/0009-roles-that-log-in.md. */
   readonly passwordGeneration: number;
   /**
    * What migrations need beside: privileges of the owner role on tables that it does not own, as those of an extension. Given after
