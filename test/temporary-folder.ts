@@ -2,9 +2,16 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** One folder for everything temporary that tests and what they start make; it goes when they end, whatever became of them. */
-export function setup(): () => void {
-  const folder = mkdtempSync(join(tmpdir(), "berth-tests-"));
+const marker = "BERTH_TESTS_TMPDIR";
+
+/**
+ * One folder for everything temporary that tests and what they start make; it goes when they end, whatever became of them. vitest calls
+ * this for each project. The name is short, since the path of a Unix socket has 107 characters at most (unix(7)).
+ */
+export function setup(): (() => void) | undefined {
+  if (process.env[marker] !== undefined) return undefined;
+  const folder = mkdtempSync(join(tmpdir(), "bt-"));
+  process.env[marker] = folder;
   process.env.TMPDIR = folder;
   return () => rmSync(folder, { recursive: true, force: true });
 }
