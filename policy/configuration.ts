@@ -1,10 +1,16 @@
 import { zoneOf } from "../components/dns/records.ts";
-import { edgeNetworkCount, missingFeatures } from "../components/edge/kinds.ts";
-import { edgePorts, type Route, routeProblems, routeText } from "../components/edge/route.ts";
+import { edgePorts } from "../components/edge/route.ts";
 import { registryOf } from "../components/host/registries.ts";
 import { serverTypeFile, soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies, SystemConfig } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
+import {
+  domainsOf,
+  edgeNetworksHaveOneOwner,
+  headersHaveOneOwner,
+  routesFitTheEdge,
+  routesHaveOneOwner,
+} from "./routes.ts";
 
 /** Every image that is needed is named, and production takes images by digest: a rollback must mean something. */
 const imagesAreKnown: ConfigurationRule = ({ stack, berth, systems }) => {
@@ -161,72 +167,6 @@ const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }
   return [...twice, ...outside];
 };
 
-/** A domain's path leads to one system. */
-const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
-  const owners = new Map<string, string>();
-  return Object.entries(systems).flatMap(([name, system]) =>
-    routesOf(system).flatMap((route) => {
-      const key = routeText(route);
-      const owner = owners.get(key);
-      owners.set(key, name);
-      if (owner === undefined) return [];
-      return [`berth:systems.${name}.domain: ${key} is already a route of ${owner}; choose another domain`];
-    }),
-  );
-};
-
-/** Every route can be rendered, and the edge of its host can do what it asks for. */
-const routesFitTheEdge: ConfigurationRule = ({ berth, systems }) =>
-  Object.entries(systems).flatMap(([name, system]) =>
-    routesOf(system).flatMap((route) => {
-      const kind = berth.hosts[system.host]?.edge.kind;
-      return [
-        ...routeProblems(route).map((problem) => `${name}: the route ${routeText(route)}: ${problem}`),
-        ...(kind === undefined ? [] : missingFeatures(kind, route)).map(
-          (problem) => `berth:hosts.${system.host}.edge.kind: ${problem}. ${name} has it`,
-        ),
-      ];
-    }),
-  );
-
-/** The containers of one system cannot reach another's past the edge: no two of a host share an edge network. */
-const edgeNetworksHaveOneOwner: ConfigurationRule = ({ stack, systems }) => {
-  const owners = new Map<string, string>();
-  const taken = (host: string) =>
-    Object.values(systems).flatMap((system) => (system.host === host ? [system.edgeNetwork] : []));
-  return Object.entries(systems).flatMap(([name, { host, edgeNetwork }]) => {
-    const owner = owners.get(`${host} ${edgeNetwork}`);
-    owners.set(`${host} ${edgeNetwork}`, owner ?? name);
-    if (owner === undefined) return [];
-    const path = `berth:systems.${name}.edgeNetwork`;
-    const free = Array.from({ length: edgeNetworkCount }, (_, index) => index + 1).filter(
-      (number) => !taken(host).includes(number),
-    );
-    const [first] = free;
-    const fix =
-      first === undefined
-        ? `${host} has none left; place ${name} on another host`
-        : `free on ${host}: ${free.join(", ")}. Set it: npx pulumi config set --path ${path} ${first} --stack ${stack}`;
-    return [
-      `${path}: ${edgeNetwork} is ${owner}'s, and systems that share one reach each other past the edge; ${fix}`,
-    ];
-  });
-};
-
-/** A domain that two systems share has one set of headers. */
-const headersHaveOneOwner: ConfigurationRule = ({ systems }) => {
-  const owners = new Map<string, [system: string, headers: string]>();
-  return Object.entries(systems).flatMap(([name, system]) =>
-    domainsOf(system).flatMap((domain) => {
-      const own = JSON.stringify(system.headers);
-      const [owner, others] = owners.get(domain) ?? [];
-      owners.set(domain, [name, own]);
-      if (owner === undefined || others === own) return [];
-      return [`berth:systems.${name}.headers: ${domain} has other headers in ${owner}; a domain has one set`];
-    }),
-  );
-};
-
 /** A login is for images that there are. */
 const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
   const used = new Set(Object.values(berth.images).map(({ repository }) => registryOf(repository)));
@@ -287,12 +227,4 @@ function services(systems: Readonly<Record<string, SystemConfig>>) {
   return Object.values(systems).flatMap(({ definition, host, settings }) =>
     definition.services(settings).map((service) => ({ system: definition.name, host, service })),
   );
-}
-
-function routesOf({ definition, domain, settings }: SystemConfig): readonly Route[] {
-  return definition.routes(domain, settings);
-}
-
-function domainsOf(system: SystemConfig): string[] {
-  return [...new Set(routesOf(system).map(({ domain }) => domain))];
 }

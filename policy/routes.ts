@@ -1,0 +1,80 @@
+import { edgeNetworkCount, missingFeatures } from "../components/edge/kinds.ts";
+import { type Route, routeProblems, routeText } from "../components/edge/route.ts";
+import type { ConfigurationRule, SystemConfig } from "../config.ts";
+
+/** What must never be deployed of the routes, and of the networks by which the edge reaches what they lead to. */
+
+/** A domain's path leads to one system. */
+export const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
+  const owners = new Map<string, string>();
+  return Object.entries(systems).flatMap(([name, system]) =>
+    routesOf(system).flatMap((route) => {
+      const key = routeText(route);
+      const owner = owners.get(key);
+      owners.set(key, name);
+      if (owner === undefined) return [];
+      return [`berth:systems.${name}.domain: ${key} is already a route of ${owner}; choose another domain`];
+    }),
+  );
+};
+
+/** Every route can be rendered, and the edge of its host can do what it asks for. */
+export const routesFitTheEdge: ConfigurationRule = ({ berth, systems }) =>
+  Object.entries(systems).flatMap(([name, system]) =>
+    routesOf(system).flatMap((route) => {
+      const kind = berth.hosts[system.host]?.edge.kind;
+      return [
+        ...routeProblems(route).map((problem) => `${name}: the route ${routeText(route)}: ${problem}`),
+        ...(kind === undefined ? [] : missingFeatures(kind, route)).map(
+          (problem) => `berth:hosts.${system.host}.edge.kind: ${problem}. ${name} has it`,
+        ),
+      ];
+    }),
+  );
+
+/** The containers of one system cannot reach another's past the edge: no two of a host share an edge network. */
+export const edgeNetworksHaveOneOwner: ConfigurationRule = ({ stack, systems }) => {
+  const owners = new Map<string, string>();
+  const at = (host: string, number: number) => `${host} ${number}`;
+  // What was suggested is taken too, so that all problems can be solved at once.
+  const taken = new Set(Object.values(systems).map(({ host, edgeNetwork }) => at(host, edgeNetwork)));
+  return Object.entries(systems).flatMap(([name, { host, edgeNetwork }]) => {
+    const owner = owners.get(at(host, edgeNetwork));
+    owners.set(at(host, edgeNetwork), owner ?? name);
+    if (owner === undefined) return [];
+    const path = `berth:systems.${name}.edgeNetwork`;
+    const numbers = Array.from({ length: edgeNetworkCount }, (_, index) => index + 1);
+    const free = numbers.find((number) => !taken.has(at(host, number)));
+    if (free !== undefined) taken.add(at(host, free));
+    const fix =
+      free === undefined
+        ? `${host} has none left; place ${name} on another host`
+        : `${free} is free: npx pulumi config set --path ${path} ${free} --stack ${stack}`;
+    return [
+      `${path}: ${edgeNetwork} is ${owner}'s, and systems that share one reach each other past the edge; ${fix}`,
+    ];
+  });
+};
+
+/** A domain that two systems share has one set of headers. */
+export const headersHaveOneOwner: ConfigurationRule = ({ systems }) => {
+  const owners = new Map<string, [system: string, headers: string]>();
+  return Object.entries(systems).flatMap(([name, system]) =>
+    domainsOf(system).flatMap((domain) => {
+      const own = JSON.stringify(system.headers);
+      const [owner, others] = owners.get(domain) ?? [];
+      owners.set(domain, [name, own]);
+      if (owner === undefined || others === own) return [];
+      return [`berth:systems.${name}.headers: ${domain} has other headers in ${owner}; a domain has one set`];
+    }),
+  );
+};
+
+function routesOf({ definition, domain, settings }: SystemConfig): readonly Route[] {
+  return definition.routes(domain, settings);
+}
+
+/** Every domain that a route of the system uses, once. */
+export function domainsOf(system: SystemConfig): string[] {
+  return [...new Set(routesOf(system).map(({ domain }) => domain))];
+}
