@@ -60,7 +60,7 @@ export interface SystemContext<Settings> {
 
 export interface SystemResult {
   readonly services: Readonly<Record<string, { readonly version: string; readonly slot: Output<string> }>>;
-  /** The URL that says from outside whether the system is well. */
+  /** URL that says from outside whether the system is healthy. */
   readonly healthUrl: string;
 }
 

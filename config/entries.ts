@@ -47,7 +47,7 @@ function describeIssue(
       });
     case "invalid_value":
       return [
-        `${path}: ${value ?? "missing"}${value ? " is not possible" : ""}; allowed: ${issue.values.join(", ")}`,
+        `${path}: ${value ?? "missing"}${value ? " is invalid" : ""}; use one of: ${issue.values.join(", ")}`,
       ];
     case "invalid_type":
       if (issue.message.startsWith("missing;")) return [`${path}: ${issue.message}`];

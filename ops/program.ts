@@ -89,7 +89,7 @@ export function opsProgram({ name, target }: OpsContext): Command {
     )
     .argument("<system>")
     .argument("[service]")
-    .option("--newer-schema", "that slot works with the schema that the newer version has brought")
+    .option("--newer-schema", "confirms that the old version works with the new schema")
     .action(
       async (
         system: string,

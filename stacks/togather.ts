@@ -53,7 +53,7 @@ const settings = z
       /** How long the slot that served before stays after a release, without tasks, so that going back is a start and a switch. */
       keepPreviousMinutes: z
         .int()
-        .min(0, "is not possible; allowed: 0 (the old slot goes at once) to 1440")
+        .min(0, "is too small; allowed: 0 (the old slot goes at once) to 1440")
         .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
         .default(0),
       /** Another time is a new slot of the same version; see `ops restart`. */

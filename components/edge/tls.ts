@@ -41,7 +41,7 @@ export const tlsSchema = z.discriminatedUnion(
       }
       if (code !== "invalid_union") return undefined;
       const { kind } = input as { kind?: unknown };
-      return `${kind === undefined ? "missing" : `${JSON.stringify(kind)} is not possible`}; allowed: ${kinds.join(", ")}`;
+      return `${kind === undefined ? "missing" : `${JSON.stringify(kind)} is invalid`}; use one of: ${kinds.join(", ")}`;
     },
   },
 );

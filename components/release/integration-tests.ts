@@ -8,7 +8,7 @@ import { type JobLimits, job, jobScript } from "./job.ts";
 /**
  * What a release runs against itself when it takes the requests, in its own image, with its own environment and secrets and
  * two variables more: `BASE_URL` (the system's public address) and `TRUSTED_CERTIFICATES` (PEM, what the edge shows there).
- * It ends with 0 when all is well, else it says on its output what is not.
+ * It exits with 0 when every test passed, else it says on its output which did not.
  */
 export interface IntegrationTests {
   readonly command: readonly string[];

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Registration, Reported, type RunContext } from "./context.ts";
 import { livingWith, replacedDependents } from "./dependents.ts";
+import { stateOf, triggers, withoutInternal } from "./desired-state.ts";
 import { applyReplaceOnChanges, askDiff, detailOf, plainDiff, replaces } from "./diffs.ts";
 import { providerUrn } from "./graph.ts";
 import { readImported } from "./imported.ts";
@@ -22,7 +23,6 @@ import {
 } from "./steps.ts";
 import { isProviderType, makeUrn, nameOf } from "./urn.ts";
 import type { PropertyMap } from "./values.ts";
-import { stateOf, triggers, withoutInternal } from "./wanted.ts";
 
 /**
  * Decides what has to be done. Registrations come one at a time; each becomes a chain of steps. The rules, and the order

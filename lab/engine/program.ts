@@ -10,7 +10,7 @@ import { type DeploymentFacts, organization } from "./monitor.ts";
 
 // What the SDK's runner exits with when it has told the user already what went wrong.
 const exitCodeReported = 32;
-const leash = fileURLToPath(new URL("leash.ts", import.meta.url));
+const exitWithEngine = fileURLToPath(new URL("exit-with-engine.ts", import.meta.url));
 
 /** How to start a program. */
 interface ProgramOptions {
@@ -42,7 +42,7 @@ export class Program {
   constructor(options: ProgramOptions) {
     const { facts, address, projectDir } = options;
     const runner = createRequire(join(projectDir, "package.json")).resolve("@pulumi/pulumi/cmd/run/index.js");
-    const args = ["--import", leash, runner, "--monitor", address, "--engine", address];
+    const args = ["--import", exitWithEngine, runner, "--monitor", address, "--engine", address];
     args.push("--organization", organization, "--project", facts.project, "--stack", facts.stack);
     args.push("--root-directory", projectDir, "--pwd", projectDir, "--parallel", String(facts.parallel));
     if (facts.preview) args.push("--dry-run");

@@ -494,7 +494,7 @@ test("a wrong configuration registers nothing, and the run ends with every probl
   const { registrations, error } = await runProgram("production", change);
   expect(registrations).toEqual([]);
   expect(String(error)).toContain(
-    'Pulumi.production.yaml: 2 problems\n  ✖ berth:environment: "prod" is not possible; allowed: development, staging, production\n  ✖ togather:jwtSecret: missing',
+    'Pulumi.production.yaml: 2 problems\n  ✖ berth:environment: "prod" is invalid; use one of: development, staging, production\n  ✖ togather:jwtSecret: missing',
   );
 });
 

@@ -40,17 +40,17 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:environment",
     "prod",
-    'berth:environment: "prod" is not possible; allowed: development, staging, production',
+    'berth:environment: "prod" is invalid; use one of: development, staging, production',
   ],
   [
     "berth:hosts.main.location",
     "mars1",
-    'berth:hosts.main.location: "mars1" is not possible; allowed: fsn1, nbg1, hel1, ash, hil, sin',
+    'berth:hosts.main.location: "mars1" is invalid; use one of: fsn1, nbg1, hel1, ash, hil, sin',
   ],
   [
     "berth:hosts.main.image",
     "ubuntu-22.04",
-    'berth:hosts.main.image: "ubuntu-22.04" is not possible; allowed: debian-13, debian-12, ubuntu-24.04',
+    'berth:hosts.main.image: "ubuntu-22.04" is invalid; use one of: debian-13, debian-12, ubuntu-24.04',
   ],
   [
     "berth:hosts.main.volumeGigabytes",
@@ -85,7 +85,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.edge.kind",
     "caddy",
-    'berth:hosts.main.edge.kind: "caddy" is not possible; allowed: nginx',
+    'berth:hosts.main.edge.kind: "caddy" is invalid; use one of: nginx',
   ],
   [
     "berth:systems.togather.edgeNetwork",
@@ -107,7 +107,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.edge.kind",
     "caddy",
-    'berth:hosts.main.edge.kind: "caddy" is not possible; allowed: nginx',
+    'berth:hosts.main.edge.kind: "caddy" is invalid; use one of: nginx',
   ],
   ["berth:hosts.main.edge.version", "", 'berth:hosts.main.edge.version: "" is empty'],
   [
@@ -238,7 +238,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "togather:app.logLevel",
     "verbose",
-    'togather:app.logLevel: "verbose" is not possible; allowed: DEBUG, INFO, WARN, ERROR',
+    'togather:app.logLevel: "verbose" is invalid; use one of: DEBUG, INFO, WARN, ERROR',
   ],
   ["togather:app.port", 80, "togather:app.port: 80 is too small; allowed: 1024 or more"],
   [

@@ -138,7 +138,7 @@ describe("bad input", () => {
       "an unknown server type",
       { "berth:hosts": { main: { ...host, serverType: "cx99" } } },
       [
-        'berth:hosts.main.serverType: "cx99" is not possible; allowed: cx22, cx23, cx32, cx33, cx42, cx43, cx52, cx53, cax11, cax21, cax31, cax41, cpx11, cpx12, cpx21, cpx22, cpx31, cpx32, cpx41, cpx42, cpx51, cpx52, cpx62, ccx13, ccx23, ccx33, ccx43, ccx53, ccx63',
+        'berth:hosts.main.serverType: "cx99" is invalid; use one of: cx22, cx23, cx32, cx33, cx42, cx43, cx52, cx53, cax11, cax21, cax31, cax41, cpx11, cpx12, cpx21, cpx22, cpx31, cpx32, cpx41, cpx42, cpx51, cpx52, cpx62, ccx13, ccx23, ccx33, ccx43, ccx53, ccx63',
       ],
     ],
     [
@@ -196,12 +196,12 @@ describe("bad input", () => {
     [
       "a certificate of an unknown kind",
       { "berth:tls": { kind: "letsencrypt" } },
-      ['berth:tls.kind: "letsencrypt" is not possible; allowed: acme, certificate'],
+      ['berth:tls.kind: "letsencrypt" is invalid; use one of: acme, certificate'],
     ],
     [
       "a certificate of no kind",
       { "berth:tls": { directory: "letsencrypt" } },
-      ["berth:tls.kind: missing; allowed: acme, certificate"],
+      ["berth:tls.kind: missing; use one of: acme, certificate"],
     ],
     [
       "an ACME directory that is none, and nobody to write to",

@@ -82,7 +82,7 @@ http {
     "" "";
   }
 
-  # Nobody asked for by name.
+  # Default server: unknown host names.
   server {
     listen ${edgePorts.http} default_server;
     server_name _;

@@ -4,9 +4,9 @@
  */
 import { Socket } from "node:net";
 
-const leash = new Socket({ fd: 3 });
-leash.on("error", () => {});
-leash.on("close", () => process.kill(process.pid, "SIGKILL"));
-leash.resume();
+const engineSocket = new Socket({ fd: 3 });
+engineSocket.on("error", () => {});
+engineSocket.on("close", () => process.kill(process.pid, "SIGKILL"));
+engineSocket.resume();
 // The program may end while the engine lives.
-leash.unref();
+engineSocket.unref();
