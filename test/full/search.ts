@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { ensureDocker } from "../../lab/docker/index.ts";
 import { findCanaries, machineSources, plantedCanaries, stateTexts } from "./canaries.ts";
-import { captured, home, labOk, onMachine, ops, sampler, togather } from "./support.ts";
+import { captured, home, labOk, onMachine, ops, sampler } from "./support.ts";
 
 /**
  * For the top of a file of scenarios: the lab runs, made by an `up` with these options, and after each scenario no canary is
@@ -22,9 +22,9 @@ export async function expectNoCanaries(): Promise<void> {
     expect.arrayContaining(["togather:jwtSecret", "togather:adminApiKey", "hcloud:token"]),
   );
   // The search means something only while the values that it looks for are in use.
-  const { slot } = await togather();
+  // After `ops back` another slot serves than the state names.
   const inUse = await onMachine(
-    `docker exec "$(docker ps --quiet --filter label=com.docker.swarm.service.name=${slot} | head -n 1)" cat /run/secrets/JWT_SECRET`,
+    'docker exec "$(docker ps --quiet --filter label=berth.resource=togather_app --filter health=healthy | head -n 1)" cat /run/secrets/JWT_SECRET',
   );
   expect(canaries.some(({ value }) => inUse.includes(value))).toBe(true);
 
