@@ -186,7 +186,7 @@ describe("Togather in the lab", () => {
     const { stdout } = await onMachine("ls /var/backups/togather");
     const names = stdout.split("\n").filter((name) => name !== "");
     expect(names.length).toBeGreaterThanOrEqual(1);
-    for (const name of names) expect(name).toMatch(/^togather_production_\d{8}_\d{6}\.sql\.gz$/);
+    for (const name of names) expect(name).toMatch(/^togather_production_\d{8}_\d{6}\.tar$/);
   });
 
   test("the database's superuser comes from the host alone, and through its socket with a password", async () => {
