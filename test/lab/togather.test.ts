@@ -311,7 +311,7 @@ jq --null-input --arg before "$before" --arg right_after "$right_after" --arg ru
     const body = `PATH=/tmp/without-docker\n${scripts.join("\n")}`;
     const encoded = Buffer.from(body).toString("base64");
     const path =
-      "mkdir -p /tmp/without-docker; for tool in cloud-init tr sudo grep tail sed; do ln -sf $(command -v $tool) /tmp/without-docker/; done";
+      "mkdir -p /tmp/without-docker; for tool in cloud-init systemctl tr sudo grep tail sed; do ln -sf $(command -v $tool) /tmp/without-docker/; done";
     const { exitCode, all } = await onMachine(`${path}; echo ${encoded} | base64 -d | bash`);
     expect(exitCode).not.toBe(0);
     expect(all).toContain(
