@@ -1,7 +1,7 @@
 import { log, type ResourceHookFunction } from "@pulumi/pulumi";
 
-/** What a restart of the edge was measured to take on two cores: docs/decisions/0008-one-edge-network-a-system.md. */
-const gapSeconds = "2 to 5";
+/** What a restart of the edge was measured to take on two busy cores, 2.2 and 2.4, rounded up: docs/decisions/0008-one-edge-network-a-system.md. */
+const gapSeconds = 3;
 
 /**
  * Hook before the command that waits for a host's edge is updated, in a preview too: says that the edge restarts, which is the one
@@ -15,7 +15,7 @@ export function announceRestart(
     const after = edgeTask(newInputs?.stdin);
     if (after !== undefined && after === edgeTask(oldInputs?.stdin)) return;
     await warn(
-      `${host}: the edge restarts in this run; its ports 80 and 443 answer nobody for ${gapSeconds} seconds. Choose the time`,
+      `${host}: the edge restarts in this run; its ports 80 and 443 answer nobody for some ${gapSeconds} seconds. Choose the time`,
     );
   };
 }

@@ -7,7 +7,7 @@ import { home, labOk, onMachine, printTable, togather, tunnelSetting } from "../
 /** Two systems on one host. The second one is Togather's own stack file under another name, in a copy of the project. */
 
 const project = join(import.meta.dirname, "..", "..", "..");
-const copied = ["components", "config.ts", "index.ts", "lab", "ops", "policy", "scripts", "stacks"];
+const copied = ["components", "config", "config.ts", "index.ts", "lab", "ops", "policy", "scripts", "stacks"];
 let copy: string;
 /** The edge's container before there was a second system. */
 let before: string;
