@@ -101,7 +101,7 @@ describe("a new password of the database", () => {
     );
   /** Who the app that takes requests logs in as. */
   const user = async () => {
-    const name = "url=${DATABASE_URL#*//}; echo ${url%%:*}";
+    const name = 'echo "$DATABASE_URL" | cut -d / -f 3 | cut -d : -f 1';
     return (await opsOk("exec", "togather", "app", "--", "sh", "-c", name)).stdout.trim();
   };
 
