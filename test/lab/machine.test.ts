@@ -35,6 +35,11 @@ let keys: string;
 let before: string[];
 const clients: ClientNamespace[] = [];
 
+/** A lab has one authority; this test's goes with it, and one that a killed run left goes first. */
+async function forgetAuthority(): Promise<void> {
+  for (const file of ["ca.crt", "ca.key"]) await rm(join(home.stateDir, file), { force: true });
+}
+
 /** Everything of this lab that a machine could leave behind on the host. */
 async function traces(): Promise<string[]> {
   const label = ["--filter", "label=berth.lab=test-machine", "--format"];
@@ -112,6 +117,7 @@ beforeAll(async () => {
   docker = await ensureDocker(home, () => undefined);
   machines = createMachines(docker, home, () => undefined);
   await ensureMachineImage(docker, home, "debian-13", () => undefined);
+  await forgetAuthority();
   before = await traces();
   keys = await mkdtemp(join(tmpdir(), "berth-machine-"));
   for (const name of ["host", "user"]) {
@@ -127,7 +133,7 @@ afterAll(async () => {
   await machines.removeVolume(volumeId);
   await removeNetwork(docker, home);
   await rm(keys, { recursive: true, force: true });
-  await rm(join(home.stateDir, "ca.crt"), { force: true });
+  await forgetAuthority();
 });
 
 // Two seconds a step on an idle machine, ten times that on one that builds images meanwhile.
@@ -271,7 +277,7 @@ describe.sequential("a machine", { timeout: 180_000 }, () => {
     await machines.removeVolume(volumeId);
     for (const client of clients) await client.close();
     await removeNetwork(docker, home);
-    await rm(join(home.stateDir, "ca.crt"));
+    await forgetAuthority();
     expect(await traces()).toEqual(before);
     const left = await cables();
     expect(ours.filter((cable) => left.includes(cable))).toEqual([]);
