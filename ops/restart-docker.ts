@@ -13,7 +13,13 @@ if dockerd --help 2>&1 | grep -q -- --validate && ! said=$(sudo dockerd --valida
   exit 1
 fi
 sudo systemctl restart docker
-behind() { docker service ls --format '{{.Name}} {{.Replicas}}' 2>&1 | awk '{ split($2, of, "/"); if (of[1] != of[2]) print }'; }
+# Containers, and not what the Swarm says: for some time it still reports the tasks of before as running.
+behind() {
+  docker service ls --format '{{.Name}} {{.Replicas}}' 2>&1 | while read -r name replicas rest; do
+    healthy=$(docker ps --filter "label=com.docker.swarm.service.name=$name" --format '{{.Status}}' | grep -c -v -E 'unhealthy|starting' || true)
+    [ "$healthy" -ge "\${replicas#*/}" ] || echo "$name: $healthy of \${replicas#*/} healthy;"
+  done
+}
 until said=$(behind) && [ -z "$said" ] && docker service ls --quiet | grep -q .; do
   if [ $((SECONDS - began)) -ge ${deadlineSeconds} ]; then
     echo "Docker was started again, and after ${deadlineSeconds} s these do not run: $said" >&2
