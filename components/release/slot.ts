@@ -34,7 +34,9 @@ const stopGraceSeconds = 30;
 /**
  * One immutable generation of a service: a Docker service under a name that Pulumi makes up (`togather_app-1a2b3c4`). Any
  * change of its task (image, environment, secret, limits) is a new slot, created beside the old one; the old one is deleted
- * at the very end, when everything that depends on the slot succeeded. Scaling changes the mode alone, in place.
+ * at the very end, when everything that depends on the slot succeeded. Scaling changes the mode alone, in place; yet the docker
+ * plugin sends `env` in another order each time (it ranges over a map, `mapTypeMapValsToStringSlice`), and Swarm takes that for
+ * another task: each one is restarted, the new one first.
  *
  * No `convergeConfig`: the provider would delete a slot that does not come up before anyone can read why; the probe waits
  * instead. The grace period is stated because the provider sends zero when it is left out, which kills at once. Its delete
@@ -53,6 +55,7 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
         ...(args.retained ? [{ label: "berth.retain", value: "true" }] : []),
       ],
       mode: { replicated: { replicas: args.replicas } },
+      updateConfig: { order: "start-first", parallelism: 1, failureAction: "pause" },
       endpointSpec: { mode: "dnsrr" },
       taskSpec: {
         containerSpec: {

@@ -267,6 +267,18 @@ export async function onMachine(script: string, timeoutSeconds = 60): Promise<st
   return host.run(script, timeoutSeconds);
 }
 
+/** Waits until this many tasks of the app run and no other; scaling restarts those that are there, the new one first. */
+export async function expectTasks(count: number): Promise<void> {
+  const { slot } = await togather();
+  const states = async () =>
+    (await onMachine(`docker service ps --filter desired-state=running --format '{{.CurrentState}}' ${slot}`))
+      .split("\n")
+      .map((state) => state.split(" ")[0]);
+  await expect
+    .poll(states, { timeout: 60_000, interval: 1000 })
+    .toEqual(Array.from({ length: count }, () => "Running"));
+}
+
 /**
  * What is there and should not be: objects that the state does not know, what it was about to do, what awaits deletion, what
  * it knows and is not there, locks, slots beside the one that serves.

@@ -235,6 +235,7 @@ function keepComputed(
       ...(task.runtime === undefined ? { Runtime: theirs.Runtime } : {}),
       ContainerSpec: {
         ...mine.ContainerSpec,
+        Env: inAnotherOrder(mine.ContainerSpec.Env ?? [], theirs.ContainerSpec.Env ?? []),
         ...(container.stopGracePeriod === undefined
           ? { StopGracePeriod: theirs.ContainerSpec.StopGracePeriod }
           : {}),
@@ -244,4 +245,14 @@ function keepComputed(
       },
     },
   };
+}
+
+/**
+ * As the real plugin, whose updates send the variables in the order of a Go map, another one nearly each time. Swarm takes that for
+ * another task and restarts all of the service's. Here the order is another one each time.
+ */
+export function inAnotherOrder(wanted: readonly string[], present: readonly string[]): string[] {
+  const [first, ...rest] = wanted;
+  if (first === undefined || wanted.join("\0") !== present.join("\0")) return [...wanted];
+  return [...rest, first];
 }

@@ -105,6 +105,7 @@ const slot: ContractCase = {
   inputs: ({ network = "", secretId = "", secretName = "", configId = "", configName = "" }) => ({
     labels,
     mode: { replicated: { replicas: 1 } },
+    updateConfig: { order: "start-first", parallelism: 1, failureAction: "pause" },
     endpointSpec: { mode: "dnsrr" },
     taskSpec: {
       containerSpec: {
@@ -158,12 +159,13 @@ const slot: ContractCase = {
     "two replicas": (inputs) => ({ ...inputs, mode: { replicated: { replicas: 2 } } }),
     "no replica": (inputs) => ({ ...inputs, mode: { replicated: { replicas: 0 } } }),
     "no mode": ({ mode, ...inputs }) => inputs,
+    "no update configuration": ({ updateConfig, ...inputs }) => inputs,
     "a label": (inputs) => ({ ...inputs, labels: [...labels, { label: "berth.retain", value: "true" }] }),
     "labels in another order": (inputs) => ({ ...inputs, labels: [...labels].reverse() }),
     "no labels": ({ labels, ...inputs }) => inputs,
     "a virtual address": (inputs) => ({ ...inputs, endpointSpec: { mode: "vip" } }),
     "no endpoint": ({ endpointSpec, ...inputs }) => inputs,
-    "an update order": (inputs) => ({ ...inputs, updateConfig: { order: "start-first" } }),
+    "another update order": (inputs) => ({ ...inputs, updateConfig: { order: "stop-first" } }),
     "a name": (inputs) => ({ ...inputs, name: "own" }),
     "no task": ({ taskSpec, ...inputs }) => inputs,
   },

@@ -1,19 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { releaseStep } from "../../../lab/bench/step-watch.ts";
 import { scenarios } from "../search.ts";
-import { expectNoFailure, labOk, leftovers, onMachine, printSteps, togather, underLoad } from "../support.ts";
+import {
+  expectNoFailure,
+  expectTasks,
+  labOk,
+  leftovers,
+  onMachine,
+  printSteps,
+  togather,
+  underLoad,
+} from "../support.ts";
 
 /** What happens every day: nothing to do, a new version, the old one again, a rotated secret, more and fewer replicas. */
 
 scenarios();
-
-const tasks = async () => {
-  const { slot } = await togather();
-  const list = await onMachine(
-    `docker service ps --filter desired-state=running --format '{{.CurrentState}}' ${slot}`,
-  );
-  return list.split("\n").filter((line) => line.startsWith("Running"));
-};
 
 describe("nothing to do", () => {
   test("a preview expects no changes, and a second up does nothing", async () => {
@@ -64,15 +65,14 @@ describe("under a constant load", () => {
     const before = await togather();
     const { result, load } = await underLoad("scaling 1 to 2 to 1", async () => {
       const two = await labOk("up", "--set", "togather:app.replicas=2");
-      const atTwo = await tasks();
+      await expectTasks(2);
       const one = await labOk("up");
-      return { two, atTwo, one };
+      await expectTasks(1);
+      return { two, one };
     });
     printSteps("one replica to two", result.two);
     printSteps("two replicas to one", result.one);
     expectNoFailure(load);
-    expect(result.atTwo).toHaveLength(2);
-    expect(await tasks()).toHaveLength(1);
     expect((await togather()).slot).toBe(before.slot);
     expect(await leftovers()).toEqual([]);
   });
