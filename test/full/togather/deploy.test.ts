@@ -6,7 +6,6 @@ import {
   expectTasks,
   labOk,
   leftovers,
-  onMachine,
   printSteps,
   togather,
   underLoad,

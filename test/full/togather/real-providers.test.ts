@@ -5,7 +5,15 @@ import { providerPackages } from "../../../lab/providers/index.ts";
 import { findPlugin } from "../../../lab/providers/plugin.ts";
 import { parseDeployment, resources } from "../../../ops/deployment.ts";
 import { scenarios } from "../search.ts";
-import { expectNoFailure, labOk, leftovers, onMachine, stateFile, togather, underLoad } from "../support.ts";
+import {
+  expectNoFailure,
+  expectTasks,
+  labOk,
+  leftovers,
+  stateFile,
+  togather,
+  underLoad,
+} from "../support.ts";
 
 /** As in production: the pulumi on the PATH and Pulumi's real provider plugins, on the lab's cloud and machine. */
 
