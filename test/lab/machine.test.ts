@@ -22,8 +22,8 @@ import { createMachines, ensureMachineImage } from "../../lab/machine/index.ts";
 import type { Machines } from "../../lab/machine/types.ts";
 import { until } from "./until.ts";
 
-const home = labHome({ ...process.env, BERTH_LAB: "test-machine", BERTH_LAB_SUBNET: "198.18.240.0/24" });
-const address = "198.18.240.10";
+const home = labHome({ ...process.env, BERTH_LAB: "test-machine", BERTH_LAB_SUBNET: "198.18.239.0/24" });
+const address = "198.18.239.10";
 const serverId = 11;
 const volumeId = 7;
 const volumePath = `/dev/disk/by-id/scsi-0HC_Volume_${volumeId}`;
