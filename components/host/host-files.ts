@@ -37,6 +37,8 @@ export function hostFiles(args: {
     [sshdConfigPath]: text(sshdConfig(args.sshPorts)),
     "/etc/systemd/journald.conf.d/berth.conf": text(journal),
     "/etc/docker/daemon.json": text(`${JSON.stringify(dockerDaemon, undefined, 2)}\n`),
+    "/usr/local/sbin/berth-remove-stale-vxlan": script("./scripts/remove-stale-vxlan.sh"),
+    "/etc/systemd/system/docker.service.d/berth.conf": text(dockerUnit),
     "/etc/apt/apt.conf.d/52berth": text(upgrades),
     ...Object.fromEntries(
       Object.entries(fail2banFiles(args)).map(([path, content]) => [path, text(content)]),
@@ -110,6 +112,11 @@ const dockerDaemon = {
   "log-opts": { labels: loggedLabels.join(","), tag: "{{.Name}}" },
   "no-new-privileges": true,
 };
+
+/** The minus: dockerd starts in any case. */
+const dockerUnit = `[Service]
+ExecStartPre=-/usr/local/sbin/berth-remove-stale-vxlan
+`;
 
 /**
  * Kept over restarts and bounded. All containers' lines come from one sender, Docker, and count together: the default of

@@ -184,19 +184,33 @@ describe("the database", () => {
 });
 
 describe("the machine", () => {
-  test("its Docker engine restarts: everything comes back by itself", async () => {
+  test("its Docker engine restarts, by ops: everything comes back by itself", async () => {
     const before = await togather();
     let sinceMs = 0;
-    const { load } = await underLoad("the engine restarts", async () => {
+    const { result, load } = await underLoad("the engine restarts", async () => {
       sinceMs = Date.now();
-      await onMachine("sudo systemctl restart docker");
-      await answering(120);
+      return labOk("ops", "restart-docker", "main");
     });
-    note("systemctl restart docker", load, sinceMs);
+    note("ops restart-docker", load, sinceMs);
+    expect(result.output).toMatch(/main: Docker was started again with its settings, and all services run/);
     expect(await togather()).toEqual(before);
-    const again = await labOk(...up(before.version));
-    expect(again.steps).toEqual([]);
+    expect((await labOk(...up(before.version))).steps).toEqual([]);
     expect(await leftovers()).toEqual([]);
+  });
+
+  test("its Docker engine ends before it has deleted the link of a network: the next start does", async () => {
+    const before = await togather();
+    await onMachine(
+      "network=$(docker network ls --quiet --filter name=edge-1) &&" +
+        " id=$(docker network inspect --format '{{index .Options \"com.docker.network.driver.overlay.vxlanid_list\"}}' $network) &&" +
+        " sudo systemctl stop docker.socket docker.service &&" +
+        " sudo ip link add vx-001001-stale type vxlan id $id dstport 4789 &&" +
+        " sudo systemctl start docker.socket docker.service",
+    );
+    await answering(60);
+    expect(await onMachine("ip -oneline link show type vxlan")).toBe("");
+    expect(await togather()).toEqual(before);
+    expect((await labOk(...up(before.version))).steps).toEqual([]);
   });
 
   test("loses its power in the middle of a deploy: comes back by itself, and the next up converges", async () => {
