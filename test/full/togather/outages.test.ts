@@ -201,7 +201,7 @@ describe("the machine", () => {
   test("its Docker engine ends before it has deleted the link of a network: the next start does", async () => {
     const before = await togather();
     await onMachine(
-      "network=$(docker network ls --quiet --filter name=edge-1) &&" +
+      "network=$(docker network ls --quiet --filter name=edge-2) &&" +
         " id=$(docker network inspect --format '{{index .Options \"com.docker.network.driver.overlay.vxlanid_list\"}}' $network) &&" +
         " sudo systemctl stop docker.socket docker.service &&" +
         " sudo ip link add vx-001001-stale type vxlan id $id dstport 4789 &&" +
