@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { createEngine, type Launch } from "../engine/index.ts";
-import type { Engine, EngineResult, EngineRun } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
-import { providerPackages } from "../providers/index.ts";
-import { launchPlugin, requirePlugins } from "../providers/plugin.ts";
-import { serveProvider } from "../providers/serve.ts";
+import { createEngine, type Launch } from "../pulumi/engine/index.ts";
+import type { Engine, EngineResult, EngineRun } from "../pulumi/engine/run.ts";
+import { providerPackages } from "../pulumi/providers/index.ts";
+import { launchPlugin, requirePlugins } from "../pulumi/providers/plugin.ts";
+import { serveProvider } from "../pulumi/providers/serve.ts";
 import { diagnosticLines } from "../render/steps.ts";
 import type { StackConfiguration } from "../stack/configuration.ts";
 import { readOrMake, writePrivateFile } from "../write-file.ts";
