@@ -8,7 +8,7 @@ import { providerPackages } from "../pulumi/providers/index.ts";
 import { launchPlugin, requirePlugins } from "../pulumi/providers/plugin.ts";
 import { serveProvider } from "../pulumi/providers/serve.ts";
 import { diagnosticLines } from "../render/steps.ts";
-import type { StackConfiguration } from "../stack/configuration.ts";
+import type { StackConfiguration } from "../stack/check.ts";
 import { readOrMake, writePrivateFile } from "../write-file.ts";
 import { type LabContext, owner, stateFile } from "./context.ts";
 import { PulumiCli } from "./pulumi-cli.ts";
