@@ -1,46 +1,10 @@
 import type { Registration, RunContext } from "./context.ts";
 import { InitFailed } from "./provider-answers.ts";
 import { targetOf } from "./registry.ts";
-import type { Op } from "./reporter.ts";
-import type { OperationType, ResourceState } from "./resource-state.ts";
+import type { ResourceState } from "./resource-state.ts";
+import { plainStep, type Step } from "./step.ts";
 import { isProviderType } from "./urn.ts";
-import { equal, Secret, type Value } from "./values.ts";
-
-/** One thing to do to one resource. Executors begin it, apply it and record its end. */
-export interface Step {
-  readonly op: Op;
-  readonly urn: string;
-  readonly old: ResourceState | undefined;
-  readonly new: ResourceState | undefined;
-  /** False for steps that are only part of something else, such as a replacement's creation. */
-  readonly logical: boolean;
-  /** Names of the changed properties, for events. */
-  readonly detail: readonly string[];
-  readonly registration: Registration | undefined;
-  /** What to record as pending while the step runs. */
-  readonly pending: OperationType | undefined;
-  /** Does it. May throw; an {@link InitFailed} means that it half happened. */
-  apply(): Promise<void>;
-  /** Records in the snapshot that it happened. Answers whether that must reach the disk now. */
-  record(): boolean;
-}
-
-/** The resource that a step is about: the new one if there is one. */
-export function subject(step: Step): ResourceState {
-  const state = step.new ?? step.old;
-  if (!state) throw new Error(`step ${step.op} of ${step.urn} has no resource`);
-  return state;
-}
-
-/** A deletion that `protect` forbids. Other deletions still go on, so that all such are reported at once. */
-export class ProtectedResource extends Error {
-  constructor(urn: string) {
-    super(
-      `resource "${urn}" cannot be deleted because it is protected. To unprotect it, remove the \`protect\` option ` +
-        `from the resource in the program and run up`,
-    );
-  }
-}
+import { equal } from "./values.ts";
 
 const now = () => new Date().toISOString();
 
@@ -52,14 +16,12 @@ export function sameStep(
   next: ResourceState,
 ): Step {
   return {
+    ...plainStep,
     op: "same",
     urn: next.urn,
     old,
     new: next,
-    logical: true,
-    detail: [],
     registration,
-    pending: undefined,
     async apply() {
       next.id = old.id;
       next.outputs = old.outputs;
@@ -106,14 +68,13 @@ export function importStep(
   failure?: Error,
 ): Step {
   return {
+    ...plainStep,
     op: "import",
     urn: imported.urn,
     old: undefined,
     new: imported,
     logical: false,
-    detail: [],
     registration: failure && registration,
-    pending: undefined,
     async apply() {
       if (failure) throw failure;
     },
@@ -149,6 +110,7 @@ export function createStep(
     if (old && replacing.pendingDelete) old.delete = true;
   };
   return {
+    ...plainStep,
     op: replacing ? "create-replacement" : "create",
     urn: next.urn,
     old,
@@ -162,12 +124,9 @@ export function createStep(
       try {
         const created = isProviderType(next.type)
           ? await context.registry.create(next.urn, next.inputs)
-          : await (await providerOf(context, next)).create(
-              targetOf(next.urn),
-              next.inputs,
-              next.customTimeouts.create ?? 0,
-              preview,
-            );
+          : await context.registry
+              .of(next)
+              .create(targetOf(next.urn), next.inputs, next.customTimeouts.create ?? 0, preview);
         finish(created.id, created.outputs);
       } catch (error) {
         if (error instanceof InitFailed) {
@@ -194,11 +153,11 @@ export function updateStep(
   detail: readonly string[],
 ): Step {
   return {
+    ...plainStep,
     op: "update",
     urn: next.urn,
     old,
     new: next,
-    logical: true,
     detail,
     registration,
     pending: "updating",
@@ -209,16 +168,18 @@ export function updateStep(
       try {
         next.outputs = isProviderType(next.type)
           ? await context.registry.update(next.urn, old.id, next.inputs)
-          : await (await providerOf(context, next)).update(
-              targetOf(next.urn),
-              old.id,
-              old.inputs,
-              old.outputs,
-              next.inputs,
-              next.customTimeouts.update ?? 0,
-              registration.goal.ignoreChanges,
-              context.options.preview,
-            );
+          : await context.registry
+              .of(next)
+              .update(
+                targetOf(next.urn),
+                old.id,
+                old.inputs,
+                old.outputs,
+                next.inputs,
+                next.customTimeouts.update ?? 0,
+                registration.goal.ignoreChanges,
+                context.options.preview,
+              );
       } catch (error) {
         if (error instanceof InitFailed) {
           next.initErrors = [...error.reasons];
@@ -242,96 +203,12 @@ export function updateStep(
 /** Says that a resource is replaced. The work is in the steps beside it. */
 export function replaceStep(old: ResourceState, next: ResourceState, detail: readonly string[]): Step {
   return {
+    ...plainStep,
     op: "replace",
     urn: next.urn,
     old,
     new: next,
-    logical: true,
     detail,
-    registration: undefined,
-    pending: undefined,
-    async apply() {},
     record: () => false,
   };
-}
-
-/** How a deletion came about. */
-interface Deleting {
-  /** Part of a replacement. */
-  readonly replacing: boolean;
-  /** Ahead of the replacement: the record stays, marked, until the replacement exists. */
-  readonly pendingReplacement: boolean;
-}
-
-/** Deletes a resource. `deleted` says which URNs this run deletes, for `deletedWith`. */
-export function deleteStep(
-  context: RunContext,
-  deleted: ReadonlySet<string>,
-  old: ResourceState,
-  how: Deleting = { replacing: false, pendingReplacement: false },
-): Step {
-  const { preview, ignoreProtect } = context.options;
-  return {
-    op: how.replacing ? "delete-replaced" : "delete",
-    urn: old.urn,
-    old,
-    new: undefined,
-    logical: !how.replacing,
-    detail: [],
-    registration: undefined,
-    pending: "deleting",
-    async apply() {
-      if (!how.replacing && old.protect && !ignoreProtect) throw new ProtectedResource(old.urn);
-      const withAnother = old.deletedWith !== "" && deleted.has(old.deletedWith);
-      if (!preview && old.custom && !old.external && !old.retainOnDelete && !withAnother) {
-        if (isProviderType(old.type)) await context.registry.delete(`${old.urn}::${old.id}`);
-        else {
-          const provider = await providerOf(context, old);
-          const timeoutSeconds = old.customTimeouts.delete ?? 0;
-          await provider.delete(targetOf(old.urn), old.id, old.inputs, old.outputs, timeoutSeconds);
-        }
-      }
-      if (how.pendingReplacement) old.pendingReplacement = true;
-    },
-    record() {
-      if (!old.pendingReplacement) context.snapshot.drop(old);
-      return true;
-    },
-  };
-}
-
-/** Forgets a resource that was deleted ahead of a replacement which nobody wants any more. */
-export function forgetStep(context: RunContext, old: ResourceState): Step {
-  return {
-    op: "remove-pending-replace",
-    urn: old.urn,
-    old,
-    new: undefined,
-    logical: false,
-    detail: [],
-    registration: undefined,
-    pending: undefined,
-    async apply() {},
-    record() {
-      context.snapshot.drop(old);
-      return true;
-    },
-  };
-}
-
-/** The provider of a resource. Throws when it was neither registered nor loaded. */
-export async function providerOf(context: RunContext, state: ResourceState) {
-  const provider = context.registry.get(state.provider);
-  if (!provider) throw new Error(`unknown provider ${state.provider} for resource ${state.urn}`);
-  return provider;
-}
-
-/** Marks outputs as secret that the program declared so, or that repeat a secret input. */
-export function markSecretOutputs(state: ResourceState): void {
-  const outputs: Record<string, Value> = { ...state.outputs };
-  for (const [key, value] of Object.entries(outputs)) {
-    const secret = state.additionalSecretOutputs.includes(key) || state.inputs[key] instanceof Secret;
-    if (secret && !(value instanceof Secret)) outputs[key] = new Secret(value);
-  }
-  state.outputs = outputs;
 }
