@@ -1,5 +1,5 @@
 import { type Deployment, type PendingOperation, resources, type StateResource } from "./deployment.ts";
-import type { Action } from "./plan.ts";
+import type { Action } from "./recovery-action.ts";
 
 /** The deployment after the actions: without the pending operations that were resolved, with what was adopted. */
 export function applyToState(

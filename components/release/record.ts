@@ -1,5 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
 import { type HostCommandArgs, readScript } from "../host/command.ts";
+import { shellQuote } from "../host/connection.ts";
 import { hostPaths } from "../host/paths.ts";
 import type { ResolvedImage } from "../image.ts";
 
@@ -19,7 +20,12 @@ export interface Release {
 export type ReleaseStep = "pull" | "snapshot" | "migration" | "probe" | "switch";
 
 const slots = readScript(import.meta.url, "./scripts/slots.sh");
-const record = readScript(import.meta.url, "./scripts/record.sh");
+const rules = `release_rules=${shellQuote(readScript(import.meta.url, "./scripts/record.jq"))}\n`;
+/** In front of `release_run`, which runs the function `step`. */
+export const recordScript =
+  slots +
+  rules +
+  ["record-slots", "record"].map((name) => readScript(import.meta.url, `./scripts/${name}.sh`)).join("");
 const forget = readScript(import.meta.url, "./scripts/forget.sh");
 
 /**
@@ -54,7 +60,7 @@ export function recorded(
       RELEASE_STEP: step,
       RELEASE_SAVES: [...Object.keys(parameters), "RELEASE_SAVES"].join("\n"),
     },
-    script: `${slots}\n${record}\nstep() {\n${command.script}\n}\nrelease_run\n`,
+    script: `${recordScript}\nstep() {\n${command.script}\n}\nrelease_run\n`,
     ...(command.removeScript === undefined
       ? {}
       : { removeScript: `${command.removeScript}\n${slots}\n${forget}` }),

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systems as definitions } from "../../stacks/index.ts";
 import { type LabHome, labHome } from "../home.ts";
-import { type PlannedStack, planStack } from "../stack/configuration.ts";
+import { planStack } from "../stack/plan.ts";
+import type { PlannedStack } from "../stack/planned-stack.ts";
 import { readSelection } from "./selection.ts";
 
 /** Where a command runs. */

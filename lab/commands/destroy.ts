@@ -1,5 +1,5 @@
 import { ensureDaemon } from "../daemon/client.ts";
-import type { EngineResult } from "../engine/run.ts";
+import type { EngineResult } from "../pulumi/engine/run.ts";
 import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";

@@ -5,13 +5,10 @@ import { createRegistry } from "../images/index.ts";
 import type { RegistryImage } from "../images/registry.ts";
 import { ensureMachineImage } from "../machine/index.ts";
 import type { Phase } from "../render/phases.ts";
-import {
-  configureStack,
-  imageKey,
-  type PlannedStack,
-  rotateSecrets,
-  type StackConfiguration,
-} from "../stack/configuration.ts";
+import type { StackConfiguration } from "../stack/check.ts";
+import { configureStack, rotateSecrets } from "../stack/configuration.ts";
+import { imageKey } from "../stack/overrides.ts";
+import type { PlannedStack } from "../stack/planned-stack.ts";
 import type { LabContext } from "./context.ts";
 
 /** What the phases of {@link preparation} find out. */

@@ -1,4 +1,4 @@
-import type { EngineResult } from "../engine/run.ts";
+import type { EngineResult } from "../pulumi/engine/run.ts";
 import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { type LabContext, planRun, type RunOptions } from "./context.ts";

@@ -5,9 +5,9 @@ import { stringify } from "yaml";
 import type { Backend } from "../../ops/backend.ts";
 import { PulumiBackend } from "../../ops/pulumi-backend.ts";
 import { findCommand } from "../docker/index.ts";
-import { newCrypter, openCrypter } from "../engine/index.ts";
-import type { EngineRun } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
+import { newCrypter, openCrypter } from "../pulumi/engine/index.ts";
+import type { EngineRun } from "../pulumi/engine/run.ts";
 import { writePrivateFile } from "../write-file.ts";
 
 /** Which stack the command line is used for, and with which passphrase. */

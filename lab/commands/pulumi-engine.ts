@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Engine, EngineEvent, EngineResult, EngineRun, StepOp } from "../engine/run.ts";
 import type { LabHome } from "../home.ts";
-import { providerPackages } from "../providers/index.ts";
-import type { ProviderPackage } from "../providers/provider.ts";
-import { serveProvider } from "../providers/serve.ts";
+import type { Engine, EngineEvent, EngineResult, EngineRun, StepOp } from "../pulumi/engine/run.ts";
+import { providerPackages } from "../pulumi/providers/index.ts";
+import type { ProviderPackage } from "../pulumi/providers/provider.ts";
+import { serveProvider } from "../pulumi/providers/serve.ts";
 import { writePrivateFile } from "../write-file.ts";
 import { PulumiCli } from "./pulumi-cli.ts";
 

@@ -1,7 +1,7 @@
 import { pendingOperations } from "../../ops/deployment.ts";
 import { recover, renderRecovery } from "../../ops/recover.ts";
 import type { Progress } from "../progress.ts";
-import type { StackConfiguration } from "../stack/configuration.ts";
+import type { StackConfiguration } from "../stack/check.ts";
 import { type LabContext, stateFile } from "./context.ts";
 import { engineRun, stateKeeper } from "./engine.ts";
 import { PulumiCli } from "./pulumi-cli.ts";

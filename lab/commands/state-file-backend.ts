@@ -3,7 +3,7 @@ import { hostname, userInfo } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { type Backend, type StackLock, StateMovedError } from "../../ops/backend.ts";
 import { type Deployment, parseDeployment } from "../../ops/deployment.ts";
-import { breakLock, readLock, takeLock } from "../engine/lock.ts";
+import { breakLock, readLock, takeLock } from "../pulumi/engine/lock.ts";
 import { replacePrivateFile } from "../write-file.ts";
 
 /** A deployment kept in a file in Pulumi's own format, with a lock file beside it: the lab's, for the commands of `ops/`. Needs no passphrase. */

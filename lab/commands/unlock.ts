@@ -1,4 +1,4 @@
-import { breakLock, describeLock, isStale, readLock } from "../engine/index.ts";
+import { breakLock, describeLock, isStale, readLock } from "../pulumi/engine/index.ts";
 import { type LabContext, type StackOptions, stateFile } from "./context.ts";
 
 /**

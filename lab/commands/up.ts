@@ -1,4 +1,4 @@
-import type { EngineResult } from "../engine/run.ts";
+import type { EngineResult } from "../pulumi/engine/run.ts";
 import { type PhaseTime, runPhases, seconds, stopwatch } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, slowestSteps, stepCounts } from "../render/steps.ts";
 import { table } from "../render/table.ts";

@@ -1,5 +1,5 @@
-import type { EngineEvent, EngineResult, StepOp } from "../engine/run.ts";
 import type { Progress } from "../progress.ts";
+import type { EngineEvent, EngineResult, StepOp } from "../pulumi/engine/run.ts";
 import { seconds } from "./phases.ts";
 import { table } from "./table.ts";
 

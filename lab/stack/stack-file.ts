@@ -68,6 +68,11 @@ export function isObject(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** The value as an object; an empty one when it is none. */
+export function objectAt(value: Json | undefined): { readonly [key: string]: Json } {
+  return isObject(value) ? value : {};
+}
+
 function isSecure(value: Json): boolean {
   return isObject(value) && typeof value.secure === "string" && Object.keys(value).length === 1;
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { serveProvider } from "../../lab/providers/serve.ts";
+import { serveProvider } from "../../lab/pulumi/providers/serve.ts";
 import { type Deployment, recordedDeployment } from "./deployment.ts";
 import type { Diagnostic, ObservedStep, PhaseResult } from "./format.ts";
 import type { PhaseRun, ScenarioEngine } from "./runner.ts";

@@ -7,8 +7,8 @@ import type {
   PropertyValue,
   ProviderPackage,
   ResourceRef,
-} from "../../lab/providers/provider.ts";
-import { PartialFailure, unknownValue } from "../../lab/providers/provider.ts";
+} from "../../lab/pulumi/providers/provider.ts";
+import { PartialFailure, unknownValue } from "../../lab/pulumi/providers/provider.ts";
 import type { Mutation, ProviderCall } from "./format.ts";
 import { World } from "./world.ts";
 

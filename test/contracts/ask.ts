@@ -1,7 +1,7 @@
 /** Asks a provider, the real plugin or the lab's, what a case asks. */
 import { randomBytes } from "node:crypto";
-import type { ProviderClient } from "../../lab/engine/provider-client.ts";
-import { isList, isMap, type PropertyMap, Secret, type Value } from "../../lab/engine/values.ts";
+import type { ProviderClient } from "../../lab/pulumi/engine/provider-client.ts";
+import { isList, isMap, type PropertyMap, Secret, type Value } from "../../lab/pulumi/engine/values.ts";
 import { thingNames } from "./backends.ts";
 import {
   type CaseAnswer,

@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import Dockerode from "dockerode";
 import pg from "pg";
-import type { PropertyMap } from "../../lab/engine/values.ts";
+import type { PropertyMap } from "../../lab/pulumi/engine/values.ts";
 import { startCloud, token } from "../unit/cloud-recording.ts";
 import type { Things } from "./format.ts";
 

@@ -1,6 +1,13 @@
 /** What the lab's provider answers otherwise than the real plugin did. */
 import { isDeepStrictEqual } from "node:util";
-import { isList, isMap, type PropertyMap, reveal, Secret, type Value } from "../../lab/engine/values.ts";
+import {
+  isList,
+  isMap,
+  type PropertyMap,
+  reveal,
+  Secret,
+  type Value,
+} from "../../lab/pulumi/engine/values.ts";
 import {
   type CaseAnswer,
   type ChangeAnswer,

@@ -1,7 +1,7 @@
 /** Recordings as files. Secrets are objects with one key; keys are sorted, because plugins answer in a random order. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isList, isMap, type PropertyMap, Secret, type Value } from "../../lab/engine/values.ts";
+import { isList, isMap, type PropertyMap, Secret, type Value } from "../../lab/pulumi/engine/values.ts";
 import type { Recording } from "./format.ts";
 
 const secretKey = "$secret";

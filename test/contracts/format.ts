@@ -1,6 +1,6 @@
 /** The format of cases and recordings. See README.md. */
-import type { Diff, Failure } from "../../lab/engine/provider-answers.ts";
-import type { PropertyMap } from "../../lab/engine/values.ts";
+import type { Diff, Failure } from "../../lab/pulumi/engine/provider-answers.ts";
+import type { PropertyMap } from "../../lab/pulumi/engine/values.ts";
 
 /** What a case needs to exist beforehand: names to ids. */
 export type Things = Readonly<Record<string, string | number>>;

@@ -1,7 +1,7 @@
 /** Asks the lab's providers the same. */
-import { ProviderClient } from "../../lab/engine/provider-client.ts";
-import { providerPackages } from "../../lab/providers/index.ts";
-import { serveProvider } from "../../lab/providers/serve.ts";
+import { ProviderClient } from "../../lab/pulumi/engine/provider-client.ts";
+import { providerPackages } from "../../lab/pulumi/providers/index.ts";
+import { serveProvider } from "../../lab/pulumi/providers/serve.ts";
 import { askAbout, askAll, steady, targetOf } from "./ask.ts";
 import type { Backend } from "./backends.ts";
 import { compareCase, type Difference } from "./compare.ts";

@@ -1,9 +1,9 @@
 /** Records what the real plugins do: see README.md. */
 import { delimiter } from "node:path";
 import { Command } from "commander";
-import { ProviderClient } from "../../lab/engine/provider-client.ts";
-import { providerPackages } from "../../lab/providers/index.ts";
-import { launchPlugin, requirePlugins } from "../../lab/providers/plugin.ts";
+import { ProviderClient } from "../../lab/pulumi/engine/provider-client.ts";
+import { providerPackages } from "../../lab/pulumi/providers/index.ts";
+import { launchPlugin, requirePlugins } from "../../lab/pulumi/providers/plugin.ts";
 import { askAll, steady, steadyThings } from "./ask.ts";
 import { openBackend, type Places } from "./backends.ts";
 import { contracts } from "./cases/index.ts";

@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { breakLock, describeLock, isStale, readLock, takeLock } from "../../lab/engine/lock.ts";
-import type { ResourceState } from "../../lab/engine/resource-state.ts";
-import { newCrypter, openCrypter } from "../../lab/engine/secrets.ts";
-import { readState, writeState } from "../../lab/engine/state.ts";
-import { decodeDeployment } from "../../lab/engine/state-json.ts";
-import { reveal, Secret } from "../../lab/engine/values.ts";
+import { breakLock, describeLock, isStale, readLock, takeLock } from "../../lab/pulumi/engine/lock.ts";
+import type { ResourceState } from "../../lab/pulumi/engine/resource-state.ts";
+import { newCrypter, openCrypter } from "../../lab/pulumi/engine/secrets.ts";
+import { readState, writeState } from "../../lab/pulumi/engine/state.ts";
+import { decodeDeployment } from "../../lab/pulumi/engine/state-json.ts";
+import { reveal, Secret } from "../../lab/pulumi/engine/values.ts";
 
 let folder: string;
 beforeAll(() => {

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { breakLock, createEngine, readState } from "../../lab/engine/index.ts";
-import type { EngineEvent, EngineRun } from "../../lab/engine/run.ts";
-import { serveProvider } from "../../lab/providers/serve.ts";
+import { breakLock, createEngine, readState } from "../../lab/pulumi/engine/index.ts";
+import type { EngineEvent, EngineRun } from "../../lab/pulumi/engine/run.ts";
+import { serveProvider } from "../../lab/pulumi/providers/serve.ts";
 import { testingProvider } from "../conformance/testing-provider.ts";
 
 const projectDir = join(import.meta.dirname, "engine-program");

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { commandPackage } from "../../lab/providers/command/index.ts";
-import { type Properties, unknownValue } from "../../lab/providers/provider.ts";
-import type { CancellableProvider } from "../../lab/providers/serve.ts";
+import { commandPackage } from "../../lab/pulumi/providers/command/index.ts";
+import { type Properties, unknownValue } from "../../lab/pulumi/providers/provider.ts";
+import type { CancellableProvider } from "../../lab/pulumi/providers/serve.ts";
 
 const ref = { urn: "urn", type: "command:local:Command", name: "greet" };
 const provider = commandPackage.create() as CancellableProvider;
@@ -137,7 +137,7 @@ describe("command:local:Command", () => {
   });
 
   test("a killed engine leaves nothing running", async () => {
-    const runner = new URL("../../lab/providers/command/run.ts", import.meta.url);
+    const runner = new URL("../../lab/pulumi/providers/command/run.ts", import.meta.url);
     const program = `import { CommandRunner } from "${runner}";
       await new CommandRunner().run({ command: "echo $$ > pid; exec sleep 60", interpreter: [], directory: ".",
         environment: process.env, stdin: undefined, timeoutSeconds: 60 });`;

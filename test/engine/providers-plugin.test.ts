@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { engineNamed } from "../../lab/commands/engine.ts";
-import { findPlugin, launchPlugin, requirePlugins } from "../../lab/providers/plugin.ts";
+import { findPlugin, launchPlugin, requirePlugins } from "../../lab/pulumi/providers/plugin.ts";
 import { home } from "../unit/cloud-recording.ts";
 
 const docker = { name: "docker", version: "5.2.0" };

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { providerPackages } from "../../lab/providers/index.ts";
-import type { Properties } from "../../lab/providers/provider.ts";
-import { randomPackage } from "../../lab/providers/random/index.ts";
-import { tlsPackage } from "../../lab/providers/tls/index.ts";
+import { providerPackages } from "../../lab/pulumi/providers/index.ts";
+import type { Properties } from "../../lab/pulumi/providers/provider.ts";
+import { randomPackage } from "../../lab/pulumi/providers/random/index.ts";
+import { tlsPackage } from "../../lab/pulumi/providers/tls/index.ts";
 
 const random = randomPackage.create();
 const tls = tlsPackage.create();

@@ -17,6 +17,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { deployedBy } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
+import { recordScript } from "../../components/release/record.ts";
 import { backScript } from "../../ops/back.ts";
 
 /**
@@ -25,9 +26,7 @@ import { backScript } from "../../ops/back.ts";
  */
 const script = (path: string) =>
   readFileSync(fileURLToPath(new URL(`../../components/${path}`, import.meta.url)), "utf8");
-const scripts = ["host/scripts/common.sh", "release/scripts/slots.sh", "release/scripts/record.sh"].map(
-  script,
-);
+const common = script("host/scripts/common.sh");
 const service = `unit_app${process.pid}`;
 
 let folder: string;
@@ -87,7 +86,7 @@ interface Command {
 }
 
 function bash(text: string) {
-  const whole = `${scripts[0]}\nmain() {\n${text}\n}\nmain </dev/null\n`;
+  const whole = `${common}\nmain() {\n${text}\n}\nmain </dev/null\n`;
   const env = {
     ...process.env,
     PATH: `${join(folder, "bin")}:${process.env.PATH}`,
@@ -125,14 +124,9 @@ function command({
   const assignments = Object.entries(parameters).map(([name, value]) => `${name}=${shellQuote(value)}`);
   // The timer belongs to a host, not to whoever runs this test.
   return bash(
-    [
-      ...assignments,
-      scripts[1],
-      scripts[2],
-      "slot_timer_install() { :; }",
-      `step() {\n${body}\n}`,
-      "release_run",
-    ].join("\n"),
+    [...assignments, recordScript, "slot_timer_install() { :; }", `step() {\n${body}\n}`, "release_run"].join(
+      "\n",
+    ),
   );
 }
 
@@ -286,6 +280,14 @@ describe("a deployment", () => {
     ]);
   });
 
+  test("that another run has taken over meanwhile is left to that run", () => {
+    const open = join(records(), `${service}.open.json`);
+    const body = `jq --compact-output '.token = "another"' ${open} >${open}.new && mv ${open}.new ${open}\nexit 1`;
+    expect(command({ step: "migration", version: "v1", body }).status).toBe(1);
+    expect(JSON.parse(readFileSync(open, "utf8"))).toMatchObject({ token: "another", steps: {} });
+    expect(history()).toEqual([]);
+  });
+
   test("is none when what serves is scaled, gets other routes, or its snapshot other settings", () => {
     release("v1.0.0", "app-1");
     const before = [state(), history()];
@@ -356,7 +358,7 @@ describe("the previous slot", () => {
   test("goes when its time is over, and not before", () => {
     release("v1", "app-1", 10);
     release("v2", "app-2", 10);
-    const expire = () => bash(`${scripts[1]}\nslots_expire ${shellQuote(records())}`);
+    const expire = () => bash(`${script("release/scripts/slots.sh")}\nslots_expire ${shellQuote(records())}`);
     expect(expire()).toMatchObject({ status: 0, stdout: "" });
     expect(slots()).toEqual(["app-1", "app-2"]);
     const over = { ...state(), previous_slot_until: "2020-01-01T00:00:00Z" };

@@ -8,9 +8,9 @@ import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
 import { labHome } from "../../lab/home.ts";
 import { createMachines } from "../../lab/machine/index.ts";
 import type { Machines } from "../../lab/machine/types.ts";
-import { dockerPackage } from "../../lab/providers/docker/index.ts";
-import { hcloudPackage } from "../../lab/providers/hcloud/index.ts";
-import type { LabProvider, Properties } from "../../lab/providers/provider.ts";
+import { dockerPackage } from "../../lab/pulumi/providers/docker/index.ts";
+import { hcloudPackage } from "../../lab/pulumi/providers/hcloud/index.ts";
+import type { LabProvider, Properties } from "../../lab/pulumi/providers/provider.ts";
 import { until } from "./until.ts";
 
 const home = labHome({ ...process.env, BERTH_LAB: "test-swarm", BERTH_LAB_SUBNET: "198.18.241.0/24" });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { postgresqlPackage } from "../../lab/providers/postgresql/index.ts";
-import type { LabProvider, Properties } from "../../lab/providers/provider.ts";
+import { postgresqlPackage } from "../../lab/pulumi/providers/postgresql/index.ts";
+import type { LabProvider, Properties } from "../../lab/pulumi/providers/provider.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 const ref = (kind: string, name = "it") => {

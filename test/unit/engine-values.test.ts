@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DependencyGraph } from "../../lab/engine/graph.ts";
-import { covers, ignoreChanges, parsePath } from "../../lab/engine/paths.ts";
-import { parseDuration } from "../../lab/engine/registration.ts";
-import { Reporter } from "../../lab/engine/reporter.ts";
-import type { ResourceState } from "../../lab/engine/resource-state.ts";
-import { makeUrn, nameOf, typeOf } from "../../lab/engine/urn.ts";
+import { DependencyGraph } from "../../lab/pulumi/engine/graph.ts";
+import { covers, ignoreChanges, parsePath } from "../../lab/pulumi/engine/paths.ts";
+import { parseDuration } from "../../lab/pulumi/engine/registration.ts";
+import { Reporter } from "../../lab/pulumi/engine/reporter.ts";
+import type { ResourceState } from "../../lab/pulumi/engine/resource-state.ts";
+import { makeUrn, nameOf, typeOf } from "../../lab/pulumi/engine/urn.ts";
 import {
   collectSecrets,
   containsSecret,
@@ -16,9 +16,9 @@ import {
   reveal,
   Secret,
   type Value,
-} from "../../lab/engine/values.ts";
-import { fromWire, toWire } from "../../lab/engine/wire.ts";
-import { unknownValue } from "../../lab/providers/provider.ts";
+} from "../../lab/pulumi/engine/values.ts";
+import { fromWire, toWire } from "../../lab/pulumi/engine/wire.ts";
+import { unknownValue } from "../../lab/pulumi/providers/provider.ts";
 
 const key = fc.stringMatching(/^[a-z][a-zA-Z]{0,5}$/);
 const { value } = fc.letrec<{ value: Value }>((tie) => ({

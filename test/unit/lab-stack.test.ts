@@ -6,15 +6,11 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { type SecretFormat, secretProblem } from "../../components/secrets/secret.ts";
 import type { LabHome } from "../../lab/home.ts";
 import { readAccess } from "../../lab/images/access.ts";
-import {
-  configureStack,
-  imageKey,
-  type PlannedStack,
-  planStack,
-  rotateSecrets,
-  type StackRequest,
-} from "../../lab/stack/configuration.ts";
+import { configureStack, rotateSecrets } from "../../lab/stack/configuration.ts";
 import { inventedSecrets, inventSecret } from "../../lab/stack/invented-secrets.ts";
+import { imageKey } from "../../lab/stack/overrides.ts";
+import { planStack } from "../../lab/stack/plan.ts";
+import type { PlannedStack, StackRequest } from "../../lab/stack/planned-stack.ts";
 import { registryPasswordKey } from "../../lab/stack/registry-login.ts";
 import { applySetting, parseSetting } from "../../lab/stack/set-option.ts";
 import { readStackFile } from "../../lab/stack/stack-file.ts";
@@ -169,7 +165,7 @@ describe("a planned stack", () => {
 
   test("unknown systems are refused with the allowed ones", () => {
     expect(() => planStack(request({ systems: ["nosuch"] }), home)).toThrow(
-      'no system "nosuch" in Pulumi.production.yaml; allowed: togather',
+      'no system "nosuch" in Pulumi.production.yaml; use one of: togather',
     );
   });
 

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { applyToState } from "../../ops/apply-to-state.ts";
 import type { PendingOperation, StateResource } from "../../ops/deployment.ts";
-import { type Action, planRecovery } from "../../ops/plan.ts";
+import { planRecovery } from "../../ops/plan.ts";
+import type { Action } from "../../ops/recovery-action.ts";
 import { cloudKinds, cloudTypes, type DockerObject, dockerKinds, dockerTypes } from "../../ops/world.ts";
 import {
   cloudObject,

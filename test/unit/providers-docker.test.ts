@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dockerPackage } from "../../lab/providers/docker/index.ts";
-import { compare, complete, durationText, nanoseconds } from "../../lab/providers/docker/schema.ts";
-import { inAnotherOrder } from "../../lab/providers/docker/service.ts";
-import { serviceSchema } from "../../lab/providers/docker/service-schema.ts";
-import { serviceSpec } from "../../lab/providers/docker/service-spec.ts";
-import { serviceState } from "../../lab/providers/docker/service-state.ts";
-import { type Properties, unknownValue } from "../../lab/providers/provider.ts";
+import { dockerPackage } from "../../lab/pulumi/providers/docker/index.ts";
+import { compare, complete, durationText, nanoseconds } from "../../lab/pulumi/providers/docker/schema.ts";
+import { inAnotherOrder } from "../../lab/pulumi/providers/docker/service.ts";
+import { serviceSchema } from "../../lab/pulumi/providers/docker/service-schema.ts";
+import { serviceSpec } from "../../lab/pulumi/providers/docker/service-spec.ts";
+import { serviceState } from "../../lab/pulumi/providers/docker/service-state.ts";
+import { type Properties, unknownValue } from "../../lab/pulumi/providers/provider.ts";
 
 const seed = Buffer.from("a1b2c3d4", "hex");
 const type = "docker:index/service:Service";

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { hcloudPackage } from "../../lab/providers/hcloud/index.ts";
+import { hcloudPackage } from "../../lab/pulumi/providers/hcloud/index.ts";
 import {
   type LabProvider,
   PartialFailure,
   type Properties,
   unknownValue,
-} from "../../lab/providers/provider.ts";
+} from "../../lab/pulumi/providers/provider.ts";
 import { startCloud, type TestCloud, token } from "./cloud-recording.ts";
 
 const publicKey =

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
-import { serverSettings } from "../../lab/providers/postgresql/connection.ts";
-import { postgresqlPackage } from "../../lab/providers/postgresql/index.ts";
-import { privilegesAsWanted } from "../../lab/providers/postgresql/privileges.ts";
-import { type Properties, unknownValue } from "../../lab/providers/provider.ts";
+import { serverSettings } from "../../lab/pulumi/providers/postgresql/connection.ts";
+import { postgresqlPackage } from "../../lab/pulumi/providers/postgresql/index.ts";
+import { privilegesAsWanted } from "../../lab/pulumi/providers/postgresql/privileges.ts";
+import { type Properties, unknownValue } from "../../lab/pulumi/providers/provider.ts";
 
 const provider = postgresqlPackage.create();
 const ref = (type: string) => ({ urn: "urn", type: `postgresql:index/${type}`, name: "it" });

@@ -14,7 +14,7 @@ import {
   signatureKey,
   signatures,
   unknownString,
-} from "../../lab/providers/property-values.ts";
+} from "../../lab/pulumi/providers/property-values.ts";
 import {
   type LabProvider,
   PartialFailure,
@@ -22,9 +22,9 @@ import {
   type PropertyValue,
   type ProviderPackage,
   unknownValue,
-} from "../../lab/providers/provider.ts";
-import type { ServedProvider } from "../../lab/providers/serve.ts";
-import { type SecretFollowingPackage, serveProvider } from "../../lab/providers/serve.ts";
+} from "../../lab/pulumi/providers/provider.ts";
+import type { ServedProvider } from "../../lab/pulumi/providers/serve.ts";
+import { type SecretFollowingPackage, serveProvider } from "../../lab/pulumi/providers/serve.ts";
 
 const urn = "urn:pulumi:test::berth::berth:index:Host$toy:index:Thing::my::thing";
 const structPb = pulumiRequire("google-protobuf/google/protobuf/struct_pb.js");

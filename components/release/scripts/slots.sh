@@ -5,6 +5,12 @@ slot_is_retained() {
   [ "$(docker service inspect --format '{{index .Spec.Labels "berth.retain"}}' "$1" 2>/dev/null)" = true ]
 }
 
+# slots_retained SERVICE: the names of its slots that Pulumi leaves to the host, one a line.
+slots_retained() {
+  docker service ls --quiet --filter "label=berth.resource=$1" --filter label=berth.retain=true |
+    xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}}'
+}
+
 # slot_tasks SLOT: how many tasks it is to have; nothing where there is no such slot.
 slot_tasks() {
   docker service inspect --format '{{with .Spec.Mode.Replicated}}{{.Replicas}}{{end}}' "$1" 2>/dev/null || true

@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPulumiEngine } from "../../commands/pulumi-engine.ts";
-import { createEngine } from "../../engine/index.ts";
-import type { Engine, EngineRun } from "../../engine/run.ts";
 import type { LabHome } from "../../home.ts";
-import { serveProvider } from "../../providers/serve.ts";
+import { createEngine } from "../../pulumi/engine/index.ts";
+import type { Engine, EngineRun } from "../../pulumi/engine/run.ts";
+import { serveProvider } from "../../pulumi/providers/serve.ts";
 import { table } from "../../render/table.ts";
 import { simulatedPackage } from "./simulated.ts";
 

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { LabProvider, ProviderPackage } from "../../providers/provider.ts";
+import type { LabProvider, ProviderPackage } from "../../pulumi/providers/provider.ts";
 
 /** A provider that does nothing, at once: what is left is the engine's own time. Outputs are the inputs and a `label`. */
 export const simulatedPackage: ProviderPackage = {

@@ -1,4 +1,4 @@
-import { Secret } from "../../../lab/engine/values.ts";
+import { Secret } from "../../../lab/pulumi/engine/values.ts";
 import type { TypeCases } from "../format.ts";
 
 /** Commands as the program has them: the script on standard input, secrets there too, nothing logged. */

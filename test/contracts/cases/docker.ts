@@ -1,4 +1,4 @@
-import { type PropertyMap, Secret } from "../../../lab/engine/values.ts";
+import { type PropertyMap, Secret } from "../../../lab/pulumi/engine/values.ts";
 import type { ContractCase, TypeCases } from "../format.ts";
 
 const docker = (type: string, cases: readonly ContractCase[], varies: readonly string[] = []): TypeCases => ({

@@ -1,4 +1,4 @@
-import type { PropertyMap } from "../../../lab/engine/values.ts";
+import type { PropertyMap } from "../../../lab/pulumi/engine/values.ts";
 import type { ContractCase, TypeCases } from "../format.ts";
 
 const labels = { "berth/resource": "main" };

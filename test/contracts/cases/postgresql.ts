@@ -1,4 +1,4 @@
-import { type PropertyMap, Secret } from "../../../lab/engine/values.ts";
+import { type PropertyMap, Secret } from "../../../lab/pulumi/engine/values.ts";
 import type { Things, TypeCases } from "../format.ts";
 
 export const role: TypeCases = {

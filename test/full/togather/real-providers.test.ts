@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { findCommand } from "../../../lab/docker/index.ts";
-import { providerPackages } from "../../../lab/providers/index.ts";
-import { findPlugin } from "../../../lab/providers/plugin.ts";
+import { providerPackages } from "../../../lab/pulumi/providers/index.ts";
+import { findPlugin } from "../../../lab/pulumi/providers/plugin.ts";
 import { parseDeployment, resources } from "../../../ops/deployment.ts";
 import { scenarios } from "../search.ts";
 import {

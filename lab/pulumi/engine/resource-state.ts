@@ -1,5 +1,5 @@
 import type { Crypter } from "./secrets.ts";
-import type { PropertyMap, Value } from "./values.ts";
+import { type PropertyMap, Secret, type Value } from "./values.ts";
 
 /** When a hook is called; the names are Pulumi's, in the state too. */
 export const hookMoments = [
@@ -61,6 +61,16 @@ export interface ResourceState {
   hooks: HookNames;
   created: string | undefined;
   modified: string | undefined;
+}
+
+/** Marks outputs as secret that the program declared so, or that repeat a secret input. */
+export function markSecretOutputs(state: ResourceState): void {
+  const outputs: Record<string, Value> = { ...state.outputs };
+  for (const [key, value] of Object.entries(outputs)) {
+    const secret = state.additionalSecretOutputs.includes(key) || state.inputs[key] instanceof Secret;
+    if (secret && !(value instanceof Secret)) outputs[key] = new Secret(value);
+  }
+  state.outputs = outputs;
 }
 
 /** What was being done to a resource when the engine stopped. */

@@ -1,28 +1,22 @@
 import { randomBytes } from "node:crypto";
-import { type Registration, Reported, type RunContext } from "./context.ts";
-import { livingWith, replacedDependents } from "./dependents.ts";
+import { checkInputs } from "./checks.ts";
+import { type Registration, Reported, type RunContext, refuse } from "./context.ts";
+import { deleteStep, forgetStep } from "./deletions.ts";
+import { replacedDependents, resourcesDeletedWith } from "./dependents.ts";
 import { stateOf, triggers, withoutInternal } from "./desired-state.ts";
 import { applyReplaceOnChanges, askDiff, detailOf, plainDiff, replaces } from "./diffs.ts";
 import { providerUrn } from "./graph.ts";
+import { Identities } from "./identities.ts";
 import { readImported } from "./imported.ts";
 import { ignoreChanges } from "./paths.ts";
-import type { CheckResult, Diff } from "./provider-answers.ts";
+import type { Diff } from "./provider-answers.ts";
 import type { ProviderClient } from "./provider-client.ts";
-import { aliasUrn, type Goal, inheritedAlias, Unsupported } from "./registration.ts";
+import { type Goal, Unsupported } from "./registration.ts";
 import { targetOf } from "./registry.ts";
 import type { ResourceState } from "./resource-state.ts";
-import {
-  createStep,
-  deleteStep,
-  forgetStep,
-  importStep,
-  replaceStep,
-  type Step,
-  sameStep,
-  updateStep,
-} from "./steps.ts";
-import { isProviderType, makeUrn, nameOf } from "./urn.ts";
-import type { PropertyMap } from "./values.ts";
+import type { Step } from "./step.ts";
+import { createStep, importStep, replaceStep, sameStep, updateStep } from "./steps.ts";
+import { isProviderType } from "./urn.ts";
 
 /**
  * Decides what has to be done. Registrations come one at a time; each becomes a chain of steps. The rules, and the order
@@ -30,7 +24,7 @@ import type { PropertyMap } from "./values.ts";
  */
 export class StepGenerator {
   readonly #context: RunContext;
-  readonly #urns = new Set<string>();
+  readonly #identities: Identities;
   /** URNs by what was decided about them. */
   readonly #kept = new Set<string>();
   readonly #created = new Set<string>();
@@ -39,77 +33,28 @@ export class StepGenerator {
   readonly #deleted = new Set<string>();
   /** Resources (not URNs) that are deleted ahead of their replacement. */
   readonly #deletedAhead = new Set<ResourceState>();
-  /** Former URN to present URN, and back. */
-  readonly #presentOf = new Map<string, string>();
-  readonly #formerOf = new Map<string, string>();
   readonly #providers = new Map<string, ResourceState>();
   /** True when a preview has met something that an update would refuse. */
   sawError = false;
 
   constructor(context: RunContext) {
     this.#context = context;
-  }
-
-  #refuse(message: string, urn: string): never {
-    this.#context.reporter.say("error", message, urn);
-    throw new Reported(message);
-  }
-
-  #claimUrn(goal: Goal): string {
-    const { stack, project } = this.#context.options;
-    const urn = makeUrn(stack, project, goal.parent, goal.type, goal.name);
-    if (this.#urns.has(urn)) {
-      this.#refuse(`Duplicate resource URN '${urn}'; try giving it a unique name`, urn);
-    }
-    this.#urns.add(urn);
-    return urn;
-  }
-
-  /** The recorded resource behind a registration, found by its URN or by one that it had before. */
-  #findOld(goal: Goal, urn: string): { old: ResourceState | undefined; alias: string | undefined } {
-    const { olds, options } = this.#context;
-    const claimed = this.#presentOf.get(urn);
-    if (claimed) this.#refuse(`${urn} is already taken: ${claimed} has it as an alias`, urn);
-    const self = { ...goal, ...options };
-    const formers = goal.aliases.map((alias) => aliasUrn(alias, self));
-    const parentAlias = this.#formerOf.get(goal.parent);
-    if (parentAlias) {
-      const parentName = nameOf(goal.parent);
-      formers.push(inheritedAlias(goal, parentName, parentAlias));
-      for (const alias of goal.aliases) {
-        const former = aliasUrn(alias, self);
-        const type = former.split("::")[2]?.split("$").at(-1) ?? goal.type;
-        formers.push(inheritedAlias({ type, name: nameOf(former) }, parentName, parentAlias));
-      }
-    }
-    for (const candidate of [urn, ...formers]) {
-      const old = olds.get(candidate);
-      if (!old) continue;
-      if (candidate === urn) return { old, alias: undefined };
-      if (this.#urns.has(candidate) || this.#presentOf.has(candidate)) {
-        this.#refuse(`${urn} has the alias ${candidate}, which another resource already is`, urn);
-      }
-      this.#presentOf.set(candidate, urn);
-      this.#formerOf.set(urn, candidate);
-      return { old, alias: candidate };
-    }
-    return { old: undefined, alias: undefined };
+    this.#identities = new Identities(context);
   }
 
   /** The steps for one registration. Throws {@link Reported} when the user has been told why there are none. */
   async register(registration: Registration): Promise<Step[]> {
     const { goal } = registration;
     const { registry } = this.#context;
-    if (goal.parent !== "" && !this.#urns.has(goal.parent)) {
+    if (goal.parent !== "" && !this.#identities.isRegistered(goal.parent)) {
       throw new Error(`could not find parent resource ${goal.parent}`);
     }
-    const urn = this.#claimUrn(goal);
-    const { old, alias } = this.#findOld(goal, urn);
+    const { urn, old, alias } = this.#identities.claim(goal);
     const next = stateOf(goal, urn, old, alias);
     if (isProviderType(goal.type)) this.#providers.set(urn, next);
     const provider = goal.custom && !isProviderType(goal.type) ? registry.get(goal.provider) : undefined;
     if (goal.custom && !isProviderType(goal.type) && !provider) {
-      this.#refuse(`unknown provider '${goal.provider}' for resource '${urn}'`, urn);
+      refuse(this.#context, `unknown provider '${goal.provider}' for resource '${urn}'`, urn);
     }
     if (!provider || goal.importId === "" || (old && (old.importId || old.id) === goal.importId)) {
       return this.#decide(registration, old, next, provider);
@@ -152,8 +97,8 @@ export class StepGenerator {
     if (goal.custom) {
       const fresh = recreating || !old || old.external;
       next.inputs = fresh
-        ? await this.#check(provider, next, {}, goal.properties, seed)
-        : await this.#check(provider, next, old.inputs, inputs, seed);
+        ? await checkInputs(this.#context, provider, next, {}, goal.properties, seed)
+        : await checkInputs(this.#context, provider, next, old.inputs, inputs, seed);
     } else next.inputs = inputs;
     reporter.addSecretsOf(next.inputs);
 
@@ -196,29 +141,6 @@ export class StepGenerator {
     return [sameStep(this.#context, registration, old, next)];
   }
 
-  async #check(
-    provider: ProviderClient | undefined,
-    next: ResourceState,
-    olds: PropertyMap,
-    news: PropertyMap,
-    seed: Buffer,
-  ): Promise<PropertyMap> {
-    const { registry, options } = this.#context;
-    const target = targetOf(next.urn);
-    const { inputs, failures }: CheckResult = provider
-      ? await provider.check(target, olds, news, options.preview, seed)
-      : await registry.check(next.urn, olds, news);
-    if (failures.length > 0) {
-      for (const { property, reason } of failures) {
-        const about = property === "" ? "" : ` property ${property}:`;
-        const message = `${next.type} resource "${target.name}":${about} ${reason}`;
-        this.#context.reporter.say("error", message, next.urn);
-      }
-      throw new Reported(`resource ${next.urn} is invalid`);
-    }
-    return inputs;
-  }
-
   async #diff(
     old: ResourceState,
     next: ResourceState,
@@ -244,7 +166,7 @@ export class StepGenerator {
     if (old.provider === next.provider) return false;
     if (old.provider === "" || next.provider === "") return true;
     const [oldUrn, newUrn] = [providerUrn(old.provider), providerUrn(next.provider)];
-    if (this.#presentOf.get(oldUrn) === newUrn) return false;
+    if (this.#identities.present(oldUrn) === newUrn) return false;
     const provider = this.#context.registry.get(next.provider);
     const oldProvider = this.#context.olds.get(oldUrn);
     const newProvider = this.#providers.get(newUrn);
@@ -279,7 +201,8 @@ export class StepGenerator {
     }
     this.#replaced.add(urn);
     // Defaults were carried over from the old resource; a new one gets its own.
-    if (goal.custom) next.inputs = await this.#check(provider, next, {}, goal.properties, seed);
+    if (goal.custom)
+      next.inputs = await checkInputs(this.#context, provider, next, {}, goal.properties, seed);
     const detail = detailOf(diff);
     if (!(goal.deleteBeforeReplace ?? diff.deleteBeforeReplace)) {
       return [
@@ -292,14 +215,17 @@ export class StepGenerator {
       other !== urn &&
       [this.#kept, this.#created, this.#deleted, this.#replaced].some((set) => set.has(other));
     const dependents = graph.has(old) ? await replacedDependents(this.#context, old, settled) : [];
-    dependents.push(...livingWith(this.#context, urn).filter((state) => !dependents.includes(state)));
+    dependents.push(
+      ...resourcesDeletedWith(this.#context, urn).filter((state) => !dependents.includes(state)),
+    );
     for (const dependent of dependents.reverse()) {
       if (this.#deletedAhead.has(dependent)) continue;
       if (dependent.delete) steps.push(deleteStep(this.#context, this.#deleted, dependent));
       else {
         if (dependent.protect && !options.ignoreProtect) {
           this.sawError = true;
-          this.#refuse(
+          refuse(
+            this.#context,
             `unable to replace resource "${dependent.urn}" as part of replacing "${urn}", as it is protected. To ` +
               "unprotect it, remove the `protect` option from the resource in the program and run up",
             urn,
@@ -331,7 +257,7 @@ export class StepGenerator {
     const { previous, registry, graph } = this.#context;
     const steps = new Map<ResourceState, Step>();
     for (const state of previous) {
-      const urn = this.#presentOf.get(state.urn) ?? state.urn;
+      const urn = this.#identities.present(state.urn) ?? state.urn;
       if (state.delete) {
         if (this.#deletedAhead.has(state)) continue;
         const how = { replacing: true, pendingReplacement: false };

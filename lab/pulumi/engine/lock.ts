@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { processRuns } from "../../ops/process.ts";
+import { processRuns } from "../../../ops/process.ts";
 
 /** Who is deploying. Kept as JSON beside the state, `<stateFile>.lock`. */
 interface DeployLock {

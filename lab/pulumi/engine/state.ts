@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { replacePrivateFile } from "../write-file.ts";
+import { replacePrivateFile } from "../../write-file.ts";
 import type { Deployment } from "./resource-state.ts";
 import { lazyCrypter } from "./secrets.ts";
 import { decodeDeployment, encodeDeployment } from "./state-json.ts";

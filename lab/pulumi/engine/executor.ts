@@ -1,7 +1,9 @@
 import { Reported, type RunContext } from "./context.ts";
+import { ProtectedResource } from "./deletions.ts";
 import type { ResourceHooks } from "./hooks.ts";
 import { InitFailed } from "./provider-answers.ts";
-import { markSecretOutputs, ProtectedResource, type Step } from "./steps.ts";
+import { markSecretOutputs } from "./resource-state.ts";
+import type { Step } from "./step.ts";
 
 /**
  * Runs chains of steps, as many chains at a time as the run's parallelism allows, in the order they came. An error

@@ -1,6 +1,6 @@
 /** SelfSignedCert of pulumi-tls 5.6. */
 import { X509Certificate } from "node:crypto";
-import { ExtendedKeyUsage, KeyUsageFlags, makeCertificate } from "../../certificates.ts";
+import { ExtendedKeyUsage, KeyUsageFlags, makeCertificate } from "../../../certificates.ts";
 import { type InputRules, text, texts } from "../inputs.ts";
 import { isProperties } from "../property-values.ts";
 import type { CheckFailure, Properties } from "../provider.ts";

@@ -10,7 +10,7 @@ import { type MonitorHandlers, type ProviderHints, ShuttingDown } from "./monito
 import type { InvokeResult } from "./provider-answers.ts";
 import { type Goal, inheritFromParent } from "./registration.ts";
 import type { ResourceState } from "./resource-state.ts";
-import { type Step, subject } from "./steps.ts";
+import { type Step, subject } from "./step.ts";
 import { isProviderType, stackType, typeOf } from "./urn.ts";
 import { equal, type PropertyMap } from "./values.ts";
 

@@ -1,4 +1,4 @@
-import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type handleUnaryCall, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import statusPb from "@pulumi/pulumi/proto/status_pb.js";
 import type * as anyTypes from "google-protobuf/google/protobuf/any_pb.js";
@@ -12,11 +12,23 @@ const errorBytesMax = 32_000;
 /** Less, because it travels three times, twice of them beside the outputs. */
 const partialFailureBytesMax = 6_000;
 
+/** Turns a function into a handler; what it throws reaches the engine as its message alone. */
+export function answer<Request, Response>(
+  run: (request: Request) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    run(call.request).then(
+      (response) => callback(null, response),
+      (error: unknown) => callback(grpcError(error)),
+    );
+  };
+}
+
 /**
  * What a provider threw, as its message alone; a {@link PartialFailure} takes the resource's id and outputs along, packed
  * as real providers pack them.
  */
-export function grpcError(error: unknown): Partial<ServiceError> {
+function grpcError(error: unknown): Partial<ServiceError> {
   const message = error instanceof Error ? error.message : String(error);
   if (!(error instanceof PartialFailure)) {
     return { code: status.UNKNOWN, details: shorten(message, errorBytesMax) };

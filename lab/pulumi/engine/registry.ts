@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { providerUrn } from "./graph.ts";
 import type { CheckResult, Diff, Target } from "./provider-answers.ts";
-import { type Launch, ProviderClient } from "./provider-client.ts";
+import { ProviderClient } from "./provider-client.ts";
 import type { ResourceState } from "./resource-state.ts";
 import { nameOf, packageOf, typeOf } from "./urn.ts";
 import { containsUnknown, equal, type PropertyMap } from "./values.ts";
+
+/** How the engine starts a provider: one process or server per configured instance. */
+export type Launch = (packageName: string) => Promise<{ address: string; close(): Promise<void> }>;
 
 /** The id of a provider that a preview would create. Pulumi's unknown string. */
 const unknownProviderId = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
@@ -47,6 +50,13 @@ export class ProviderRegistry {
   /** The instance behind a provider reference `<urn>::<id>`. */
   get(reference: string): ProviderClient | undefined {
     return this.#instances.get(reference);
+  }
+
+  /** The instance that manages a resource. Throws when it was neither registered nor loaded. */
+  of(state: ResourceState): ProviderClient {
+    const provider = this.get(state.provider);
+    if (!provider) throw new Error(`unknown provider ${state.provider} for resource ${state.urn}`);
+    return provider;
   }
 
   async check(urn: string, olds: PropertyMap, news: PropertyMap): Promise<CheckResult> {

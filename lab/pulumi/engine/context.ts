@@ -61,3 +61,9 @@ export class RunContext {
 
 /** An error whose text the user has been shown already. */
 export class Reported extends Error {}
+
+/** Shows the user an error about a resource and ends the work on it. */
+export function refuse(context: RunContext, message: string, urn: string): never {
+  context.reporter.say("error", message, urn);
+  throw new Reported(message);
+}

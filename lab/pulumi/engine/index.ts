@@ -1,7 +1,7 @@
 /** The lab's deployment engine, and what others may know of its state and lock. */
 export { createEngine } from "./engine.ts";
 export { breakLock, describeLock, isStale, readLock } from "./lock.ts";
-export type { Launch } from "./provider-client.ts";
+export type { Launch } from "./registry.ts";
 export { newCrypter, openCrypter } from "./secrets.ts";
 export { readState } from "./state.ts";
 export { encodeDeployment } from "./state-json.ts";

@@ -4,7 +4,7 @@ import type { RegisterResourceHookRequest } from "@pulumi/pulumi/proto/resource_
 import { callbackMessages, callbackServices, resourceMessages } from "./proto.ts";
 import type { Reporter } from "./reporter.ts";
 import type { HookMoment, ResourceState } from "./resource-state.ts";
-import type { Step } from "./steps.ts";
+import type { Step } from "./step.ts";
 import { nameOf } from "./urn.ts";
 import type { PropertyMap } from "./values.ts";
 import { toWire } from "./wire.ts";

@@ -50,8 +50,8 @@ export async function replacedDependents(
   return found;
 }
 
-/** Resources that live and die with another. */
-export function livingWith(context: RunContext, urn: string): ResourceState[] {
+/** Resources that are deleted with another: option `deletedWith`. */
+export function resourcesDeletedWith(context: RunContext, urn: string): ResourceState[] {
   const seen = new Map<string, ResourceState>();
   for (const state of [...context.news.values(), ...context.olds.values()]) {
     if (state.deletedWith === urn && !seen.has(state.urn)) seen.set(state.urn, state);

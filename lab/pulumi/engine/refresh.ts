@@ -2,9 +2,8 @@ import { Reported, type RunContext } from "./context.ts";
 import { askDiff } from "./diffs.ts";
 import { InitFailed } from "./provider-answers.ts";
 import { targetOf } from "./registry.ts";
-import type { ResourceState } from "./resource-state.ts";
+import { markSecretOutputs, type ResourceState } from "./resource-state.ts";
 import type { StepOp } from "./run.ts";
-import { markSecretOutputs, providerOf } from "./steps.ts";
 import { isProviderType } from "./urn.ts";
 import { equal } from "./values.ts";
 
@@ -64,7 +63,7 @@ async function readAnew(
   context: RunContext,
   old: ResourceState,
 ): Promise<{ op: StepOp; state: ResourceState | undefined }> {
-  const provider = await providerOf(context, old);
+  const provider = context.registry.of(old);
   let initErrors: string[] = [];
   const read = await provider
     .read(targetOf(old.urn), old.id, old.inputs, old.outputs)

@@ -1,0 +1,43 @@
+# shellcheck shell=bash disable=SC2154
+# What becomes of a service's slots when a command of its release has ended. Runs with record.sh.
+
+# release_serves TRANSITION: where it changed what serves, the slots go that Pulumi leaves to the host: those that never served, and
+# those that nobody goes back to.
+release_serves() {
+  local previous kept slot file
+  case $RELEASE_STEP in switch | back) ;; *) return 0 ;; esac
+  { read -r previous; read -r kept; } < <(head -n 1 <<<"$1" | jq --raw-output \
+    'values | .previous_slot // "", (if .previous_slot_until == null then "" else .previous_slot end)') || return 0
+  note SUCCESS "$RELEASE_SLOT serves; before it ${previous:-nothing}"
+  [ "$RELEASE_STEP" = switch ] || return 0
+  for slot in $(slots_retained "$RELEASE_SERVICE"); do
+    case $slot in "$RELEASE_SLOT" | "$kept") continue ;; esac
+    if slot_remove "$slot"; then note INFO "removed the slot $slot"; else note WARN "could not remove the slot $slot"; fi
+  done
+  for file in "$release_slots"/*; do
+    case ${file##*/} in "$RELEASE_SLOT" | "$kept") ;; *) rm -f "$file" ;; esac
+  done
+  [ -n "$kept" ] || return 0
+  slot_timer_install
+  note INFO "$kept stays for $RELEASE_KEEP_MINUTES minutes: npm run ops -- back $RELEASE_SYSTEM"
+}
+
+# The whole switch to this slot, with the routes as they are now, to be done again: what `ops back` runs.
+release_save() {
+  local saves
+  mapfile -t saves <<<"$RELEASE_SAVES"
+  # shellcheck disable=SC2046 # The names of functions.
+  release_write "$release_slots/$RELEASE_SLOT" "$(declare -p "${saves[@]}" "${!release_@}" | sed -E 's/^declare -[-x]+ //' &&
+    declare -f $(compgen -A function | grep -v -x main))"
+}
+
+# What does not serve stops: what the switch has replaced, when no route leads to it any more; a slot that was found unfit.
+release_stop() {
+  local serving
+  if [ "$1" -eq 0 ]; then
+    [ "$RELEASE_STEP" != switch ] || slots_stop "$RELEASE_SERVICE" "$RELEASE_SLOT"
+  elif [ "$RELEASE_STEP" = probe ] || [ "$release_refused" = true ]; then
+    serving=$(jq --raw-output .active_slot "$release_state" 2>/dev/null) || serving=
+    [ "$serving" = "$RELEASE_SLOT" ] || slot_scale "$RELEASE_SLOT" 0 || note WARN "could not stop the slot $RELEASE_SLOT"
+  fi
+}

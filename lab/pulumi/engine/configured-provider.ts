@@ -1,0 +1,166 @@
+import { credentials, type ServiceError } from "@grpc/grpc-js";
+import { empty, type pluginMessages, providerMessages, providerServices } from "./proto.ts";
+import {
+  type CheckResult,
+  type Diff,
+  decodeDiff,
+  failuresOf,
+  type Target,
+  translate,
+} from "./provider-answers.ts";
+import { markEchoedSecrets, type PropertyMap } from "./values.ts";
+import { fromWire, type ToWire, toWire } from "./wire.ts";
+
+// gRPC codes that older or smaller providers answer for configuration calls they do not implement.
+const unimplemented = 12;
+
+const isUnimplemented = (error: unknown) => (error as { code?: number }).code === unimplemented;
+
+/** Configuration, which has no dialect to agree on yet. */
+const plain: ToWire = { keepUnknowns: true, keepSecrets: false, keepResources: false };
+
+interface AboutResource {
+  setUrn(urn: string): unknown;
+  setName(name: string): unknown;
+  setType(type: string): unknown;
+}
+
+/** A request that says which resource it is about. */
+export function about<Request extends AboutResource>(request: Request, target: Target): Request {
+  request.setUrn(target.urn);
+  request.setName(target.name);
+  request.setType(target.type);
+  return request;
+}
+
+/**
+ * The connection to one provider instance over gRPC, and its configuration. It speaks the provider's dialect: secrets,
+ * resource references and unknowns go over the wire only as far as the provider accepts them, and answers get the marks
+ * back.
+ */
+export class ConfiguredProvider {
+  protected readonly client: InstanceType<typeof providerServices.ResourceProviderClient>;
+  readonly #close: () => Promise<void>;
+  #configured: Promise<"known" | "unknown"> | undefined;
+  protected accepts = { keepSecrets: false, keepResources: false };
+  protected supportsPreview = false;
+
+  constructor(address: string, close: () => Promise<void>) {
+    this.client = new providerServices.ResourceProviderClient(address, credentials.createInsecure(), {
+      "grpc.max_receive_message_length": -1,
+      "grpc.max_send_message_length": -1,
+      "grpc.max_metadata_size": 1 << 20,
+    });
+    this.#close = close;
+  }
+
+  async close(): Promise<void> {
+    this.client.close();
+    await this.#close();
+  }
+
+  /** Promise form of one call of the stub. Calls have no deadline: `timeout` in the request is the provider's to keep. */
+  protected call<Response>(
+    label: string,
+    start: (done: (error: ServiceError | null, response: Response) => void) => unknown,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      start((error, response) => (error ? reject(translate(error, label)) : resolve(response)));
+    });
+  }
+
+  protected wire(keepUnknowns: boolean): ToWire {
+    return { keepUnknowns, ...this.accepts };
+  }
+
+  protected marked(answer: PropertyMap, given: PropertyMap): PropertyMap {
+    return this.accepts.keepSecrets ? answer : markEchoedSecrets(answer, given);
+  }
+
+  /** Lets the provider complete and check its configuration. */
+  async checkConfig(target: Target, olds: PropertyMap, news: PropertyMap): Promise<CheckResult> {
+    const request = about(new providerMessages.CheckRequest(), target);
+    request.setOlds(toWire(olds, plain));
+    request.setNews(toWire(news, plain));
+    try {
+      const response = await this.call<InstanceType<typeof providerMessages.CheckResponse>>(
+        target.urn,
+        (done) => this.client.checkConfig(request, done),
+      );
+      const inputs = response.getInputs();
+      return {
+        inputs: inputs ? markEchoedSecrets(fromWire(inputs, { label: target.urn }), news) : {},
+        failures: failuresOf(response),
+      };
+    } catch (error) {
+      if (isUnimplemented(error)) return { inputs: news, failures: [] };
+      throw error;
+    }
+  }
+
+  /** What changed configuration means for the provider's resources; undefined when the provider does not say. */
+  async diffConfig(
+    target: Target,
+    oldInputs: PropertyMap,
+    oldOutputs: PropertyMap,
+    news: PropertyMap,
+  ): Promise<Diff | undefined> {
+    const request = about(new providerMessages.DiffRequest(), target);
+    request.setOldInputs(toWire(oldInputs, plain));
+    request.setOlds(toWire(oldOutputs, plain));
+    request.setNews(toWire(news, plain));
+    try {
+      return decodeDiff(await this.call(target.urn, (done) => this.client.diffConfig(request, done)));
+    } catch (error) {
+      if (isUnimplemented(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Configures the instance. Returns at once, as Pulumi does: an error shows at the first call that needs the provider.
+   * With `known` false (a preview with unknown configuration) nothing is sent.
+   */
+  configure(target: Target, packageName: string, id: string, inputs: PropertyMap, known: boolean): void {
+    this.#configured = known ? this.#configure(target, packageName, id, inputs) : Promise.resolve("unknown");
+    this.#configured.catch(() => {});
+  }
+
+  async #configure(target: Target, packageName: string, id: string, inputs: PropertyMap): Promise<"known"> {
+    const request = about(new providerMessages.ConfigureRequest(), target);
+    request.setId(id);
+    request.setAcceptsecrets(true);
+    request.setAcceptresources(true);
+    request.setSendsOldInputs(true);
+    request.setSendsOldInputsToDelete(true);
+    request.setArgs(toWire(inputs, { keepUnknowns: true, keepSecrets: true, keepResources: true }));
+    for (const [key, value] of Object.entries(toWire(inputs, plain).toJavaScript())) {
+      if (key === "version") continue;
+      const text = typeof value === "string" ? value : JSON.stringify(value);
+      request.getVariablesMap().set(`${packageName}:config:${key}`, text);
+    }
+    const response = await this.call<InstanceType<typeof providerMessages.ConfigureResponse>>(
+      target.urn,
+      (done) => this.client.configure(request, done),
+    );
+    this.accepts = {
+      keepSecrets: response.getAcceptsecrets(),
+      keepResources: response.getAcceptresources(),
+    };
+    this.supportsPreview = response.getSupportspreview();
+    return "known";
+  }
+
+  /** False in a preview in which the provider's own configuration is unknown. Throws when configuring failed. */
+  async isConfigured(): Promise<boolean> {
+    return (await this.#configured) === "known";
+  }
+
+  /** The provider's own version. */
+  async version(): Promise<string> {
+    const info = await this.call<InstanceType<typeof pluginMessages.PluginInfo>>("the plugin", (done) =>
+      this.client.getPluginInfo(new empty.Empty(), done),
+    );
+    return info.getVersion();
+  }
+}

@@ -1,0 +1,114 @@
+import { otherStacksRecords } from "../../components/secrets/records.ts";
+import type { SecretFormat } from "../../components/secrets/secret.ts";
+import type { System } from "../../components/system.ts";
+import { parseConfig } from "../../config.ts";
+import { policies } from "../../policy/configuration.ts";
+import type { LabHome } from "../home.ts";
+import { tokenCharacters } from "./cloud-access.ts";
+import { inventSecret } from "./invented-secrets.ts";
+import { imageKey, type Overrides, overriddenValues, tokenKey } from "./overrides.ts";
+import type { PlannedStack } from "./planned-stack.ts";
+import { registryPasswordFormat, registryPasswordKey, withMadeUpPasswords } from "./registry-login.ts";
+import { isObject, type Json, objectAt, toText } from "./stack-file.ts";
+
+/** What the engine gets. */
+export interface StackConfiguration {
+  readonly config: Readonly<Record<string, string>>;
+  readonly secretKeys: readonly string[];
+}
+
+/**
+ * Checks a plan before anything is made, with placeholders for what is made later.
+ * @throws ConfigError with all problems.
+ */
+export function checkPlan(planned: PlannedStack, home: LabHome): void {
+  const substitutes = placeholders(planned);
+  checkedConfiguration(planned, asWritten(planned, substitutes));
+  checkedConfiguration(planned, overriddenValues(planned, substitutes, home));
+}
+
+/**
+ * The values as the engine gets them, checked with the program's own schema and policies.
+ * @throws ConfigError with all problems.
+ */
+export function checkedConfiguration(
+  planned: PlannedStack,
+  { values, secretKeys }: { values: Readonly<Record<string, Json>>; secretKeys: readonly string[] },
+): StackConfiguration {
+  const { stack, projectDir, definitions } = planned.request;
+  const config = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, toText(value)]));
+  const secret = new Set(secretKeys);
+  const otherStacks = otherStacksRecords(projectDir, stack);
+  parseConfig(
+    { stack, values: config, isSecret: (key) => secret.has(key), otherStacks },
+    definitions,
+    policies,
+  );
+  return { config, secretKeys };
+}
+
+/**
+ * The stack file with what is there as it is there: what the lab puts in the place of something must not hide that it is wrong. Only
+ * what belongs into no file before the first `pulumi up` is made up: secrets, digests, keys of those who deploy.
+ */
+function asWritten({ values, images, inventedKeys }: PlannedStack, substitutes: Overrides) {
+  const written: Record<string, Json> = { ...values };
+  const map = written["berth:images"];
+  if (isObject(map)) {
+    written["berth:images"] = Object.fromEntries(
+      Object.entries(map).map(([name, entry]) => {
+        const uses = images.filter((image) => image.name === name);
+        const made = uses.map(({ version }) => [
+          version,
+          substitutes.images.get(imageKey(name, version))?.digest ?? "",
+        ]);
+        const { digests } = objectAt(entry);
+        if (!isObject(entry) || (digests !== undefined && !isObject(digests))) return [name, entry];
+        return [name, { ...entry, digests: { ...Object.fromEntries(made), ...objectAt(digests) } }];
+      }),
+    );
+  }
+  written["berth:ssh"] ??= { authorizedKeys: [substitutes.ssh.publicKey] };
+  const secretKeys = [...inventedKeys, tokenKey];
+  for (const key of inventedKeys) written[key] = substitutes.secret(key);
+  if (objectAt(written["berth:tls"]).kind === "certificate") {
+    written["berth:tlsPrivateKeyPem"] = "-----BEGIN PRIVATE KEY-----";
+    secretKeys.push("berth:tlsPrivateKeyPem");
+  }
+  withMadeUpPasswords(written, secretKeys);
+  return { values: written, secretKeys };
+}
+
+/** Stands for what is made after the check, so that the check can run first. */
+function placeholders({ request, images }: PlannedStack): Overrides {
+  const digest = `sha256:${"0".repeat(64)}`;
+  return {
+    images: new Map(
+      images.map(({ name, version }) => [
+        imageKey(name, version),
+        { repository: `registry.berth.lab:5000/${name}`, digest },
+      ]),
+    ),
+    ssh: { publicKey: "ssh-ed25519 placeholder", identityFile: "placeholder" },
+    certificate: request.acme
+      ? undefined
+      : { chainPem: "-----BEGIN CERTIFICATE-----", privateKeyPem: "-----BEGIN PRIVATE KEY-----" },
+    authorityPem: "-----BEGIN CERTIFICATE-----",
+    token: "0".repeat(tokenCharacters),
+    secretRecords: {},
+    registryPassword: "made-up",
+    secret: (key) => inventSecret(formatOf(request.definitions, key)),
+  };
+}
+
+/**
+ * The format of a secret that the lab makes up, by its full key.
+ * @throws when no system declares it.
+ */
+export function formatOf(definitions: readonly System[], key: string): SecretFormat {
+  if (key === registryPasswordKey) return registryPasswordFormat;
+  const [namespace = "", name = ""] = key.split(":");
+  const spec = definitions.find((definition) => definition.name === namespace)?.secrets[name];
+  if (spec === undefined) throw new Error(`no system declares the secret ${key}`);
+  return spec.format;
+}

@@ -1,0 +1,101 @@
+import type { SecretRecords } from "../../components/secrets/records.ts";
+import { pebbleDirectory } from "../acme/pebble.ts";
+import type { LabHome } from "../home.ts";
+import type { StackCertificate } from "./certificate.ts";
+import { cloudEndpoint } from "./cloud-access.ts";
+import type { PlannedStack } from "./planned-stack.ts";
+import { overrideRegistries } from "./registry-login.ts";
+import type { SshKey } from "./ssh-key.ts";
+import { isObject, type Json, objectAt } from "./stack-file.ts";
+
+/** What the lab puts in the place of the committed values; {@link overriddenValues} says where. */
+export interface Overrides {
+  readonly images: ReadonlyMap<string, { readonly repository: string; readonly digest: string }>;
+  readonly ssh: SshKey;
+  /** From the lab's own authority; undefined when Pebble issues. */
+  readonly certificate: StackCertificate | undefined;
+  /** The lab's authority, PEM. */
+  readonly authorityPem: string;
+  readonly token: string;
+  readonly secret: (key: string) => string;
+  readonly registryPassword: string;
+  /** Age and fingerprint of the secrets that are made up. */
+  readonly secretRecords: SecretRecords;
+}
+
+export const tokenKey = "hcloud:token";
+
+/** The configuration of a run with the lab's own things in it, and which keys are secret. */
+export function overriddenValues(
+  planned: PlannedStack,
+  overrides: Overrides,
+  home: LabHome,
+): { readonly values: Readonly<Record<string, Json>>; readonly secretKeys: readonly string[] } {
+  const values: Record<string, Json> = { ...planned.values };
+  const imageMap = values["berth:images"];
+  if (isObject(imageMap)) {
+    values["berth:images"] = Object.fromEntries(
+      Object.entries(imageMap).map(([name, entry]) => {
+        const uses = planned.images.filter((image) => image.name === name);
+        const digests: Record<string, string> = {};
+        let repository: string | undefined;
+        for (const { version } of uses) {
+          const resolved = overrides.images.get(imageKey(name, version));
+          if (resolved === undefined) continue;
+          digests[version] = resolved.digest;
+          repository = resolved.repository;
+        }
+        return [name, repository === undefined ? entry : { ...objectAt(entry), repository, digests }];
+      }),
+    );
+  }
+  const hosts = values["berth:hosts"];
+  if (isObject(hosts)) {
+    values["berth:hosts"] = Object.fromEntries(
+      Object.entries(hosts).map(([name, host]) => [
+        name,
+        isObject(host) ? { ...host, sshAllowedFrom: sshAllowedFrom(home, host.sshAllowedFrom) } : host,
+      ]),
+    );
+  }
+  const { authorizedKeys: own } = objectAt(values["berth:ssh"]);
+  const keys = Array.isArray(own) ? own.filter((key) => key !== overrides.ssh.publicKey) : [];
+  values["berth:ssh"] = {
+    authorizedKeys: [...keys, overrides.ssh.publicKey],
+    identityFile: overrides.ssh.identityFile,
+  };
+  const { certificate } = overrides;
+  if (certificate === undefined) {
+    const { email } = objectAt(values["berth:tls"]);
+    values["berth:tls"] = {
+      kind: "acme",
+      directory: pebbleDirectory(home),
+      email: typeof email === "string" ? email : "lab@berth.example",
+      trustedAuthorityPem: overrides.authorityPem,
+    };
+  } else {
+    values["berth:tls"] = { kind: "certificate", certificatePem: certificate.chainPem };
+    values["berth:tlsPrivateKeyPem"] = certificate.privateKeyPem;
+  }
+  values[tokenKey] = overrides.token;
+  values["hcloud:endpoint"] = cloudEndpoint(home);
+  for (const key of planned.inventedKeys) values[key] = overrides.secret(key);
+  // Those that the file has are about the real secrets.
+  values["berth:secretRecords"] = overrides.secretRecords;
+  const given = certificate === undefined ? [] : ["berth:tlsPrivateKeyPem"];
+  const secretKeys = [...given, tokenKey, ...planned.inventedKeys];
+  overrideRegistries(values, secretKeys, planned.registryLogin, overrides.registryPassword);
+  return { values, secretKeys };
+}
+
+/** This machine, and of the stack's own networks those that are the lab's. */
+function sshAllowedFrom(home: LabHome, own: Json | undefined): Json {
+  const prefix = home.subnet.replace(/0\/24$/, "");
+  const inLab = Array.isArray(own) ? own.filter((one) => String(one).startsWith(prefix)) : [];
+  return [`${home.gateway}/32`, ...inLab];
+}
+
+/** Key of {@link Overrides}' images. */
+export function imageKey(name: string, version: string): string {
+  return `${name}@${version}`;
+}

@@ -1,0 +1,139 @@
+import { defaultImage } from "../../components/host/host-config.ts";
+import type { System } from "../../components/system.ts";
+import type { LabHome } from "../home.ts";
+import { checkPlan } from "./check.ts";
+import { tokenKey } from "./overrides.ts";
+import type { ImageUse, PlannedStack, StackRequest } from "./planned-stack.ts";
+import { isRegistryPassword, neededLogin } from "./registry-login.ts";
+import { applySetting, parseSetting } from "./set-option.ts";
+import { isObject, type Json, objectAt, readStackFile } from "./stack-file.ts";
+
+/**
+ * Reads the stack file, applies `--set` and checks the result with the program's own schema, before anything is made.
+ * @throws ConfigError with all problems, or an error that names the option that is wrong.
+ */
+export function planStack(request: StackRequest, home: LabHome): PlannedStack {
+  const { stack, definitions } = request;
+  const file = readStackFile(request.projectDir, request.project, stack);
+  const placed = Object.keys(objectAt(file.values["berth:systems"]));
+  requirePlaced(request, placed);
+  const systems = request.systems ? placed.filter((name) => request.systems?.includes(name)) : placed;
+  const used = definitions.filter((definition) => systems.includes(definition.name));
+  const declared = used.flatMap(({ name, secrets }) => Object.keys(secrets).map((key) => `${name}:${key}`));
+  const inventable = [...declared, "berth:tlsPrivateKeyPem", tokenKey];
+  refuseUndecryptable(request, file.encryptedKeys, inventable);
+  const values = withSettings(file.values, request.settings ?? [], inventable);
+  const domains = domainsOf(values, definitions);
+  const allSystems = values["berth:systems"];
+  if (isObject(allSystems)) {
+    values["berth:systems"] = Object.fromEntries(
+      Object.entries(allSystems).filter(([name]) => systems.includes(name) || !placed.includes(name)),
+    );
+  }
+  const hosts = Object.values(objectAt(values["berth:hosts"]));
+  const images = imagesInUse(values, used);
+  const planned: PlannedStack = {
+    request,
+    values,
+    systems,
+    images,
+    registryLogin: neededLogin(values, images),
+    machineImages: [...new Set(hosts.map((host) => String(objectAt(host).image ?? defaultImage)))],
+    domains,
+    inventedKeys: declared.filter((key) => values[key] === undefined),
+  };
+  checkPlan(planned, home);
+  return planned;
+}
+
+function requirePlaced({ stack, systems = [] }: StackRequest, placed: readonly string[]): void {
+  const unknown = systems.filter((name) => !placed.includes(name));
+  // Of a file that places none, the schema says what is missing.
+  if (unknown.length === 0 || placed.length === 0) return;
+  throw new Error(
+    `no system ${unknown.map((name) => `"${name}"`).join(", ")} in Pulumi.${stack}.yaml; use one of: ${placed.join(", ")}`,
+  );
+}
+
+function refuseUndecryptable(
+  { stack, definitions }: StackRequest,
+  encryptedKeys: readonly string[],
+  inventable: readonly string[],
+): void {
+  const undecryptable = encryptedKeys.filter(
+    (key) => !inventable.includes(key) && !isSecretOf(definitions, key) && !isRegistryPassword(key),
+  );
+  if (undecryptable.length === 0) return;
+  throw new Error(
+    `Pulumi.${stack}.yaml: ${undecryptable.join(", ")}: encrypted, and the lab has no key to decrypt it. The lab makes up the secrets that a system declares; ` +
+      "declare it in System.secrets, or store it unencrypted when it is not secret",
+  );
+}
+
+/** The values with each `--set` applied. */
+function withSettings(
+  values: Readonly<Record<string, Json>>,
+  settings: readonly string[],
+  inventable: readonly string[],
+): Record<string, Json> {
+  let changed: Record<string, Json> = { ...values };
+  for (const setting of settings.map(parseSetting)) {
+    if (inventable.includes(setting.key)) {
+      throw new Error(
+        `--set: ${setting.key} is a secret, and a secret must not be in an argument; the lab makes it up. For a new value: --rotate ${setting.key}`,
+      );
+    }
+    changed = applySetting(changed, setting);
+  }
+  return changed;
+}
+
+/** The domains of all systems in the stack file, each once. */
+function domainsOf(values: Readonly<Record<string, Json>>, definitions: readonly System[]): string[] {
+  const systems = objectAt(values["berth:systems"]);
+  const domains = definitions.flatMap((definition) => {
+    const { domain } = objectAt(systems[definition.name]);
+    const settings = settingsOf(values, definition);
+    if (typeof domain !== "string" || settings === undefined) return [];
+    return definition.routes(domain, settings).map((route) => route.domain);
+  });
+  return [...new Set(domains)];
+}
+
+function imagesInUse(
+  values: Readonly<Record<string, Json>>,
+  definitions: readonly System[],
+): readonly ImageUse[] {
+  const uses: ImageUse[] = [];
+  for (const host of Object.values(objectAt(values["berth:hosts"]))) {
+    const { kind, version } = objectAt(objectAt(host).edge);
+    if (typeof kind === "string" && typeof version === "string") uses.push({ name: kind, version });
+  }
+  for (const definition of definitions) {
+    const settings = settingsOf(values, definition);
+    if (settings === undefined) continue;
+    for (const service of definition.services(settings)) {
+      uses.push({
+        name: service.image,
+        version: service.version,
+        service: `${definition.name}/${service.name}`,
+      });
+    }
+  }
+  return uses;
+}
+
+/** A system's settings; undefined when something is wrong with them, which parseConfig says together with all other problems. */
+function settingsOf(values: Readonly<Record<string, Json>>, definition: System): unknown {
+  const prefix = `${definition.name}:`;
+  const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));
+  const settings = Object.fromEntries(own.map(([key, value]) => [key.slice(prefix.length), value]));
+  for (const key of Object.keys(definition.secrets)) delete settings[key];
+  const parsed = definition.settings.safeParse(settings);
+  return parsed.success ? parsed.data : undefined;
+}
+
+function isSecretOf(definitions: readonly System[], key: string): boolean {
+  const [namespace = "", name = ""] = key.split(":");
+  return definitions.some((definition) => definition.name === namespace && name in definition.secrets);
+}
