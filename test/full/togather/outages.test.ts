@@ -204,7 +204,9 @@ describe("the machine", () => {
       "network=$(docker network ls --quiet --filter name=edge-2) &&" +
         " id=$(docker network inspect --format '{{index .Options \"com.docker.network.driver.overlay.vxlanid_list\"}}' $network) &&" +
         " sudo systemctl stop docker.socket docker.service &&" +
-        " sudo ip link add vx-001001-stale type vxlan id $id dstport 4789 &&" +
+        // It may have left this very link behind already.
+        " { sudo ip link add vx-001001-stale type vxlan id $id dstport 4789 || true; } &&" +
+        " ip -oneline link show type vxlan | grep --quiet vx- &&" +
         " sudo systemctl start docker.socket docker.service",
     );
     await answering(60);
