@@ -16,9 +16,10 @@ import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 
-/** The workflow that a tag starts. That its steps work is tested in test/full/togather/environments.test.ts. */
+/** The workflows. That a deploy's steps work is tested in test/full/togather/environments.test.ts, an image's in test/lab/image-workflow.test.ts. */
 const root = new URL("../../", import.meta.url);
-const text = readFileSync(new URL(".github/workflows/deploy.yml", root), "utf8");
+const read = (name: string) => readFileSync(new URL(`.github/workflows/${name}.yml`, root), "utf8");
+const text = read("deploy");
 
 interface Step {
   readonly name?: string;
@@ -43,20 +44,25 @@ const commands = scripts
     return inner === undefined ? [line] : [inner];
   })
   .map((line) => line.trim())
-  .filter((line) => line !== "");
+  // Assignments and what is the shell's own.
+  .filter((line) => line !== "" && !/^([A-Z]+\+?=\S*$|\[\[ )/.test(line));
 const recording = "Preview and record the version";
 const position = (name: string) => deploy.steps.findIndex((step) => step.name === name);
 
 describe("deploy on tag", () => {
   test("a tag starts it, once at a time, for less than access may stay open", () => {
-    expect(workflow.on).toEqual({ push: { tags: ["v*"] } });
+    expect(workflow.on).toEqual({ push: { tags: ["*/v*", "*/*/v*"] } });
     expect(workflow.concurrency).toMatchObject({ group: "deploy-production", "cancel-in-progress": false });
     expect(deploy["timeout-minutes"]).toBeLessThan(60);
   });
 
   test("others' actions are pinned by commit, and say which version that is", () => {
-    const used = text.split("\n").filter((line) => line.includes("uses:"));
-    expect(used).toHaveLength(3);
+    const used = ["deploy", "preview", "image"].flatMap((name) =>
+      read(name)
+        .split("\n")
+        .filter((line) => /^ *- uses:|^ +uses: (?!owner)/.test(line)),
+    );
+    expect(used).toHaveLength(9);
     for (const line of used) expect(line).toMatch(/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
@@ -134,6 +140,65 @@ describe("deploy on tag", () => {
   });
 });
 
+describe("preview of a pull request", () => {
+  interface Job {
+    readonly if?: string;
+    readonly needs?: string;
+    readonly permissions?: unknown;
+    readonly env?: Record<string, string>;
+    readonly steps: readonly Step[];
+  }
+  const { on, permissions, jobs } = parse(read("preview")) as {
+    on: object;
+    permissions: unknown;
+    jobs: { check: Job; preview: Job };
+  };
+  const step = jobs.preview.steps.find(({ name }) => name === "Preview");
+
+  test("a fork's is checked, without a secret and without a right to write", () => {
+    expect(Object.keys(on)).toEqual(["pull_request"]);
+    expect(permissions).toEqual({ contents: "read" });
+    expect(JSON.stringify(jobs.check)).not.toContain("secrets.");
+    expect(jobs.check).not.toHaveProperty("permissions");
+    expect(jobs.preview).toMatchObject({
+      if: "github.event.pull_request.head.repo.full_name == github.repository",
+      needs: "check",
+      permissions: { contents: "read", "pull-requests": "write" },
+    });
+  });
+
+  test.each([
+    [
+      "changes something",
+      "echo '+ docker:index:Service togather_app'",
+      0,
+      "+ docker:index:Service togather_app",
+    ],
+    ["is refused", "echo 'togather:jwtSecret: missing' >&2; exit 255", 255, "togather:jwtSecret: missing"],
+  ])("one that %s is in the comment, and its result is the check's", async (_what, pulumi, status, said) => {
+    const folder = mkdtempSync(join(tmpdir(), "berth-preview-"));
+    try {
+      for (const [name, script] of [
+        ["pulumi", pulumi],
+        ["gh", `echo "$*" > ${folder}/said`],
+      ] as const)
+        writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      const { exitCode } = await execa("bash", ["-e", "-c", step?.run ?? "exit 9"], {
+        cwd: folder,
+        reject: false,
+        env: { STACK: "production", PULL_REQUEST: "7", PATH: `${folder}${delimiter}${process.env.PATH}` },
+      });
+      expect(exitCode).toBe(status);
+      expect(readFileSync(join(folder, "said"), "utf8")).toBe(
+        "pr comment 7 --edit-last --create-if-none --body-file comment.md\n",
+      );
+      expect(readFileSync(join(folder, "comment.md"), "utf8")).toContain(said);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
 /** The step as the runner runs it, in a clone of a bare repository; pulumi and docker are commands of the test. */
 describe("the recorded version", () => {
   const digest = `sha256:${"ab".repeat(32)}`;
@@ -206,7 +271,7 @@ describe("the recorded version", () => {
       timeout: 60_000,
       env: {
         STACK: "production",
-        GITHUB_REF_NAME: version,
+        GITHUB_REF_NAME: `togather/${version}`,
         PATH: `${join(folder, "bin")}${delimiter}${process.env.PATH}`,
         HOME: folder,
       },
