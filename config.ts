@@ -103,13 +103,13 @@ export function parseConfig(
     const definition = definitions.find((candidate) => candidate.name === systemName);
     if (definition === undefined) {
       const known = definitions.map((candidate) => candidate.name).join(", ");
-      problems.push(`berth:systems.${systemName}: no such system; allowed: ${known}`);
+      problems.push(`berth:systems.${systemName}: no such system; use one of: ${known}`);
       continue;
     }
     if (berth !== undefined && berth.hosts[placement.host] === undefined) {
       const known = Object.keys(berth.hosts).join(", ");
       problems.push(
-        `berth:systems.${systemName}.host: no host "${placement.host}" in berth:hosts; allowed: ${known}`,
+        `berth:systems.${systemName}.host: no host "${placement.host}" in berth:hosts; use one of: ${known}`,
       );
     }
     const entries = namespaces.get(systemName) ?? new Map<string, string>();
@@ -163,7 +163,7 @@ function splitNamespaces(source: ConfigSource, definitions: readonly System[], p
     const namespace = key.slice(0, separator);
     if (providerNamespaces.includes(namespace)) continue;
     if (!known.includes(namespace)) {
-      problems.push(`${key}: unknown namespace "${namespace}"; allowed: ${known.join(", ")}`);
+      problems.push(`${key}: unknown namespace "${namespace}"; use one of: ${known.join(", ")}`);
       continue;
     }
     const entries = namespaces.get(namespace) ?? new Map<string, string>();
@@ -224,9 +224,9 @@ function checkPasswords(
   const known = registries.map(passwordKey);
   for (const key of passwords.keys()) {
     if (known.includes(key)) continue;
-    const allowed = known.map((each) => `berth:${each}`).join(", ") || "none, berth:registries is empty";
+    const allowed = known.map((each) => `berth:${each}`).join(", ") || "nothing";
     problems.push(
-      `berth:${key}: no such registry in berth:registries; allowed: ${allowed}. Remove it: npx pulumi config rm berth:${key} --stack ${source.stack}`,
+      `berth:${key}: not in berth:registries, which has: ${allowed}. Remove it: npx pulumi config rm berth:${key} --stack ${source.stack}`,
     );
   }
 }

@@ -18,13 +18,13 @@ export const imageSchema = z.strictObject({
     .string()
     .regex(
       /^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+$/,
-      "is not an image repository; allowed: host/name in lower case, without a tag",
+      "is not an image repository; use host/name in lower case, without a tag",
     ),
   /** Version to digest. Production takes an image by digest only. */
   digests: z
     .record(
       z.string(),
-      z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not a digest; allowed: sha256: and 64 hex digits"),
+      z.string().regex(/^sha256:[0-9a-f]{64}$/, "is not a digest; use sha256: and 64 hex digits"),
     )
     .default({}),
   /** Acknowledges that the image's processes run as root; an app's image that does is refused without it. */

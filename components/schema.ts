@@ -7,17 +7,17 @@ export const nameSchema = z
   .string()
   .regex(
     /^[a-z][a-z0-9]{0,19}$/,
-    "is not a name; allowed: lower-case letters and digits, at most 20, a letter first",
+    "is not a name; use lower-case letters and digits, at most 20, a letter first",
   );
 
 export const domainSchema = z
   .string()
   .regex(
     /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/,
-    "is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org",
+    "is not a domain; use lower-case labels with dots, without scheme, port or path, as in app.example.org",
   );
 
 export const portSchema = z
   .int()
-  .min(1, "is not a port; allowed: 1 to 65535")
-  .max(65535, "is not a port; allowed: 1 to 65535");
+  .min(1, "is not a port; use 1 to 65535")
+  .max(65535, "is not a port; use 1 to 65535");

@@ -33,7 +33,7 @@ export function plainVariables(names: VariableNames) {
 
 function nameProblem({ path, set, secrets }: VariableNames, name: string): string | undefined {
   if (!/^[A-Z][A-Z0-9_]*$/.test(name)) {
-    return "is not the name of a variable; allowed: upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS";
+    return "is not the name of a variable; use upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS";
   }
   const remove = `Remove it: npx pulumi config rm --path ${path}.${name}`;
   if (name in set) return `follows ${set[name]}, which is what to set. ${remove}`;
@@ -50,12 +50,12 @@ function nameProblem({ path, set, secrets }: VariableNames, name: string): strin
 
 function valueProblem({ path }: VariableNames, name: string, value: unknown): string | undefined {
   if (!["string", "number", "boolean"].includes(typeof value)) {
-    return "has the wrong type; allowed: text, a number, true or false";
+    return "has the wrong type; use text, a number, true or false";
   }
   const text = String(value);
   if (urlWithPassword.test(text)) return credentialProblem(path, name, "holds a URL with a password");
   if (privateKey.test(text)) return credentialProblem(path, name, "holds a private key");
-  return /[\r\n\0]/.test(text) ? "holds a line end; allowed: one line" : undefined;
+  return /[\r\n\0]/.test(text) ? "contains a line break; use a single line" : undefined;
 }
 
 function credentialProblem(path: string, name: string, what: string): string {

@@ -42,7 +42,7 @@ function describeIssue(
     case "unrecognized_keys":
       return issue.keys.map((key) => {
         const full = first === undefined ? `${namespace}:${key}` : `${path}.${key}`;
-        const allowed = first === undefined ? `; allowed: ${topLevelKeys.join(", ")}` : "";
+        const allowed = first === undefined ? `; use one of: ${topLevelKeys.join(", ")}` : "";
         return `${full}: unknown key${allowed}`;
       });
     case "invalid_value":
@@ -67,8 +67,8 @@ function describeIssue(
       if (issue.origin === "string") return [`${path}: ${value} is empty`];
       return [
         issue.code === "too_small"
-          ? `${path}: ${value} is too small; allowed: ${issue.minimum} or more`
-          : `${path}: ${value} is too large; allowed: ${issue.maximum} or less`,
+          ? `${path}: ${value} is too small; use ${issue.minimum} or more`
+          : `${path}: ${value} is too large; use ${issue.maximum} or less`,
       ];
     case "custom":
       if (issue.params?.hideValue === true) return [`${path}: ${issue.message}`];

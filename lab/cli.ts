@@ -155,7 +155,7 @@ function collect(value: string, earlier: string[]): string[] {
 
 function positive(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("allowed: a number above 0");
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("use a number above 0");
   return value;
 }
 

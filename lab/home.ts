@@ -28,7 +28,7 @@ export function labHome(env: NodeJS.ProcessEnv = process.env): LabHome {
   const subnet = env.BERTH_LAB_SUBNET ?? "198.18.0.0/24";
   if (!/^[a-z][a-z0-9-]{0,15}$/.test(name)) {
     throw new Error(
-      `BERTH_LAB: "${name}" is not a lab name; allowed: lower-case letters, digits and dashes, at most 16`,
+      `BERTH_LAB: "${name}" is not a lab name; use lower-case letters, digits and dashes, at most 16`,
     );
   }
   if (!/^198\.1[89]\.\d{1,3}\.0\/24$/.test(subnet)) {

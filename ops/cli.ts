@@ -13,7 +13,8 @@ import { pulumiTarget } from "./target.ts";
 
 process.env.PATH = packageFoldersLast(process.env.PATH ?? "");
 
-const program = opsProgram({
+/** The whole command line. */
+export const program = opsProgram({
   name: "npm run ops --",
   target: ({ stack }) =>
     pulumiTarget(projectDir, stack, runCommand, (sentence) => process.stderr.write(`${sentence}\n`)),
@@ -89,10 +90,11 @@ program
     process.stdout.write(`${writeServerTypes(projectDir, before, after)}\n`);
   });
 
-// Whoever reads only the first lines (head) has read enough.
-process.stdout.on("error", () => process.exit());
-
-program.parseAsync().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-});
+if (import.meta.main) {
+  // Whoever reads only the first lines (head) has read enough.
+  process.stdout.on("error", () => process.exit());
+  program.parseAsync().catch((error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  });
+}

@@ -160,7 +160,7 @@ function withDatabase(command: Command): Command {
 }
 
 function schemaVersion(text: string): number {
-  if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError("allowed: a schema version, as in 3");
+  if (!/^\d{1,18}$/.test(text)) throw new InvalidArgumentError("use a schema version, as in 3");
   return Number(text);
 }
 

@@ -43,7 +43,9 @@ export async function readLogs(options: LogsOptions): Promise<void> {
   const placed = systems[options.system];
   if (options.system !== "edge" && placed === undefined) {
     const known = ["edge", ...Object.keys(systems)].join(", ");
-    throw new Error(`no system "${options.system}" in the stack ${options.backend.stack}; allowed: ${known}`);
+    throw new Error(
+      `no system "${options.system}" in the stack ${options.backend.stack}; use one of: ${known}`,
+    );
   }
   const host = isObject(placed) ? textOf(placed, "host") : undefined;
   const asked = hosts.filter(({ provider }) => host === undefined || provider === `${host}-docker`);
@@ -95,7 +97,7 @@ export function sinceArgument(since: string): string {
   const time = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)?)?$/.test(since) ? Date.parse(since) : Number.NaN;
   if (Number.isNaN(time)) {
     throw new Error(
-      `--since: "${since}" is no time; allowed: 30s, 15m, 2h, 3d, or as in 2026-01-28T14:30:00Z`,
+      `--since: "${since}" is not a time; use 30s, 15m, 2h or 3d, or a form like 2026-01-28T14:30:00Z`,
     );
   }
   return `@${Math.floor(time / 1000)}`;

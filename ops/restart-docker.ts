@@ -44,7 +44,7 @@ export async function restartDocker(
   const host = hosts.find(({ provider }) => provider === `${name}-docker`);
   if (host === undefined) {
     const known = hosts.map(({ provider }) => provider.replace(/-docker$/, "")).join(", ") || "none yet";
-    throw new Error(`no host "${name}" in the state; allowed: ${known}`);
+    throw new Error(`no host "${name}" in the state; use one of: ${known}`);
   }
   const seconds = (await host.run(script, deadlineSeconds + 60)).trim();
   return `${name}: Docker was started again with its settings, and all services run; it took ${seconds} s.`;

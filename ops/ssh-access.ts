@@ -41,7 +41,7 @@ export async function openSsh(
   const family = isIP(options.from);
   if (family === 0) {
     throw new Error(
-      `--from: "${options.from}" is no address; allowed: the one that this machine has outside, as in 203.0.113.7. Ask for it: curl -4 https://ip.hetzner.com`,
+      `--from: "${options.from}" is not an address; use the public address of this machine, as in 203.0.113.7. Find it: curl -4 https://ip.hetzner.com`,
     );
   }
   await closeSsh(cloud, stack, options.run);

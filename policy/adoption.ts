@@ -48,7 +48,7 @@ export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
     const { kind, id: only } = found;
     if (only === undefined ? !/^[1-9]\d*$/.test(id) : id !== only) {
       const allowed = only ?? `its number, as hcloud ${kind} list prints it`;
-      return [`${path}: ${JSON.stringify(id)} is not the id of a ${kind}; allowed: ${allowed}`];
+      return [`${path}: ${JSON.stringify(id)} is not the id of a ${kind}; use ${allowed}`];
     }
     const owner = owners.get(`${kind} ${id}`);
     owners.set(`${kind} ${id}`, name);

@@ -84,7 +84,7 @@ const typeIsSoldThere: ConfigurationRule = ({ berth }) =>
     const places = soldIn(serverType);
     if (places.includes(location)) return [];
     return [
-      `berth:hosts.${name}.location: ${serverType} is not sold in ${location}; allowed: ${places.join(", ")}, or another serverType`,
+      `berth:hosts.${name}.location: ${serverType} is not sold in ${location}; use ${places.join(", ")}, or another serverType`,
     ];
   });
 
@@ -130,7 +130,7 @@ const versionsStay: ConfigurationRule = ({ berth, systems }) =>
 const stackIsItsEnvironment: ConfigurationRule = ({ stack, berth: { environment } }) =>
   ["development", "staging", "production"].includes(stack) && stack !== environment
     ? [
-        `berth:environment: ${environment} in the stack ${stack}; allowed: ${stack}. Set it: npx pulumi config set berth:environment ${stack} --stack ${stack}`,
+        `berth:environment: ${environment} in the stack ${stack}; use ${stack}. Set it: npx pulumi config set berth:environment ${stack} --stack ${stack}`,
       ]
     : [];
 
@@ -160,7 +160,7 @@ const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }
       .filter((domain) => zoneOf(domain, dns) === undefined)
       .map(
         (domain) =>
-          `berth:systems.${name}.domain: "${domain}" lies in none of the zones of berth:dns; allowed: names in ${zones.join(", ")}. ` +
+          `berth:systems.${name}.domain: "${domain}" is in none of the zones of berth:dns; use a name in ${zones.join(", ")}. ` +
           `Add its zone: npx pulumi config set --path 'berth:dns.otherZones[${dns.otherZones.length}]' ZONE --stack ${stack}`,
       ),
   );
@@ -174,7 +174,7 @@ const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
     .filter((address) => !used.has(address))
     .map(
       (address) =>
-        `berth:registries.${address}: no image of berth:images comes from it; allowed: ${[...used].sort().join(", ")}. ` +
+        `berth:registries.${address}: no image of berth:images comes from it; use one of: ${[...used].sort().join(", ")}. ` +
         `Remove it: npx pulumi config rm --path 'berth:registries["${address}"]' --stack ${stack}`,
     );
 };
@@ -193,7 +193,7 @@ const noTestsInProduction: ConfigurationRule = ({ stack, berth, systems }) =>
   services(systems).flatMap(({ system, service: { name, integrationTests } }) => {
     if (berth.environment !== "production" || !integrationTests) return [];
     return [
-      `${system}:${name}.integrationTests: true is not possible in production, the tests write into its database; allowed: false. ` +
+      `${system}:${name}.integrationTests: true is invalid in production, because the tests write into its database; use false. ` +
         `Set it: npx pulumi config set --path ${system}:${name}.integrationTests false --stack ${stack}`,
     ];
   });

@@ -23,7 +23,7 @@ const variables = plainVariables({
   },
 });
 
-const memoryMebibytes = z.int().min(64, "is too small; allowed: 64 or more");
+const memoryMebibytes = z.int().min(64, "is too small; use 64 or more");
 
 const rate = (requestsPerSecond: number, burst: number) => ({
   requestsPerSecond: z.int().min(1).max(100_000).default(requestsPerSecond),
@@ -53,8 +53,8 @@ const settings = z
       /** How long the slot that served before stays after a release, without tasks, so that going back is a start and a switch. */
       keepPreviousMinutes: z
         .int()
-        .min(0, "is too small; allowed: 0 (the old slot goes at once) to 1440")
-        .max(1440, "is too long; allowed: 0 (the old slot goes at once) to 1440")
+        .min(0, "is too small; use 0 (the old slot goes at once) to 1440")
+        .max(1440, "is too long; use 0 (the old slot goes at once) to 1440")
         .default(0),
       /** Another time is a new slot of the same version; see `ops restart`. */
       restartedAt: restartTime.optional(),
@@ -66,10 +66,7 @@ const settings = z
     postgres: z.strictObject({
       version: z.string().min(1),
       /** The major version that `version` follows on an emptied data folder; without it another major version is refused. */
-      upgradeFrom: z
-        .string()
-        .regex(/^\d+$/, "is not a major version; allowed: a number, as in 16")
-        .optional(),
+      upgradeFrom: z.string().regex(/^\d+$/, "is not a major version; use a number, as in 16").optional(),
       memoryMebibytes: memoryMebibytes.default(1024),
       /** Count up for a new password of the app's role, by a release, or of the superuser, by a restart of the server. */
       passwordGeneration,

@@ -83,11 +83,11 @@ function wholeAndPositive(value: number): boolean {
 /** Client network in CIDR notation, without host bits: what `203.0.113.7/24` means is a guess. */
 export const network = z
   .union([z.cidrv4(), z.cidrv6()], {
-    error: "is not a network; allowed: CIDR notation, as in 203.0.113.7/32",
+    error: "is not a network; use CIDR notation, as in 203.0.113.7/32",
   })
   .refine((text) => firstAddress(text) === text.split("/")[0], {
     error: ({ input }) =>
-      `names an address and a whole network; allowed: ${firstAddress(String(input))}/${String(input).split("/")[1]} for the network, ${String(input).split("/")[0]}/32 for the address`,
+      `names an address and a whole network; use ${firstAddress(String(input))}/${String(input).split("/")[1]} for the network, ${String(input).split("/")[0]}/32 for the address`,
   });
 
 /** First address of an IPv4 network; an IPv6 one as it is written. */

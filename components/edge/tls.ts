@@ -24,7 +24,7 @@ export const tlsSchema = z.discriminatedUnion(
         .string()
         .refine(
           (text) => text in directories || URL.parse(text)?.protocol === "https:",
-          `is not an ACME directory; allowed: ${names.join(", ")}, or an https:// URL`,
+          `is not an ACME directory; use ${names.join(", ")}, or an https:// URL`,
         ),
       /** Where the authority writes when something is wrong with the account. */
       email: z.email("is not an e-mail address; it is where the authority writes, as in ops@example.org"),

@@ -17,8 +17,8 @@ export const hostSchema = z.strictObject({
   /** Size of the volume that holds all data, 10 to 10240. */
   volumeGigabytes: z
     .int()
-    .min(10, "is too small; allowed: 10 to 10240")
-    .max(10240, "is too large; allowed: 10 to 10240"),
+    .min(10, "is too small; use 10 to 10240")
+    .max(10240, "is too large; use 10 to 10240"),
   /** Networks that may open SSH connections; all of them (0.0.0.0/0, ::/0) only with {@link sshOpenToEverybody}. */
   sshAllowedFrom: z
     .array(network)
@@ -33,7 +33,7 @@ export const hostSchema = z.strictObject({
     .string()
     .regex(
       /^ssh-ed25519 [A-Za-z0-9+/]+=*$/,
-      "is not an Ed25519 host key; allowed: two words, as ssh-keyscan -t ed25519 ADDRESS prints them after the address",
+      "is not an Ed25519 host key; use the two words that ssh-keyscan -t ed25519 ADDRESS prints after the address",
     )
     .optional(),
   /** The one edge of the host. */
@@ -51,7 +51,7 @@ export const sshSchema = z.strictObject(
           .string()
           .regex(
             /^(ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa) \S+/,
-            "is not an OpenSSH public key; allowed: the line that cat ~/.ssh/id_ed25519.pub prints",
+            "is not an OpenSSH public key; use the line that cat ~/.ssh/id_ed25519.pub prints",
           ),
       )
       .min(1, "is empty; add the public key you deploy with: cat ~/.ssh/id_ed25519.pub"),

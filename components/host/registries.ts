@@ -7,12 +7,12 @@ const registryAddress = z
   .string()
   .regex(
     /^[a-z0-9][a-z0-9.-]*(:\d+)?$/,
-    "is not a registry's address; allowed: what its images' repositories begin with, as in ghcr.io or registry.example.org:5000",
+    "is not a registry's address; use what its images' repositories begin with, as in ghcr.io or registry.example.org:5000",
   );
 const registrySchema = z.strictObject({
   user: z.string().min(1),
   /** The last day on which the password is good; a preview warns 14 days before. */
-  passwordExpires: z.iso.date('is not a day; allowed: as in "2027-01-31", with the quotes').optional(),
+  passwordExpires: z.iso.date('is not a date; use a form like "2027-01-31", with the quotes').optional(),
 });
 export type Registry = Readonly<z.infer<typeof registrySchema>>;
 

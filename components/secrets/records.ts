@@ -17,10 +17,10 @@ export const secretRecordsSchema = z.record(
       .string()
       .regex(
         /^[0-9a-f]{16}$/,
-        "is not a fingerprint; allowed: 16 hex digits, as npm run ops -- record-secrets writes them",
+        "is not a fingerprint; use 16 hex digits, as npm run ops -- record-secrets writes them",
       ),
     /** The day on which the value was set. */
-    since: z.iso.date('is not a day; allowed: as in "2026-01-28", with the quotes'),
+    since: z.iso.date('is not a date; use a form like "2026-01-28", with the quotes'),
   }),
 );
 

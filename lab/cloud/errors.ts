@@ -40,7 +40,7 @@ export function isProtected(what: string): ApiError {
 
 /** What Hetzner can do and the lab cannot: refused by name instead of half done. */
 export function notInLab(what: string): ApiError {
-  return new ApiError(422, "unsupported_error", `${what} is not part of the lab`);
+  return new ApiError(422, "unsupported_error", `${what} is not supported by the lab`);
 }
 
 export function locked(what: string): ApiError {

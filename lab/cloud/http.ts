@@ -66,7 +66,7 @@ export function createListener(cloud: Cloud, router: Router, token: string): Req
 
   const lab = (method: string, path: string, body: unknown): Answer => {
     if (path !== "/lab/faults") {
-      throw new ApiError(404, "not_found", `${method} ${path} is not part of the lab`);
+      throw new ApiError(404, "not_found", `${method} ${path} is not supported by the lab`);
     }
     switch (method) {
       case "POST":
@@ -84,7 +84,7 @@ export function createListener(cloud: Cloud, router: Router, token: string): Req
 
   const api = async (request: IncomingMessage, url: URL, method: string): Promise<Answer | "drop"> => {
     if (!url.pathname.startsWith("/v1/")) {
-      throw new ApiError(404, "not_found", `${method} ${url.pathname} is not part of the lab's cloud`);
+      throw new ApiError(404, "not_found", `${method} ${url.pathname} is not supported by the lab's cloud`);
     }
     const body = await readBody(request);
     const fault = faults.take(method, url.pathname);

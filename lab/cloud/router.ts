@@ -54,7 +54,7 @@ export function createRouter(tables: readonly Routes[]): Router {
         return { handler: route.handler, params };
       }
     }
-    throw new ApiError(404, "not_found", `${method} /v1${path} is not part of the lab's cloud`);
+    throw new ApiError(404, "not_found", `${method} /v1${path} is not supported by the lab's cloud`);
   };
 }
 
@@ -72,7 +72,7 @@ export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.outp
   for (const issue of result.error.issues) {
     if (issue.code === "unrecognized_keys") {
       for (const key of issue.keys) {
-        fields[[...issue.path, key].join(".")] = "is not part of the lab's cloud";
+        fields[[...issue.path, key].join(".")] = "is not supported by the lab's cloud";
       }
     } else {
       fields[issue.path.join(".") || "body"] = issue.message;

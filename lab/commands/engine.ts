@@ -29,12 +29,12 @@ export interface EngineChoice {
  */
 export function engineNamed({ engine, providers }: EngineChoice, home: LabHome): Engine {
   if (!providersNames.some((name) => name === providers))
-    throw new Error(`--providers: "${providers}" are no providers; allowed: ${providersNames.join(", ")}`);
+    throw new Error(`--providers: "${providers}" is invalid; use one of: ${providersNames.join(", ")}`);
   const plugins = providers === "real" ? requirePlugins(providerPackages) : undefined;
   if (engine === "lab") return createEngine({ launch: plugins ? launchReal(plugins) : launchProvider });
   // Pulumi finds the real ones by itself, where they were just found.
   if (engine === "pulumi") return createPulumiEngine(home, plugins ? [] : providerPackages);
-  throw new Error(`--engine: "${engine}" is no engine; allowed: ${engineNames.join(", ")}`);
+  throw new Error(`--engine: "${engine}" is invalid; use one of: ${engineNames.join(", ")}`);
 }
 
 /**

@@ -44,7 +44,7 @@ export async function sshCommand(
     throw new Error(
       known.length === 0
         ? `no machine of the stack ${options.stack} runs in this lab; start it: npm run lab -- up --stack ${options.stack}`
-        : `no host "${name}"; allowed: ${known.join(", ")}`,
+        : `no host "${name}"; use one of: ${known.join(", ")}`,
     );
   }
   const child: ChildProcess = spawn("ssh", [...sshArguments(context, wanted, host), ...command], {

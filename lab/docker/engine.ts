@@ -110,7 +110,7 @@ async function startOwn(home: LabHome): Promise<Dockerode> {
   const own = ownEngine(home);
   if (own.folder.length > longestFolder) {
     throw new Error(
-      `BERTH_LAB_HOME: "${home.cacheDir}" is too long for Docker's sockets; allowed: ${longestFolder - "/docker".length} characters`,
+      `BERTH_LAB_HOME: "${home.cacheDir}" is too long for Docker's sockets; use at most ${longestFolder - "/docker".length} characters`,
     );
   }
   await mkdir(own.folder, { recursive: true, mode: 0o700 });

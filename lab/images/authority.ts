@@ -103,7 +103,7 @@ export async function issueCertificate(
 
 function dnsName(name: string): string {
   if (/^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i.test(name)) return name;
-  throw new Error(`"${name}" is not a DNS name; allowed: letters, digits, dashes and dots, a leading "*."`);
+  throw new Error(`"${name}" is not a DNS name; use letters, digits, dashes and dots, a leading "*."`);
 }
 
 function ipAddress(ip: string): string {

@@ -88,13 +88,11 @@ async function fileDigest(path: string): Promise<string> {
 export function checkReference(name: string, version: string): void {
   const part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
   if (!new RegExp(`^${part}(/${part})*$`).test(name)) {
-    throw new Error(
-      `"${name}" is not an image name; allowed: lower-case letters, digits, ".", "_", "-" and "/"`,
-    );
+    throw new Error(`"${name}" is not an image name; use lower-case letters, digits, ".", "_", "-" and "/"`);
   }
   if (!/^\w[\w.-]{0,127}$/.test(version)) {
     throw new Error(
-      `"${version}" is not a version of an image; allowed: letters, digits, ".", "_" and "-", at most 128 characters`,
+      `"${version}" is not a version of an image; use letters, digits, ".", "_" and "-", at most 128 characters`,
     );
   }
 }

@@ -74,7 +74,7 @@ export function requireLabAddress(home: LabHome, address: string): void {
   const inLab = address.startsWith(prefix) && /^\d{1,3}$/.test(address.slice(prefix.length));
   if (inLab || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)) return;
   throw new Error(
-    `load: ${address} is not an address of this lab; allowed: ${home.subnet} and loopback. Systems of the lab: npm run lab -- status`,
+    `load: ${address} is not an address of this lab; use one in ${home.subnet} or a loopback address. Systems of the lab: npm run lab -- status`,
   );
 }
 
@@ -217,5 +217,5 @@ async function superviseClient(
 
 function bounded(name: string, value: number, maximum: number): number {
   if (value > 0 && value <= maximum) return value;
-  throw new Error(`load: ${name} is ${value}; allowed: above 0, at most ${maximum}`);
+  throw new Error(`load: ${name} is ${value}; use a number above 0, at most ${maximum}`);
 }

@@ -23,7 +23,7 @@ function isKnown(image: string): image is keyof typeof suites {
 /** @throws for an image that the lab has no suite for. */
 function suiteOf(image: string): Suite {
   if (!isKnown(image)) {
-    throw new Error(`the lab boots no ${image}; allowed: ${Object.keys(suites).join(", ")}`);
+    throw new Error(`the lab cannot boot ${image}; use one of: ${Object.keys(suites).join(", ")}`);
   }
   return suites[image];
 }

@@ -49,7 +49,7 @@ export function rotateSecrets(planned: PlannedStack, keys: readonly string[], ho
   ];
   for (const key of keys) {
     if (!allowed.includes(key)) {
-      throw new Error(`--rotate: "${key}" is no secret of this run; allowed: ${allowed.join(", ")}`);
+      throw new Error(`--rotate: "${key}" is not a secret of this run; use one of: ${allowed.join(", ")}`);
     }
   }
   const invented = inventedSecrets(home.stateDir, stack);

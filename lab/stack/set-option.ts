@@ -30,7 +30,7 @@ export function parseSetting(argument: string): Setting {
     const found = step.exec(rest);
     if (found === null) {
       throw new Error(
-        `--set: "${rest.slice(from)}" in "${target}" is not a path; allowed: .name, [0] and ["na/me"], ${example}`,
+        `--set: "${rest.slice(from)}" in "${target}" is not a path; use .name, [0] and ["na/me"], ${example}`,
       );
     }
     const [, name, index, quoted] = found;

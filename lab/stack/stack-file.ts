@@ -22,7 +22,7 @@ export function readStackFile(projectDir: string, project: string, stack: string
   const path = join(projectDir, `Pulumi.${stack}.yaml`);
   if (!/^[A-Za-z0-9_-]+$/.test(stack) || !existsSync(path)) {
     throw new Error(
-      `--stack: there is no stack "${stack}"; allowed: ${stackNames(projectDir).join(", ") || "none, no Pulumi.<stack>.yaml exists"}`,
+      `--stack: there is no stack "${stack}"; use one of: ${stackNames(projectDir).join(", ") || "none, no Pulumi.<stack>.yaml exists"}`,
     );
   }
   const name = `Pulumi.${stack}.yaml`;

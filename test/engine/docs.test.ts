@@ -1,6 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
+import { labProgram } from "../../lab/cli.ts";
+import { program as operatorProgram } from "../../ops/cli.ts";
 
 /** The documentation names commands and files; each of them has to exist. What the commands do is tested in test/lab. */
 const root = new URL("../../", import.meta.url);
@@ -10,25 +13,29 @@ const dockerfile = /^```dockerfile\n([\s\S]*?)^```/gm;
 const read = (path: string) => whole(path).replaceAll(dockerfile, "");
 const documents = [
   "README.md",
+  "CONTRIBUTING.md",
   "docs/adopting.md",
   "docs/images.md",
+  "test/conformance/README.md",
+  "test/contracts/README.md",
   ...["decisions", "runbooks"].flatMap((folder) =>
     readdirSync(new URL(`docs/${folder}/`, root)).map((file) => `docs/${folder}/${file}`),
   ),
 ];
 const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
 
-const helps = new Map<string, string>();
+const testFiles = readdirSync(new URL("test/", root), { recursive: true }).map(String);
 
-/** What a command of the lab or of ops says of itself; asked once. */
-function helpOf(room: string, name: string): string {
-  const key = `${room} ${name}`;
-  const known = helps.get(key);
-  if (known !== undefined) return known;
-  const args = [`${room}/cli.ts`, name, "--help"];
-  const { stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8" });
-  helps.set(key, stdout);
-  return stdout;
+const programs = {
+  lab: labProgram(() => {
+    throw new Error("no command runs here");
+  }),
+  ops: operatorProgram,
+};
+
+/** What `--help` prints of a command of the lab or of ops. */
+function helpOf(room: keyof typeof programs, name: string): string {
+  return programs[room].commands.find((command) => command.name() === name)?.helpInformation() ?? "";
 }
 
 /** Every command in a code span or a shell block, one to a line. */
@@ -38,20 +45,21 @@ function commands(markdown: string): string[] {
   return [...blocks.flatMap((block) => block.split("\n")), ...spans]
     .flatMap((line) => line.split(/&&|\\?\|/))
     .map((command) => command.trim())
-    .filter((command) => /^(npm|npx) /.test(command));
+    .filter((command) => /^(npm|npx|node) /.test(command));
 }
 
 describe.each(documents)("%s", (document) => {
   test("every command that it shows stands where the tests below see it", () => {
-    const shown = read(document).match(/\b(npm (ci|start|test|run)|npx )\b/g) ?? [];
+    const shown = read(document).match(/\b(npm (ci|start|test|run)|npx |node test\/)\b/g) ?? [];
     expect(commands(read(document))).toHaveLength(shown.length);
   });
 
   test("every npm command is one", () => {
     for (const command of commands(read(document))) {
       const script = /^npm (?:run )?([a-z:]+)/.exec(command)?.[1];
+      if (command.startsWith("node ")) continue;
       if (command.startsWith("npx "))
-        expect(command).toMatch(/^npx pulumi (preview|up|refresh|config (set|rm))( |$)/);
+        expect(command).toMatch(/^npx (pulumi (preview|up|refresh|config (set|rm))|vitest run)( |$)/);
       else if (script !== "ci") expect(Object.keys(scripts), command).toContain(script);
     }
   });
@@ -59,12 +67,39 @@ describe.each(documents)("%s", (document) => {
   test("every lab and ops command takes the options that it is shown with", () => {
     for (const command of commands(read(document))) {
       const [, room, name = "", rest = ""] = /^npm run (lab|ops) -- (\S+)(.*)$/.exec(command) ?? [];
-      if (room === undefined) continue;
+      if (room !== "lab" && room !== "ops") continue;
       const help = helpOf(room, name);
       expect(help, command).toContain(`npm run ${room} -- ${name}`);
       // What stands behind a second `--` is for another program.
       const [own = ""] = rest.split(" -- ");
       for (const flag of own.match(/--[a-z-]+/g) ?? []) expect(help, command).toContain(flag);
+    }
+  });
+
+  test("every recorder takes the options that it is shown with", () => {
+    for (const command of commands(read(document))) {
+      const [, file = "", rest = ""] = /^node (\S+)(.*)$/.exec(command) ?? [];
+      if (file === "") continue;
+      const { stdout: help } = spawnSync(process.execPath, [file, "--help"], { cwd: root, encoding: "utf8" });
+      expect(help, command).toContain("Usage:");
+      for (const flag of rest.match(/--[a-z-]+/g) ?? []) expect(help, command).toContain(flag);
+    }
+  });
+
+  test("every run of some tests names a project and files that exist", () => {
+    const projects = [...whole("vitest.config.ts").matchAll(/name: "(\w+)"/g)].map(([, name = ""]) => name);
+    for (const command of commands(read(document))) {
+      const [, project = "", file = ""] = /^npx vitest run --project (\S+) (\S+)$/.exec(command) ?? [];
+      const [, part] = /^npm run test:(?:unit|full) -- (\S+)$/.exec(command) ?? [];
+      if (command.startsWith("npx vitest")) {
+        expect(projects, command).toContain(project);
+        expect(existsSync(new URL(file, root)), command).toBe(true);
+      } else if (part !== undefined) {
+        expect(
+          testFiles.some((path) => path.includes(part)),
+          command,
+        ).toBe(true);
+      }
     }
   });
 
@@ -75,6 +110,34 @@ describe.each(documents)("%s", (document) => {
     }
   });
 });
+
+describe("CONTRIBUTING.md", () => {
+  const text = whole("CONTRIBUTING.md");
+
+  test("names only paths that exist", () => {
+    const paths =
+      text.match(/\b(components|stacks|config|policy|ops|lab|test|docs|scripts)\/[\w./-]*/g) ?? [];
+    expect(paths.length).toBeGreaterThan(60);
+    for (const path of paths) expect(existsSync(new URL(path.replace(/\.$/, ""), root)), path).toBe(true);
+  });
+
+  test("names every room, and every room of the lab", () => {
+    const folders = (path: string) =>
+      readdirSync(new URL(path, root), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && !/^(\.|node_modules$)/.test(entry.name))
+        .map((entry) => `\`${path}${entry.name}/\``);
+    for (const room of [...folders(""), ...folders("lab/")]) expect(text, room).toContain(room);
+  });
+
+  test("names only scripts that exist", () => {
+    const scripts = fileNames("components");
+    for (const [script] of text.matchAll(/\b[a-z-]+\.(sh|jq)\b/g)) expect(scripts, script).toContain(script);
+  });
+});
+
+function fileNames(folder: string): string[] {
+  return readdirSync(new URL(`${folder}/`, root), { recursive: true }).map((path) => basename(String(path)));
+}
 
 /** Each keeps what the page itself asks for; that a build of theirs works is not tried. */
 describe("the Dockerfiles of docs/images.md", () => {

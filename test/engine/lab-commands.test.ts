@@ -29,11 +29,11 @@ describe("the command line", () => {
 
   test.each([
     [["up", "nosuch"], 'no system "nosuch" in Pulumi.production.yaml; use one of: togather'],
-    [["up", "--stack", "prod"], 'there is no stack "prod"; allowed: development, production, staging'],
+    [["up", "--stack", "prod"], 'there is no stack "prod"; use one of: development, production, staging'],
     [["up", "--set", "togather:app.replicas=99"], "togather:app.replicas"],
     [["preview", "--engine", "other"], "Allowed choices are lab, pulumi"],
     [["load", "togather"], 'no system "togather" of the stack production runs in this lab'],
-    [["load", "togather", "--rate", "0"], "allowed: a number above 0"],
+    [["load", "togather", "--rate", "0"], "use a number above 0"],
     [["ssh"], "no machine of the stack production runs in this lab; start it"],
     [["nosuch"], "unknown command 'nosuch'"],
   ])("%j fails and says why", async (args, message) => {

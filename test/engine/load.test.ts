@@ -205,7 +205,7 @@ describe("bounds", () => {
     "198.18.280.1",
   ])("refuses %s", (address) => {
     expect(() => requireLabAddress(home, address)).toThrow(
-      `load: ${address} is not an address of this lab; allowed: 198.18.28.0/24 and loopback. Systems of the lab: npm run lab -- status`,
+      `load: ${address} is not an address of this lab; use one in 198.18.28.0/24 or a loopback address. Systems of the lab: npm run lab -- status`,
     );
   });
 
@@ -215,9 +215,9 @@ describe("bounds", () => {
   });
 
   test.each([
-    [{ requestsPerSecond: 5001 }, "load: requestsPerSecond is 5001; allowed: above 0, at most 5000"],
-    [{ seconds: 3601 }, "load: seconds is 3601; allowed: above 0, at most 3600"],
-    [{ clients: 21 }, "load: clients is 21; allowed: above 0, at most 20"],
+    [{ requestsPerSecond: 5001 }, "load: requestsPerSecond is 5001; use a number above 0, at most 5000"],
+    [{ seconds: 3601 }, "load: seconds is 3601; use a number above 0, at most 3600"],
+    [{ clients: 21 }, "load: clients is 21; use a number above 0, at most 20"],
     [{ scheme: "https" as const }, "load: https needs caPem"],
   ])("refuses %o", async (more, message) => {
     await expect(startLoad(options(1, more))).rejects.toThrow(message);

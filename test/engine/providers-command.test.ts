@@ -47,12 +47,12 @@ describe("command:local:Command", () => {
       {
         property: "creat",
         reason:
-          '"creat" is not an input of command:local:Command; allowed: addPreviousOutputInEnv, archivePaths, assetPaths, ' +
+          '"creat" is not an input of command:local:Command; use one of: addPreviousOutputInEnv, archivePaths, assetPaths, ' +
           "create, delete, dir, environment, interpreter, logging, stdin, triggers, update",
       },
       {
         property: "assetPaths",
-        reason: "is not part of the lab: the program takes a command's results from its standard output",
+        reason: "is not supported by the lab: the program takes a command's results from its standard output",
       },
       {
         property: "logging",
@@ -168,7 +168,7 @@ describe("the rest of the package", () => {
   test("remote commands are refused by name", async () => {
     const remote = { ...ref, type: "command:remote:Command" };
     await expect(provider.check(remote, {}, undefined, Buffer.alloc(8))).rejects.toThrow(
-      "command:remote:Command is not part of the lab; its providers have: command:local:Command, command:local:run",
+      "command:remote:Command is not supported by the lab; its providers have: command:local:Command, command:local:run",
     );
   });
 });

@@ -59,6 +59,6 @@ describe("a plugin", () => {
 
 test("other providers than the lab's and the real ones are refused", () => {
   expect(() => engineNamed({ engine: "lab", providers: "mine" }, home)).toThrow(
-    '--providers: "mine" are no providers; allowed: lab, real',
+    '--providers: "mine" is invalid; use one of: lab, real',
   );
 });

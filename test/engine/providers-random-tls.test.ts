@@ -98,7 +98,7 @@ describe("random", () => {
   test("refuses by name what the lab has not", async () => {
     const pet = of("random:index/randomPet:RandomPet");
     await expect(random.check(pet, {}, undefined, seed)).rejects.toThrow(
-      "random:index/randomPet:RandomPet is not part of the lab; its providers have: random:index/randomPassword",
+      "random:index/randomPet:RandomPet is not supported by the lab; its providers have: random:index/randomPassword",
     );
   });
 });
@@ -152,7 +152,7 @@ describe("tls", () => {
       { property: "algorithm", reason: 'must be one of RSA, ECDSA, ED25519, not "DSA"' },
     ]);
     const request = of("tls:index/certRequest:CertRequest");
-    await expect(tls.check(request, {}, undefined, seed)).rejects.toThrow("is not part of the lab");
+    await expect(tls.check(request, {}, undefined, seed)).rejects.toThrow("is not supported by the lab");
   });
 
   describe("a self-signed certificate", () => {
@@ -203,9 +203,9 @@ describe("tls", () => {
     });
 
     test.each([
-      [{ allowedUses: ["cert_signing"] }, "allowedUses", '"cert_signing" is not part of the lab'],
-      [{ subject: { organization: "x" } }, "subject", '"organization" is not part of the lab'],
-      [{ isCaCertificate: true }, "isCaCertificate", "is not part of the lab"],
+      [{ allowedUses: ["cert_signing"] }, "allowedUses", '"cert_signing" is not supported by the lab'],
+      [{ subject: { organization: "x" } }, "subject", '"organization" is not supported by the lab'],
+      [{ isCaCertificate: true }, "isCaCertificate", "is not supported by the lab"],
     ])("refuses %o", async (more, property, reason) => {
       const { inputs } = await make();
       const { failures } = await tls.check(selfSigned, { ...inputs, ...more }, undefined, seed);

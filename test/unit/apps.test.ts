@@ -225,8 +225,8 @@ describe("settings", () => {
         "DATABASE_URL is missing (postgresql://user:password@host:5432/database); " +
         "JWT_SECRET is missing (key that signs tokens; openssl rand -base64 32); " +
         "ADMIN_API_KEY is missing (key of the admin endpoints; openssl rand -hex 32); " +
-        'LOG_LEVEL is "loud", allowed: debug, info, warn, error; ' +
-        'PORT is "0", allowed: a number from 1 to 65535',
+        'LOG_LEVEL is "loud"; use one of: debug, info, warn, error; ' +
+        'PORT is "0"; use a number from 1 to 65535',
     );
   });
 
@@ -291,7 +291,7 @@ describe("variables", () => {
     const env = { C: "one", D: "https://b.example", E: "1234" };
     expect(read(variables, env).values).toEqual({ A: "x", ...env });
     expect(() => read(variables, { C: "three", D: "http://b.example", E: "canary" })).toThrow(
-      'C is "three", allowed: one, two; D is not a URL of the form https://a.example; E is not four digits',
+      'C is "three"; use one of: one, two; D is not a URL of the form https://a.example; E is not four digits',
     );
   });
 

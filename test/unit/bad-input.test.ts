@@ -55,12 +55,12 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.volumeGigabytes",
     9,
-    "berth:hosts.main.volumeGigabytes: 9 is too small; allowed: 10 to 10240",
+    "berth:hosts.main.volumeGigabytes: 9 is too small; use 10 to 10240",
   ],
   [
     "berth:hosts.main.volumeGigabytes",
     20000,
-    "berth:hosts.main.volumeGigabytes: 20000 is too large; allowed: 10 to 10240",
+    "berth:hosts.main.volumeGigabytes: 20000 is too large; use 10 to 10240",
   ],
   [
     "berth:hosts.main.volumeGigabytes",
@@ -75,12 +75,12 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.sshAllowedFrom",
     ["203.0.113.7:22"],
-    'berth:hosts.main.sshAllowedFrom.0: "203.0.113.7:22" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+    'berth:hosts.main.sshAllowedFrom.0: "203.0.113.7:22" is not a network; use CIDR notation, as in 203.0.113.7/32',
   ],
   [
     "berth:hosts.main.sshAllowedFrom",
     ["203.0.113.0/33"],
-    'berth:hosts.main.sshAllowedFrom.0: "203.0.113.0/33" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+    'berth:hosts.main.sshAllowedFrom.0: "203.0.113.0/33" is not a network; use CIDR notation, as in 203.0.113.7/32',
   ],
   [
     "berth:hosts.main.edge.kind",
@@ -97,8 +97,8 @@ const cases: [path: string, value: unknown, says: string][] = [
     9,
     "berth:systems.togather.edgeNetwork: 9 is not an edge network; use a number from 1 to 8",
   ],
-  ["berth:hosts.main.sshPort", 0, "berth:hosts.main.sshPort: 0 is not a port; allowed: 1 to 65535"],
-  ["berth:hosts.main.sshPort", 70000, "berth:hosts.main.sshPort: 70000 is not a port; allowed: 1 to 65535"],
+  ["berth:hosts.main.sshPort", 0, "berth:hosts.main.sshPort: 0 is not a port; use 1 to 65535"],
+  ["berth:hosts.main.sshPort", 70000, "berth:hosts.main.sshPort: 70000 is not a port; use 1 to 65535"],
   [
     "berth:hosts.main.sshPort",
     443,
@@ -113,7 +113,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.Main",
     {},
-    "berth:hosts.Main: is not a name; allowed: lower-case letters and digits, at most 20, a letter first",
+    "berth:hosts.Main: is not a name; use lower-case letters and digits, at most 20, a letter first",
   ],
   [
     "berth:ssh.authorizedKeys",
@@ -123,12 +123,12 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:ssh.authorizedKeys",
     ["deploy@example"],
-    'berth:ssh.authorizedKeys.0: "deploy@example" is not an OpenSSH public key; allowed: the line that cat ~/.ssh/id_ed25519.pub prints',
+    'berth:ssh.authorizedKeys.0: "deploy@example" is not an OpenSSH public key; use the line that cat ~/.ssh/id_ed25519.pub prints',
   ],
   [
     "berth:dns.zone",
     "https://togather.example",
-    'berth:dns.zone: "https://togather.example" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+    'berth:dns.zone: "https://togather.example" is not a domain; use lower-case labels with dots, without scheme, port or path, as in app.example.org',
   ],
   [
     "berth:adopt.main-adress",
@@ -138,12 +138,12 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:adopt.main-address",
     "203.0.113.7",
-    'berth:adopt.main-address: "203.0.113.7" is not the id of a primary-ip; allowed: its number, as hcloud primary-ip list prints it',
+    'berth:adopt.main-address: "203.0.113.7" is not the id of a primary-ip; use its number, as hcloud primary-ip list prints it',
   ],
   [
     "berth:adopt.[dns-togather.example]",
     4711,
-    'berth:adopt.dns-togather.example: "4711" is not the id of a record; allowed: togather.example/@/A',
+    'berth:adopt.dns-togather.example: "4711" is not the id of a record; use togather.example/@/A',
   ],
   [
     "berth:adopt.main-server",
@@ -154,34 +154,34 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.hostKey",
     "ssh-rsa AAAA",
-    'berth:hosts.main.hostKey: "ssh-rsa AAAA" is not an Ed25519 host key; allowed: two words, as ssh-keyscan -t ed25519 ADDRESS prints them after the address',
+    'berth:hosts.main.hostKey: "ssh-rsa AAAA" is not an Ed25519 host key; use the two words that ssh-keyscan -t ed25519 ADDRESS prints after the address',
   ],
-  ["berth:dns.ttlSeconds", 5, "berth:dns.ttlSeconds: 5 is too small; allowed: 60 or more"],
+  ["berth:dns.ttlSeconds", 5, "berth:dns.ttlSeconds: 5 is too small; use 60 or more"],
   [
     "berth:systems.togather.domain",
     "Togather.example",
-    'berth:systems.togather.domain: "Togather.example" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+    'berth:systems.togather.domain: "Togather.example" is not a domain; use lower-case labels with dots, without scheme, port or path, as in app.example.org',
   ],
   [
     "berth:systems.togather.domain",
     "togather.example:8443",
-    'berth:systems.togather.domain: "togather.example:8443" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+    'berth:systems.togather.domain: "togather.example:8443" is not a domain; use lower-case labels with dots, without scheme, port or path, as in app.example.org',
   ],
   [
     "berth:systems.togather.domain",
     "203.0.113.7",
-    'berth:systems.togather.domain: "203.0.113.7" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+    'berth:systems.togather.domain: "203.0.113.7" is not a domain; use lower-case labels with dots, without scheme, port or path, as in app.example.org',
   ],
   ["berth:systems.togather.path", "/", "berth:systems.togather.path: unknown key"],
   [
     "berth:images.[togather/app].repository",
     "ghcr.io/togather/togather-server:v1",
-    'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name in lower case, without a tag',
+    'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; use host/name in lower case, without a tag',
   ],
   [
     "berth:images.[togather/app].digests.[v1.0.0]",
     "sha256:abc",
-    'berth:images.togather/app.digests.v1.0.0: "sha256:abc" is not a digest; allowed: sha256: and 64 hex digits',
+    'berth:images.togather/app.digests.v1.0.0: "sha256:abc" is not a digest; use sha256: and 64 hex digits',
   ],
   ["berth:images.[togather/app].tag", "v1", "berth:images.togather/app.tag: unknown key"],
   [
@@ -192,7 +192,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:registries.[https://ghcr.io]",
     { user: "deploy" },
-    "berth:registries.https://ghcr.io: is not a registry's address; allowed: what its images' repositories begin with, as in ghcr.io or registry.example.org:5000\nberth:registryPassword.https_//ghcr.io: missing; password of https://ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.https_//ghcr.io --stack production",
+    "berth:registries.https://ghcr.io: is not a registry's address; use what its images' repositories begin with, as in ghcr.io or registry.example.org:5000\nberth:registryPassword.https_//ghcr.io: missing; password of https://ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.https_//ghcr.io --stack production",
   ],
   [
     "berth:registries.[ghcr.io]",
@@ -202,17 +202,17 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:registries.[ghcr.io]",
     { user: "", passwordExpires: "soon", password: "x" },
-    'berth:registries.ghcr.io.user: "" is empty\nberth:registries.ghcr.io.passwordExpires: "soon" is not a day; allowed: as in "2027-01-31", with the quotes\nberth:registries.ghcr.io.password: unknown key\nberth:registryPassword.ghcr.io: missing; password of ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.ghcr.io --stack production',
+    'berth:registries.ghcr.io.user: "" is empty\nberth:registries.ghcr.io.passwordExpires: "soon" is not a date; use a form like "2027-01-31", with the quotes\nberth:registries.ghcr.io.password: unknown key\nberth:registryPassword.ghcr.io: missing; password of ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.ghcr.io --stack production',
   ],
   [
     "berth:registryPassword.ghcr.io",
     "hunter2hunter2",
-    "berth:registryPassword.ghcr.io: no such registry in berth:registries; allowed: none, berth:registries is empty. Remove it: npx pulumi config rm berth:registryPassword.ghcr.io --stack production",
+    "berth:registryPassword.ghcr.io: not in berth:registries, which has: nothing. Remove it: npx pulumi config rm berth:registryPassword.ghcr.io --stack production",
   ],
-  ["berth:pulls.deadlineSeconds", 5, "berth:pulls.deadlineSeconds: 5 is too small; allowed: 30 or more"],
-  ["berth:pulls.stalledSeconds", 5000, "berth:pulls.stalledSeconds: 5000 is too large; allowed: 900 or less"],
-  ["togather:app.replicas", 0, "togather:app.replicas: 0 is too small; allowed: 1 or more"],
-  ["togather:app.replicas", 11, "togather:app.replicas: 11 is too large; allowed: 10 or less"],
+  ["berth:pulls.deadlineSeconds", 5, "berth:pulls.deadlineSeconds: 5 is too small; use 30 or more"],
+  ["berth:pulls.stalledSeconds", 5000, "berth:pulls.stalledSeconds: 5000 is too large; use 900 or less"],
+  ["togather:app.replicas", 0, "togather:app.replicas: 0 is too small; use 1 or more"],
+  ["togather:app.replicas", 11, "togather:app.replicas: 11 is too large; use 10 or less"],
   ["togather:app.replicas", 1.5, "togather:app.replicas: 1.5 has the wrong type; expected a whole number"],
   [
     "togather:app.restartedAt",
@@ -229,7 +229,7 @@ const cases: [path: string, value: unknown, says: string][] = [
     10000,
     "togather:postgres.superuserPasswordGeneration: 10000 is too large; use 1 to 9999",
   ],
-  ["togather:app.memoryMebibytes", 16, "togather:app.memoryMebibytes: 16 is too small; allowed: 64 or more"],
+  ["togather:app.memoryMebibytes", 16, "togather:app.memoryMebibytes: 16 is too small; use 64 or more"],
   [
     "togather:app.memoryMebibytes",
     100000,
@@ -240,14 +240,14 @@ const cases: [path: string, value: unknown, says: string][] = [
     "verbose",
     'togather:app.logLevel: "verbose" is invalid; use one of: DEBUG, INFO, WARN, ERROR',
   ],
-  ["togather:app.port", 80, "togather:app.port: 80 is too small; allowed: 1024 or more"],
+  ["togather:app.port", 80, "togather:app.port: 80 is too small; use 1024 or more"],
   [
     "togather:app.environment",
     { corsAllowedOrigins: "x", "1ST": "x", "A-B": "x" },
     ["corsAllowedOrigins", "1ST", "A-B"]
       .map(
         (name) =>
-          `togather:app.environment.${name}: is not the name of a variable; allowed: upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS`,
+          `togather:app.environment.${name}: is not the name of a variable; use upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS`,
       )
       .join("\n"),
   ],
@@ -279,21 +279,17 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "togather:app.environment.ORIGINS",
     ["https://a.example"],
-    "togather:app.environment.ORIGINS: has the wrong type; allowed: text, a number, true or false",
+    "togather:app.environment.ORIGINS: has the wrong type; use text, a number, true or false",
   ],
   [
     "togather:app.environment.GREETING",
     "a\nb",
-    "togather:app.environment.GREETING: holds a line end; allowed: one line",
+    "togather:app.environment.GREETING: contains a line break; use a single line",
   ],
   ["togather:app.version", "", 'togather:app.version: "" is empty'],
   ["togather:app.integartionTests", true, "togather:app.integartionTests: unknown key"],
-  [
-    "togather:postgres.tunnelPort",
-    80,
-    "togather:postgres.tunnelPort: 80 is too small; allowed: 1024 or more",
-  ],
-  ["togather:snapshots.keep", 0, "togather:snapshots.keep: 0 is too small; allowed: 1 or more"],
+  ["togather:postgres.tunnelPort", 80, "togather:postgres.tunnelPort: 80 is too small; use 1024 or more"],
+  ["togather:snapshots.keep", 0, "togather:snapshots.keep: 0 is too small; use 1 or more"],
   [
     "togather:snapshots.keep",
     "a week",
@@ -362,7 +358,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:secretRecords.[togather:jwtSecret]",
     { fingerprint: "x", since: "yesterday" },
-    'berth:secretRecords.togather:jwtSecret.fingerprint: "x" is not a fingerprint; allowed: 16 hex digits, as npm run ops -- record-secrets writes them\nberth:secretRecords.togather:jwtSecret.since: "yesterday" is not a day; allowed: as in "2026-01-28", with the quotes',
+    'berth:secretRecords.togather:jwtSecret.fingerprint: "x" is not a fingerprint; use 16 hex digits, as npm run ops -- record-secrets writes them\nberth:secretRecords.togather:jwtSecret.since: "yesterday" is not a date; use a form like "2026-01-28", with the quotes',
   ],
 ];
 
@@ -380,7 +376,7 @@ describe("bad input", () => {
     const isSecret = (key: string) => encrypted.includes(key);
     expect(() => parseConfig({ stack: "production", values: input, isSecret }, systems, policies)).toThrow(
       "togather:app: [secret] holds an encrypted value, but settings are no secrets and stand in clear on the host; secrets are togather:jwtSecret, togather:adminApiKey. " +
-        "Set it without --secret, or declare a secret in stacks/togather.ts\n  ✖ togather:snapshots.keep: 0 is too small; allowed: 1 or more",
+        "Set it without --secret, or declare a secret in stacks/togather.ts\n  ✖ togather:snapshots.keep: 0 is too small; use 1 or more",
     );
     expect(() =>
       parseConfig({ stack: "production", values: input, isSecret }, systems, policies),

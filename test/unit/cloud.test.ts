@@ -143,7 +143,7 @@ describe("servers", () => {
     [{ location: "mars" }, "location", "'mars' does not exist"],
     [{ ssh_keys: ["nobody"] }, "ssh_keys", "'nobody' does not exist"],
     [{ labels: { "a b": "c" } }, "labels", "label key 'a b' is not correctly formatted"],
-    [{ placement_group: 1 }, "placement_group", "is not part of the lab's cloud"],
+    [{ placement_group: 1 }, "placement_group", "is not supported by the lab's cloud"],
   ])("refuses %j by its field", async (fields, field, message) => {
     const answer = await cloud.call("POST", "/servers", {
       name: "web-1",
@@ -253,7 +253,7 @@ describe("the API itself", () => {
     });
     expect((await cloud.call("GET", "/load_balancers")).body.error).toMatchObject({
       code: "not_found",
-      message: "GET /v1/load_balancers is not part of the lab's cloud",
+      message: "GET /v1/load_balancers is not supported by the lab's cloud",
     });
     const { headers } = await cloud.call("GET", "/locations");
     expect(headers.get("ratelimit-limit")).toBe("3600");

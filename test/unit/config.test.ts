@@ -63,14 +63,14 @@ describe("bad input", () => {
       "an unknown key",
       { "berth:hsots": "x" },
       [
-        "berth:hsots: unknown key; allowed: environment, hosts, ssh, dns, adopt, systems, images, registries, pulls, tls, secretRecords",
+        "berth:hsots: unknown key; use one of: environment, hosts, ssh, dns, adopt, systems, images, registries, pulls, tls, secretRecords",
       ],
     ],
     [
       "an unknown key in a system",
       { "togather:jwtSecert": "x" },
       [
-        "togather:jwtSecert: unknown key; allowed: app, postgres, limits, snapshots, migrations, probe, jwtSecret, adminApiKey",
+        "togather:jwtSecert: unknown key; use one of: app, postgres, limits, snapshots, migrations, probe, jwtSecret, adminApiKey",
       ],
     ],
     [
@@ -81,7 +81,7 @@ describe("bad input", () => {
     [
       "an unknown namespace",
       { "togehter:app": "x" },
-      ['togehter:app: unknown namespace "togehter"; allowed: berth, togather'],
+      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather'],
     ],
     [
       "a missing secret",
@@ -101,14 +101,14 @@ describe("bad input", () => {
       "a bad domain",
       { "berth:systems": { togather: { ...placement, domain: "https://togather.example/" } } },
       [
-        'berth:systems.togather.domain: "https://togather.example/" is not a domain; allowed: lower-case labels with dots, without scheme, port or path, as in app.example.org',
+        'berth:systems.togather.domain: "https://togather.example/" is not a domain; use lower-case labels with dots, without scheme, port or path, as in app.example.org',
       ],
     ],
     [
       "a domain outside the zone",
       { "berth:systems": { togather: { ...placement, domain: "togather.test" } } },
       [
-        'berth:systems.togather.domain: "togather.test" lies in none of the zones of berth:dns; allowed: names in togather.example. ' +
+        'berth:systems.togather.domain: "togather.test" is in none of the zones of berth:dns; use a name in togather.example. ' +
           "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[0]' ZONE --stack production",
       ],
     ],
@@ -125,7 +125,7 @@ describe("bad input", () => {
       { "berth:dns": { zone: "gather.example", otherZones: ["togather.test", "gather.example"] } },
       [
         "berth:dns.otherZones.1: gather.example is there already; remove it",
-        'berth:systems.togather.domain: "togather.example" lies in none of the zones of berth:dns; allowed: names in gather.example, togather.test, gather.example. ' +
+        'berth:systems.togather.domain: "togather.example" is in none of the zones of berth:dns; use a name in gather.example, togather.test, gather.example. ' +
           "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[2]' ZONE --stack production",
       ],
     ],
@@ -158,7 +158,7 @@ describe("bad input", () => {
     [
       "a previous slot that stays for days",
       { "togather:app": { ...app, keepPreviousMinutes: 10000 } },
-      ["togather:app.keepPreviousMinutes: 10000 is too long; allowed: 0 (the old slot goes at once) to 1440"],
+      ["togather:app.keepPreviousMinutes: 10000 is too long; use 0 (the old slot goes at once) to 1440"],
     ],
     [
       "an image without digest in production",
@@ -172,18 +172,18 @@ describe("bad input", () => {
     [
       "an unknown system",
       { "berth:systems": { togather: placement, mfaa: placement } },
-      ["berth:systems.mfaa: no such system; allowed: togather"],
+      ["berth:systems.mfaa: no such system; use one of: togather"],
     ],
     [
       "a system on an unknown host",
       { "berth:systems": { togather: { ...placement, host: "mian" } } },
-      ['berth:systems.togather.host: no host "mian" in berth:hosts; allowed: main'],
+      ['berth:systems.togather.host: no host "mian" in berth:hosts; use one of: main'],
     ],
     [
       "a network that is none",
       { "berth:hosts": { main: { ...host, sshAllowedFrom: ["everywhere"] } } },
       [
-        'berth:hosts.main.sshAllowedFrom.0: "everywhere" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+        'berth:hosts.main.sshAllowedFrom.0: "everywhere" is not a network; use CIDR notation, as in 203.0.113.7/32',
       ],
     ],
     [
@@ -207,7 +207,7 @@ describe("bad input", () => {
       "an ACME directory that is none, and nobody to write to",
       { "berth:tls": { kind: "acme", directory: "http://acme.example/dir", email: "ops" } },
       [
-        'berth:tls.directory: "http://acme.example/dir" is not an ACME directory; allowed: letsencrypt, letsencrypt-staging, or an https:// URL',
+        'berth:tls.directory: "http://acme.example/dir" is not an ACME directory; use letsencrypt, letsencrypt-staging, or an https:// URL',
         'berth:tls.email: "ops" is not an e-mail address; it is where the authority writes, as in ops@example.org',
       ],
     ],
@@ -236,13 +236,13 @@ describe("bad input", () => {
       "an admin API that is open to a name",
       { "togather:app": { ...app, adminAllowedFrom: ["office.example"] } },
       [
-        'togather:app.adminAllowedFrom.0: "office.example" is not a network; allowed: CIDR notation, as in 203.0.113.7/32',
+        'togather:app.adminAllowedFrom.0: "office.example" is not a network; use CIDR notation, as in 203.0.113.7/32',
       ],
     ],
     [
       "a rate limit that lets nobody in",
       { "togather:limits": { requestsPerSecond: 0 } },
-      ["togather:limits.requestsPerSecond: 0 is too small; allowed: 1 or more"],
+      ["togather:limits.requestsPerSecond: 0 is too small; use 1 or more"],
     ],
     [
       "text for a number",

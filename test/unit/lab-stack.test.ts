@@ -49,7 +49,7 @@ describe("a stack file", () => {
 
   test("says which stacks there are", () => {
     expect(() => readStackFile(projectDir, "berth", "prod")).toThrow(
-      '--stack: there is no stack "prod"; allowed: development, production, staging',
+      '--stack: there is no stack "prod"; use one of: development, production, staging',
     );
     expect(() => readStackFile(projectDir, "berth", "../production")).toThrow("there is no stack");
   });
@@ -183,7 +183,7 @@ describe("a planned stack", () => {
 
   test("--rotate names the secrets that there are", () => {
     expect(() => rotateSecrets(planStack(request(), home), ["togather:nosuch"], home)).toThrow(
-      "allowed: togather:jwtSecret, togather:adminApiKey",
+      "use one of: togather:jwtSecret, togather:adminApiKey",
     );
   });
 
@@ -276,7 +276,7 @@ describe("the file as written", () => {
   const cases: [setting: string, says: string][] = [
     [
       'berth:images["togather/app"].repository=ghcr.io/togather/togather-server:v1',
-      'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; allowed: host/name in lower case, without a tag',
+      'berth:images.togather/app.repository: "ghcr.io/togather/togather-server:v1" is not an image repository; use host/name in lower case, without a tag',
     ],
     [
       'berth:images["togather/app"].repository=ghcr.io/Togather/Server',
@@ -285,11 +285,11 @@ describe("the file as written", () => {
     ["berth:tls.email=nobody", 'berth:tls.email: "nobody" is not an e-mail address'],
     [
       "berth:tls.directory=zerossl",
-      'berth:tls.directory: "zerossl" is not an ACME directory; allowed: letsencrypt, letsencrypt-staging, or an https:// URL',
+      'berth:tls.directory: "zerossl" is not an ACME directory; use letsencrypt, letsencrypt-staging, or an https:// URL',
     ],
     [
       "berth:hosts.main.location=ash",
-      "berth:hosts.main.location: cx33 is not sold in ash; allowed: fsn1, nbg1, hel1, or another serverType",
+      "berth:hosts.main.location: cx33 is not sold in ash; use fsn1, nbg1, hel1, or another serverType",
     ],
     [
       "berth:hosts.main.sshAllowedFrom=[0.0.0.0/0]",
@@ -298,7 +298,7 @@ describe("the file as written", () => {
     ],
     [
       "berth:hosts.main.sshAllowedFrom=[203.0.113.7/24]",
-      'berth:hosts.main.sshAllowedFrom.0: "203.0.113.7/24" names an address and a whole network; allowed: 203.0.113.0/24 for the network, 203.0.113.7/32 for the address',
+      'berth:hosts.main.sshAllowedFrom.0: "203.0.113.7/24" names an address and a whole network; use 203.0.113.0/24 for the network, 203.0.113.7/32 for the address',
     ],
     [
       "togather:app.version=latest",
@@ -306,7 +306,7 @@ describe("the file as written", () => {
     ],
     [
       "berth:environment=staging",
-      "berth:environment: staging in the stack production; allowed: production. Set it: npx pulumi config set berth:environment production --stack production",
+      "berth:environment: staging in the stack production; use production. Set it: npx pulumi config set berth:environment production --stack production",
     ],
     ['berth:ssh={ authorizedKeys: ["me"] }', 'berth:ssh.authorizedKeys.0: "me" is not an OpenSSH public key'],
   ];

@@ -175,7 +175,7 @@ describe("check", () => {
     [
       changed("taskSpec.containerSpec.cpuset", "1"),
       "taskSpec.containerSpec.cpuset",
-      "is not part of the lab",
+      "is not supported by the lab",
     ],
     [
       changed("taskSpec.containerSpec.stopGracePeriod", "soon"),
@@ -205,7 +205,7 @@ describe("check", () => {
       const other = `docker:index/${name}`;
       await expect(
         dockerPackage.create().check({ ...ref, type: other }, {}, undefined, seed),
-      ).rejects.toThrow(`${other} is not part of the lab`);
+      ).rejects.toThrow(`${other} is not supported by the lab`);
     },
   );
 });

@@ -295,7 +295,7 @@ describe("refusals", () => {
     ],
     [
       { token, endpoint: "http://127.0.0.1:1/v1", pollInterval: "fast" },
-      `hcloud:pollInterval: "fast" is not a duration; allowed: 500ms, 1s and the like`,
+      `hcloud:pollInterval: "fast" is not a duration; use 500ms, 1s and the like`,
     ],
   ])("configuration %j", async (inputs, message) => {
     await expect(hcloudPackage.create().configure(inputs)).rejects.toThrow(message);
@@ -303,7 +303,7 @@ describe("refusals", () => {
 
   test("what the lab does not have is named", async () => {
     await expect(provider.check(ref("loadBalancer", "lb"), {}, undefined, seed)).rejects.toThrow(
-      "hcloud:index/loadBalancer:LoadBalancer is not part of the lab",
+      "hcloud:index/loadBalancer:LoadBalancer is not supported by the lab",
     );
     const { failures } = await provider.check(
       ref("server", "web"),
@@ -312,8 +312,11 @@ describe("refusals", () => {
       seed,
     );
     expect(failures).toEqual([
-      { property: "rescue", reason: "is not part of the lab: the lab's cloud does not have it yet" },
-      { property: "datacenter", reason: "is not part of the lab: the provider removed it; use location" },
+      { property: "rescue", reason: "is not supported by the lab: the lab's cloud does not have it yet" },
+      {
+        property: "datacenter",
+        reason: "is not supported by the lab: the provider removed it; use location",
+      },
     ]);
   });
 

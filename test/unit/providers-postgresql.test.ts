@@ -28,7 +28,12 @@ describe("check", () => {
 
   test.each<[string, Properties, string, string]>([
     ["role:Role", { passwrd: "x" }, "passwrd", '"passwrd" is not an input of postgresql:index/role:Role'],
-    ["role:Role", { passwordWo: "x" }, "passwordWo", "is not part of the lab: it needs a provider that can"],
+    [
+      "role:Role",
+      { passwordWo: "x" },
+      "passwordWo",
+      "is not supported by the lab: it needs a provider that can",
+    ],
     ["role:Role", { login: "yes" }, "login", "must be a boolean, not a string"],
     ["role:Role", { connectionLimit: -2 }, "connectionLimit", "must be at least -1, not -2"],
     ["role:Role", { searchPaths: ["a, b"] }, "searchPaths", "must not contain a comma"],
@@ -44,7 +49,7 @@ describe("check", () => {
       "grant:Grant",
       grantOf({ objectType: "database", privileges: ["SELECT; DROP TABLE x"] }),
       "privileges",
-      '"SELECT; DROP TABLE x" is not a privilege on a database; allowed: ALL, CREATE, CONNECT, TEMPORARY',
+      '"SELECT; DROP TABLE x" is not a privilege on a database; use one of: ALL, CREATE, CONNECT, TEMPORARY',
     ],
     [
       "grant:Grant",
@@ -59,11 +64,11 @@ describe("check", () => {
 
   test("refuses by name what the lab has not", async () => {
     await expect(check("publication:Publication", {})).rejects.toThrow(
-      "postgresql:index/publication:Publication is not part of the lab; its providers have: " +
+      "postgresql:index/publication:Publication is not supported by the lab; its providers have: " +
         "postgresql:index/database:Database, ",
     );
     await expect(provider.invoke("postgresql:index/getTables:getTables", {})).rejects.toThrow(
-      "is not part of the lab",
+      "is not supported by the lab",
     );
   });
 });
@@ -121,8 +126,8 @@ describe("the connection", () => {
 
   test.each([
     [{ sslmode: "prefer" }, 'sslmode must be one of disable, require, verify-ca, verify-full, not "prefer"'],
-    [{ scheme: "awspostgres" }, "scheme awspostgres is not part of the lab"],
-    [{ azureIdentityAuth: "true" }, "azureIdentityAuth is not part of the lab"],
+    [{ scheme: "awspostgres" }, "scheme awspostgres is not supported by the lab"],
+    [{ azureIdentityAuth: "true" }, "azureIdentityAuth is not supported by the lab"],
   ])("refuses %o", async (settings, message) => {
     await expect(postgresqlPackage.create().configure(settings)).rejects.toThrow(message);
   });

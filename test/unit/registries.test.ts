@@ -66,7 +66,7 @@ describe("a registry's password", () => {
       "berth:registryPassword.quay.io": password,
     };
     expect(problems(change, ["berth:registryPassword.quay.io"])).toEqual([
-      `berth:registries.quay.io: no image of berth:images comes from it; allowed: docker.io, ghcr.io. Remove it: npx pulumi config rm --path 'berth:registries["quay.io"]' --stack production`,
+      `berth:registries.quay.io: no image of berth:images comes from it; use one of: docker.io, ghcr.io. Remove it: npx pulumi config rm --path 'berth:registries["quay.io"]' --stack production`,
     ]);
   });
 

@@ -76,7 +76,7 @@ test("a host has eight", () => {
 test("every domain of a route lies in a zone", () => {
   const system = made("mfa", (domain) => [plain(domain), plain("auth.elsewhere.example")]);
   expect(problems([[system, 2]])).toEqual([
-    'berth:systems.mfa.domain: "auth.elsewhere.example" lies in none of the zones of berth:dns; allowed: names in togather.example. ' +
+    'berth:systems.mfa.domain: "auth.elsewhere.example" is in none of the zones of berth:dns; use a name in togather.example. ' +
       "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[0]' ZONE --stack production",
   ]);
 });

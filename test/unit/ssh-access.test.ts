@@ -78,7 +78,9 @@ describe("access for a run", () => {
   });
 
   test.each(["", "everybody", "203.0.113.0/24", "0.0.0.0/0", "203.0.113.999"])("not for %j", async (from) => {
-    await expect(open("41-1", from)).rejects.toThrow(`--from: "${from}" is no address; allowed: the one`);
+    await expect(open("41-1", from)).rejects.toThrow(
+      `--from: "${from}" is not an address; use the public address`,
+    );
     expect(await sshAccess(access, "production")).toEqual([]);
   });
 });

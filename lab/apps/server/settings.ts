@@ -97,7 +97,7 @@ function readVariable(
 
 function problemOf(name: string, variable: Variable, value: string): string | undefined {
   const { secret, leastCharacters = 0, pattern, url, number, oneOf } = variable;
-  const is = secret ? `${name} is` : `${name} is "${value}",`;
+  const is = secret ? `${name} is` : `${name} is "${value}"`;
   if (url !== undefined && !url.includes(URL.parse(value)?.protocol.slice(0, -1) ?? "")) {
     return `${name} is not a URL of the form ${variable.is}`;
   }
@@ -107,10 +107,10 @@ function problemOf(name: string, variable: Variable, value: string): string | un
   if (number !== undefined) {
     const [least, most] = number;
     if (!(Number(value) >= least && Number(value) <= most)) {
-      return `${is} allowed: a number from ${least} to ${most}`;
+      return `${is}; use a number from ${least} to ${most}`;
     }
   }
-  if (oneOf !== undefined && !oneOf.includes(value)) return `${is} allowed: ${oneOf.join(", ")}`;
+  if (oneOf !== undefined && !oneOf.includes(value)) return `${is}; use one of: ${oneOf.join(", ")}`;
   return undefined;
 }
 

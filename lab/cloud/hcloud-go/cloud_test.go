@@ -340,7 +340,7 @@ func TestErrors(t *testing.T) {
 	fields := answer.Details.(hcloud.ErrorDetailsInvalidInput).Fields
 	equal(t, "field", line(fields[0].Name, fields[0].Messages), "name [is not a valid hostname (RFC 1123)]")
 	_, _, err = c.Server.Create(ctx, hcloud.ServerCreateOpts{Name: "net", ServerType: cx23, Image: debian, Networks: []*hcloud.Network{{ID: 1}}})
-	refused(t, err, hcloud.ErrorCodeInvalidInput, 422, "is not part of the lab's cloud")
+	refused(t, err, hcloud.ErrorCodeInvalidInput, 422, "is not supported by the lab's cloud")
 	_, _, err = c.Server.Create(ctx, hcloud.ServerCreateOpts{Name: "far", ServerType: cx23, Image: debian, Location: &hcloud.Location{Name: "ash"}})
 	refused(t, err, hcloud.ErrorCodeResourceUnavailable, 412, "not available in ash")
 

@@ -57,7 +57,7 @@ export function checkInputs(
     const rule = rules[property];
     const reason =
       rule === undefined
-        ? `"${property}" is not an input of ${type}; allowed: ${Object.keys(rules).sort().join(", ")}`
+        ? `"${property}" is not an input of ${type}; use one of: ${Object.keys(rules).sort().join(", ")}`
         : wrong(rule, value);
     if (reason !== undefined) failures.push({ property, reason });
     inputs[property] = value;
@@ -123,7 +123,7 @@ export function withoutNotes(inputs: Properties): Properties {
 
 /** Thrown for what the real provider has and the lab does not. */
 export function notPartOfTheLab(token: string, has: readonly string[]): Error {
-  return new Error(`${token} is not part of the lab; its providers have: ${[...has].sort().join(", ")}`);
+  return new Error(`${token} is not supported by the lab; its providers have: ${[...has].sort().join(", ")}`);
 }
 
 /**
@@ -165,7 +165,7 @@ function emptyAsAbsent(value: PropertyValue | undefined): PropertyValue | undefi
 }
 
 function wrong(rule: InputRule, value: PropertyValue): string | undefined {
-  if (rule.refused !== undefined) return `is not part of the lab: ${rule.refused}`;
+  if (rule.refused !== undefined) return `is not supported by the lab: ${rule.refused}`;
   if (value === unknownValue) return undefined;
   if (!hasKind(rule.kind, value)) return `must be a ${rule.kind}, not a ${kindOf(value)}`;
   if (rule.allowed !== undefined && !rule.allowed.includes(String(value))) {

@@ -225,6 +225,6 @@ describe("what a deployment leaves", () => {
       expect(JSON.parse(line)).toMatchObject({ level: "ERROR" });
     const edge = await ops("logs", "edge", "--since", "1d");
     expect(edge.output).toContain('"path":"/health"');
-    expect((await ops("logs", "nothing")).output).toContain("allowed: edge, togather");
+    expect((await ops("logs", "nothing")).output).toContain("use one of: edge, togather");
   });
 });

@@ -36,7 +36,9 @@ class DockerProvider implements LabProvider {
   async configure(inputs: Properties): Promise<void> {
     for (const key of Object.keys(inputs)) {
       if (!settings.includes(key) && !key.startsWith("__")) {
-        throw new Error(`docker:${key} is not part of the lab; allowed: ${settings.slice(0, 4).join(", ")}`);
+        throw new Error(
+          `docker:${key} is not supported by the lab; use one of: ${settings.slice(0, 4).join(", ")}`,
+        );
       }
     }
     const options = configValue(inputs, "sshOpts") ?? [];

@@ -119,7 +119,7 @@ export function check(node: Node, value: PropertyValue | undefined, path: string
       return [
         ...unknown.map((key) => ({
           property: `${path}.${key}`,
-          reason: `is not part of the lab; allowed: ${Object.keys(node.fields).sort().join(", ")}`,
+          reason: `is not supported by the lab; use one of: ${Object.keys(node.fields).sort().join(", ")}`,
         })),
         ...Object.entries(node.fields).flatMap(([key, field]) => check(field, value[key], `${path}.${key}`)),
       ];

@@ -95,7 +95,7 @@ export function createTransport(host: string, sshOptions: readonly string[]): Tr
     };
   }
   throw new Error(
-    `docker:host: "${host}" is not a host; allowed: ssh://user@address:port or unix:///var/run/docker.sock`,
+    `docker:host: "${host}" is not a host; use ssh://user@address:port or unix:///var/run/docker.sock`,
   );
 }
 

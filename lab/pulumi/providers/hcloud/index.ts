@@ -87,9 +87,7 @@ function compare(kind: ResourceKind, olds: Properties, news: Properties): DiffRe
 function pollMillisecondsOf(text: PropertyValue | undefined): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(typeof text === "string" && text !== "" ? text : "500ms");
   if (!match) {
-    throw new Error(
-      `hcloud:pollInterval: "${String(text)}" is not a duration; allowed: 500ms, 1s and the like`,
-    );
+    throw new Error(`hcloud:pollInterval: "${String(text)}" is not a duration; use 500ms, 1s and the like`);
   }
   return Number(match[1]) * (match[2] === "s" ? 1000 : 1);
 }

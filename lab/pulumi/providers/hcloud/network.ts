@@ -146,7 +146,7 @@ function ruleFailures(rule: Properties): CheckFailure[] {
   const ips = [rule.sourceIps, rule.destinationIps].flatMap((list) => (Array.isArray(list) ? list : []));
   return [
     ...(typeof direction === "string" && !directions.includes(direction)
-      ? fail(`"${direction}" is not a valid direction; allowed: ${directions.join(", ")}`)
+      ? fail(`"${direction}" is not a valid direction; use one of: ${directions.join(", ")}`)
       : []),
     ...ips.flatMap((ip) =>
       typeof ip === "string" && hasHostBits(ip)

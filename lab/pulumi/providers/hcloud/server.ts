@@ -181,7 +181,9 @@ export const serverKind: ResourceKind = {
       await changeFirewalls(api, id, server, news);
     }
     if (changes.includes("publicNets")) {
-      throw new Error("publicNets: changing the addresses of a server that exists is not part of the lab");
+      throw new Error(
+        "publicNets: changing the addresses of a server that exists is not supported by the lab",
+      );
     }
     if (changes.includes("deleteProtection") || changes.includes("rebuildProtection")) {
       await setProtection(api, id, news);

@@ -92,7 +92,7 @@ export const zoneRrsetKind: ResourceKind = {
   },
   check: (inputs) => [
     ...(inputs.type === "SOA"
-      ? [{ property: "type", reason: "SOA is not part of the lab: the zone makes its own" }]
+      ? [{ property: "type", reason: "SOA is not supported by the lab: the zone makes its own" }]
       : []),
     ...(Array.isArray(inputs.records) && inputs.records.length === 0
       ? [{ property: "records", reason: "must have at least one record, has 0" }]

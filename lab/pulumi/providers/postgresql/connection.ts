@@ -39,11 +39,11 @@ const refusedSettings = [
 export function serverSettings(inputs: Properties): ServerSettings {
   const given = (key: string) => configValue(inputs, key);
   for (const key of refusedSettings) {
-    if (given(key) !== undefined) throw new Error(`postgresql provider: ${key} is not part of the lab`);
+    if (given(key) !== undefined) throw new Error(`postgresql provider: ${key} is not supported by the lab`);
   }
   const scheme = given("scheme") ?? "postgres";
   if (scheme !== "postgres")
-    throw new Error(`postgresql provider: scheme ${String(scheme)} is not part of the lab`);
+    throw new Error(`postgresql provider: scheme ${String(scheme)} is not supported by the lab`);
   const sslmode = text(inputs, "sslmode") ?? text(inputs, "sslMode") ?? "require";
   if (!sslModes.includes(sslmode)) {
     throw new Error(`postgresql provider: sslmode must be one of ${sslModes.join(", ")}, not "${sslmode}"`);

@@ -73,7 +73,7 @@ class PostgresqlProvider implements LabProvider {
     const kind = kindOf(ref.type);
     const known = withDefaults(kind.rules, withoutNotes({ ...inputs, ...outputs }));
     if (kind.named && typeof known.name !== "string") {
-      throw new Error(`${ref.type} ${ref.name}: importing "${id}" is not part of the lab`);
+      throw new Error(`${ref.type} ${ref.name}: importing "${id}" is not supported by the lab`);
     }
     const found = await kind.read(this.#server(readTimeoutSeconds), known);
     if (found === undefined) return undefined;

@@ -31,7 +31,7 @@ export function privilegeFailures(inputs: Properties): CheckFailure[] {
     .filter((privilege) => privilege !== "ALL" && !of.includes(privilege))
     .map((privilege) => ({
       property: "privileges",
-      reason: `"${privilege}" is not a privilege on a ${String(inputs.objectType)}; allowed: ALL, ${of.join(", ")}`,
+      reason: `"${privilege}" is not a privilege on a ${String(inputs.objectType)}; use one of: ALL, ${of.join(", ")}`,
     }));
 }
 

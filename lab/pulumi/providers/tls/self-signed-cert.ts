@@ -42,13 +42,13 @@ export function selfSignedFailures(inputs: Properties): CheckFailure[] {
   const unknownPart = isProperties(subject) && Object.keys(subject).find((part) => part !== "commonName");
   const failures: CheckFailure[] = [];
   if (unknownUse !== undefined) {
-    const reason = `"${unknownUse}" is not part of the lab; allowed: ${Object.keys(known).join(", ")}`;
+    const reason = `"${unknownUse}" is not supported by the lab; use one of: ${Object.keys(known).join(", ")}`;
     failures.push({ property: "allowedUses", reason });
   }
   if (unknownPart) {
     failures.push({
       property: "subject",
-      reason: `"${unknownPart}" is not part of the lab; allowed: commonName`,
+      reason: `"${unknownPart}" is not supported by the lab; use one of: commonName`,
     });
   }
   return failures;
