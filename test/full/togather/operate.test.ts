@@ -134,3 +134,25 @@ describe("a new password of the database", () => {
     expect(await user()).toBe("togather");
   });
 });
+
+test("a new password of the superuser: the server restarts, as the preview says, and nobody else is shut out", async () => {
+  const version = ["--set", "togather:app.version=v1.0.0"];
+  const generation = (number: number) => [
+    ...version,
+    "--set",
+    `togather:postgres.superuserPasswordGeneration=${number}`,
+  ];
+  const before = await togather();
+  const preview = await labOk("preview", ...generation(2));
+  expect(preview.output).toMatch(/update.*Service togather_postgres/);
+  const { load } = await underLoad("a new password of the superuser", () => labOk("up", ...generation(2)));
+  // One gap, Postgres' restart; the app's slot stays and finds it again.
+  expect(load.timeline.filter(({ failures }) => failures > 0).length).toBeLessThanOrEqual(15);
+  expect(await togather()).toMatchObject({ slot: before.slot, healthy: true });
+  await labOk("preview", ...generation(2), "--expect-no-changes");
+  const who = ["--", "--no-align", "--tuples-only", "--command", "SELECT current_user"];
+  expect((await opsOk("psql", "togather", "--superuser", ...who)).stdout).toBe("postgres\n");
+  // Everything that the engine does as the superuser works with the new one: a refresh reads roles and databases by it.
+  await labOk("up", ...generation(2), "--set", "togather:postgres.passwordGeneration=2");
+  await labOk("up", ...generation(1), "--set", "togather:postgres.passwordGeneration=1");
+});
