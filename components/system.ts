@@ -63,8 +63,3 @@ export interface SystemResult {
   /** URL that says from outside whether the system is healthy. */
   readonly healthUrl: string;
 }
-
-/** Keeps the settings' type while the list of systems forgets it. */
-export function defineSystem<Settings>(system: System<Settings>): System {
-  return system as System;
-}

@@ -1,39 +1,24 @@
 import type { local } from "@pulumi/command";
 import { type Network, Service } from "@pulumi/docker";
 import { Provider as PostgresqlProvider } from "@pulumi/postgresql";
-import {
-  ComponentResource,
-  type ComponentResourceOptions,
-  mergeOptions,
-  type Output,
-  ResourceHook,
-} from "@pulumi/pulumi";
+import { ComponentResource, mergeOptions, type Output, ResourceHook } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
+import type { ServiceContext } from "../declaration.ts";
 import { dockerCheck } from "../health.ts";
 import { currentContainerScript, hostCommand, readScript } from "../host/command.ts";
-import type { Host } from "../host/host.ts";
 import { imagePull } from "../host/image-pull.ts";
 import { hostPaths } from "../host/paths.ts";
-import type { ResolvedImage } from "../image.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import { specificationDigest } from "../specification.ts";
 import { postgresTls } from "./postgres-tls.ts";
 import { majorVersionLabel, refuseOtherMajorVersion } from "./postgres-version.ts";
+import type { PostgresSettings } from "./settings.ts";
 import { openTunnel } from "./tunnel.ts";
 
 export interface PostgresArgs {
-  readonly host: Host;
-  readonly system: string;
+  /** The network on which its clients reach it. */
   readonly network: Network;
-  readonly image: ResolvedImage;
-  /** Major version that the image's may follow, the data folder having been emptied for it. */
-  readonly upgradeFrom?: string;
-  readonly memoryMebibytes: number;
-  /** Another number is another password of the superuser, which restarts the server. */
-  readonly superuserPasswordGeneration: number;
-  /** Port on the operator's loopback through which `@pulumi/postgresql` reaches it; every instance needs its own. */
-  readonly tunnelPort: number;
 }
 
 const serverPort = 5432;
@@ -69,31 +54,35 @@ export class Postgres extends ComponentResource {
   readonly ready: local.Command;
   readonly provider: PostgresqlProvider;
 
-  constructor(name: string, args: PostgresArgs, opts?: ComponentResourceOptions) {
-    super("berth:data:Postgres", name, {}, opts);
+  /** Generation of the passwords of its databases' roles, where they name none. */
+  readonly passwordGeneration: number;
+
+  constructor(context: ServiceContext<PostgresSettings>, { network }: PostgresArgs) {
+    const { name, host, system, image, settings } = context;
+    super("berth:data:Postgres", name, {}, { parent: context.parent });
     const child = { parent: this };
     const socketDirectory = hostPaths.socket(name);
-    const memoryBytes = args.memoryMebibytes * 1024 * 1024;
+    const memoryBytes = settings.memoryMebibytes * 1024 * 1024;
     const directories = {
       DATA_VOLUME: hostPaths.dataVolume,
-      DATA_DIRECTORY: dataDirectory(args.system, name),
+      DATA_DIRECTORY: dataDirectory(system, name),
       SOCKET_DIRECTORY: socketDirectory,
     };
     // A new image is pulled before the running server is stopped for it.
-    const pulled = imagePull(`${name}-pull`, { host: args.host, image: args.image }, child);
+    const pulled = imagePull(`${name}-pull`, { host, image }, child);
     const folders = hostCommand(
       `${name}-folders`,
       {
-        connection: args.host.connection,
+        connection: host.connection,
         script: readScript(import.meta.url, "./scripts/folders.sh"),
-        parameters: { ...directories, SERVICE: name, IMAGE: args.image.reference },
+        parameters: { ...directories, SERVICE: name, IMAGE: image.reference },
         deadlineSeconds: 600,
-        dependsOn: [args.host.ready, pulled],
+        dependsOn: [host.ready, pulled],
       },
       child,
     );
     // The image reads it when the data folder is empty; `ready` gives it to the superuser of one that is older.
-    const generation = args.superuserPasswordGeneration;
+    const generation = settings.superuserPasswordGeneration;
     const password = new RandomPassword(
       `${name}-superuser`,
       {
@@ -104,22 +93,22 @@ export class Postgres extends ComponentResource {
     );
     const passwordSecret = swarmSecret(
       `${name}-superuser-password`,
-      { host: args.host, system: args.system, value: password.result },
+      { host, system, value: password.result },
       child,
     );
-    const tls = postgresTls(name, { host: args.host, system: args.system }, child);
+    const tls = postgresTls(name, { host, system }, child);
     this.certificatePem = tls.certificatePem;
     const taskSpec = {
       containerSpec: {
-        image: args.image.reference,
-        args: [...postgresArguments(args.memoryMebibytes), ...tls.arguments],
+        image: image.reference,
+        args: [...postgresArguments(settings.memoryMebibytes), ...tls.arguments],
         env: {
           POSTGRES_PASSWORD_FILE: "/run/secrets/postgres_password",
           PGDATA: "/var/lib/postgresql/data/pgdata",
           // For every psql, pg_dump and pg_isready that is started in the container; the image's set-up unsets it.
           PGHOST: "127.0.0.1",
         },
-        labels: dockerLabels(name, args.system),
+        labels: dockerLabels(name, system),
         stopGracePeriod: "1m",
         mounts: [
           { type: "bind", source: directories.DATA_DIRECTORY, target: "/var/lib/postgresql/data" },
@@ -148,24 +137,24 @@ export class Postgres extends ComponentResource {
       },
       resources: { limits: { memoryBytes } },
       restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
-      networksAdvanceds: [{ id: args.network.id, aliases: [name] }],
+      networksAdvanceds: [{ id: network.id, aliases: [name] }],
     };
     this.service = new Service(
       name,
       {
-        labels: [...dockerLabels(name, args.system), majorVersionLabel(args.image.version)],
+        labels: [...dockerLabels(name, system), majorVersionLabel(image.version)],
         mode: { replicated: { replicas: 1 } },
         updateConfig: { order: "stop-first", parallelism: 1, failureAction: "pause" },
         endpointSpec: { mode: "dnsrr" },
         taskSpec,
       },
       mergeOptions(child, {
-        provider: args.host.docker,
+        provider: host.docker,
         protect: true,
         dependsOn: [folders],
         hooks: {
           beforeUpdate: [
-            new ResourceHook(`${name}-major-version`, refuseOtherMajorVersion(args.upgradeFrom), {
+            new ResourceHook(`${name}-major-version`, refuseOtherMajorVersion(settings.upgradeFrom), {
               onDryRun: true,
             }),
           ],
@@ -175,7 +164,7 @@ export class Postgres extends ComponentResource {
     this.ready = hostCommand(
       `${name}-ready`,
       {
-        connection: args.host.connection,
+        connection: host.connection,
         script: currentContainerScript + readScript(import.meta.url, "./scripts/postgres-ready.sh"),
         parameters: {
           SERVICE: this.service.name,
@@ -189,16 +178,16 @@ export class Postgres extends ComponentResource {
       },
       child,
     );
-    openTunnel(args.host.connection, {
+    openTunnel(host.connection, {
       remoteSocket: `${socketDirectory}/.s.PGSQL.${serverPort}`,
-      localPort: args.tunnelPort,
+      localPort: settings.tunnelPort,
       service: name,
     });
     this.provider = new PostgresqlProvider(
       `${name}-provider`,
       {
         host: "127.0.0.1",
-        port: args.tunnelPort,
+        port: settings.tunnelPort,
         username: "postgres",
         password: password.result,
         database: "postgres",
@@ -209,6 +198,7 @@ export class Postgres extends ComponentResource {
       mergeOptions(child, { dependsOn: [this.ready] }),
     );
     this.name = name;
+    this.passwordGeneration = settings.passwordGeneration;
     this.address = `${name}:${serverPort}`;
     this.registerOutputs();
   }

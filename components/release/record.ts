@@ -5,7 +5,7 @@ import { hostPaths } from "../host/paths.ts";
 import type { ResolvedImage } from "../image.ts";
 
 /** What a deployment's record says of the release, beside what the host finds out itself. */
-export interface Release {
+export interface RecordedRelease {
   readonly system: string;
   /** `togather_app`. */
   readonly service: string;
@@ -33,7 +33,7 @@ const forget = readScript(import.meta.url, "./scripts/forget.sh");
  * ({@link hostPaths}): state, history, one log a deployment. Ids and times are made there and are no inputs.
  */
 export function recorded(
-  release: Release,
+  release: RecordedRelease,
   step: ReleaseStep,
   slot: Input<string>,
   command: HostCommandArgs,
