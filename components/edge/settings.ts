@@ -1,27 +1,34 @@
 import { z } from "zod";
-import type { Route } from "./route.ts";
+import type { RateLimit, Route } from "./route.ts";
 
 /** Limits of one client address, as settings: beyond the rate it gets 429, larger bodies get 413. */
 
-type Rate = { readonly requestsPerSecond: number; readonly burst: number };
-
 const count = z.int().min(1).max(100_000);
 
+/** Settings of a rate, which is by the second or by the minute for good. */
+type RateShape<Rate extends RateLimit> = Rate extends { readonly requestsPerSecond: number }
+  ? { readonly requestsPerSecond: z.ZodDefault<z.ZodInt>; readonly burst: z.ZodDefault<z.ZodInt> }
+  : { readonly requestsPerMinute: z.ZodDefault<z.ZodInt>; readonly burst: z.ZodDefault<z.ZodInt> };
+
+function rateShape<Rate extends RateLimit>(rate: Rate): RateShape<Rate> {
+  const { requestsPerSecond, requestsPerMinute, burst } = rate;
+  const shape =
+    requestsPerSecond === undefined
+      ? { requestsPerMinute: count.default(requestsPerMinute), burst: count.default(burst) }
+      : { requestsPerSecond: count.default(requestsPerSecond), burst: count.default(burst) };
+  return shape as RateShape<Rate>;
+}
+
 /** A rate by itself, of routes that have another one than the rest. */
-export function rateSettings({ requestsPerSecond, burst }: Rate) {
-  const shape = {
-    requestsPerSecond: count.default(requestsPerSecond),
-    burst: count.default(burst),
-  };
-  return z.strictObject(shape).prefault({});
+export function rateSettings<Rate extends RateLimit>(rate: Rate) {
+  return z.strictObject(rateShape(rate)).prefault({} as never);
 }
 
 /** What a client may ask of a service by default; `more` are rates of its other routes. */
-export function limitsSettings<More extends z.ZodRawShape>({ requestsPerSecond, burst }: Rate, more: More) {
+export function limitsSettings<Rate extends RateLimit, More extends z.ZodRawShape>(rate: Rate, more: More) {
   return z
     .strictObject({
-      requestsPerSecond: count.default(requestsPerSecond),
-      burst: count.default(burst),
+      ...rateShape(rate),
       bodyMebibytes: z.int().min(1).max(1024).default(10),
       /** How long an answer may keep the edge waiting. */
       readTimeoutSeconds: z.int().min(1).max(3600).default(60),
@@ -30,22 +37,20 @@ export function limitsSettings<More extends z.ZodRawShape>({ requestsPerSecond, 
     .prefault({} as never);
 }
 
-interface Limits extends Rate {
-  readonly bodyMebibytes: number;
-  readonly readTimeoutSeconds: number;
-}
+type Limits = RateLimit & { readonly bodyMebibytes: number; readonly readTimeoutSeconds: number };
 
 /** A route with the limits of such settings; `rate` in the place of theirs. */
 export function limited(
-  route: Omit<Route, "bodyLimitMebibytes" | "readTimeoutSeconds" | "rateLimit">,
+  route: Omit<Route, "bodyLimitMebibytes" | "rateLimit">,
   limits: Limits,
-  { requestsPerSecond, burst }: Rate = limits,
+  rate: RateLimit = limits,
 ): Route {
   const { bodyMebibytes, readTimeoutSeconds } = limits;
+  const { requestsPerSecond, requestsPerMinute, burst } = rate;
   return {
+    ...(route.streaming ? {} : { readTimeoutSeconds }),
     ...route,
     bodyLimitMebibytes: bodyMebibytes,
-    readTimeoutSeconds,
-    rateLimit: { requestsPerSecond, burst },
+    rateLimit: requestsPerSecond === undefined ? { requestsPerMinute, burst } : { requestsPerSecond, burst },
   };
 }

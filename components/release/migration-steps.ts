@@ -63,7 +63,7 @@ type WithImage<T> = T extends unknown ? Omit<T, "image"> & { readonly image?: Re
 /** {@link MigrationStepSettings} with their images; one without runs in the release's. */
 export type MigrationStep = WithImage<MigrationStepSettings>;
 
-const migrationSchema = (steps: readonly MigrationStepSettings[]) =>
+const migrationSchema = (steps: readonly z.input<typeof step>[]) =>
   z.strictObject({
     steps: z
       .array(step)
@@ -71,7 +71,7 @@ const migrationSchema = (steps: readonly MigrationStepSettings[]) =>
         (all) => all.filter(({ kind }) => kind === "golang-migrate").length <= 1,
         "has golang-migrate twice; its record in the database is one, so use one step of it",
       )
-      .default([...steps]),
+      .prefault([...steps]),
     /** What one run of a step may take. */
     deadlineSeconds: z
       .int()
@@ -95,7 +95,7 @@ export type MigrationSettings = z.output<ReturnType<typeof migrationSchema>> & {
  */
 export function migrationSettings(
   of: string,
-  steps: readonly MigrationStepSettings[],
+  steps: readonly z.input<typeof step>[],
 ): Part<z.ZodType<MigrationSettings>> {
   return {
     schema: (key) =>

@@ -1,6 +1,6 @@
 import type { local } from "@pulumi/command";
 import { type Network, type Service, ServiceConfig } from "@pulumi/docker";
-import type { ComponentResource, Input, Output, Resource } from "@pulumi/pulumi";
+import { type ComponentResource, type Input, mergeOptions, type Output, type Resource } from "@pulumi/pulumi";
 import type { Database } from "../data/database.ts";
 import type { ServiceContext } from "../declaration.ts";
 import { dockerCheck, type Health } from "../health.ts";
@@ -9,6 +9,7 @@ import { imagePull } from "../host/image-pull.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
+import { announcedGap } from "./gap.ts";
 import { imageCheck, imageNeeds } from "./image-contract.ts";
 import { migration, migrationPulls, stepsForProbe } from "./migration.ts";
 import { type MigrationSettings, migrationSteps } from "./migration-steps.ts";
@@ -38,11 +39,18 @@ export interface ReleaseArgs {
   };
   /** How long a new slot may take to become healthy. */
   readonly probe: ProbePatience;
+  /**
+   * `stop-first` for what may not run twice: the old slot stops, the new one starts and is probed, and the old one runs again when that
+   * fails. Nothing of the service runs meanwhile, which a preview says. `start-first` when left out.
+   */
+  readonly order?: "start-first" | "stop-first";
   readonly dependsOn?: readonly Resource[];
 }
 
 interface ReleaseParts extends ReleaseArgs {
   readonly health: Health;
+  /** Requests come to it from the edge. */
+  readonly hasRoutes: boolean;
   /** Ready before anything is done; those that another service's release has prepared stand for all of it. */
   readonly after: readonly Resource[];
   /** Another service's release has pulled the image and brought the schema along. */
@@ -69,11 +77,11 @@ export interface Release {
  */
 export function release(
   parent: ComponentResource,
-  service: ServiceContext<Omit<ReleaseSettings, "version">>,
+  service: ServiceContext<ReleaseSettings>,
   parts: ReleaseParts,
 ): Release {
   const { name, host, system, image, settings } = service;
-  const { database, schema, health } = parts;
+  const { database, schema, health, order = "start-first" } = parts;
   const child = { parent };
   const connection = database?.connection(service.connection);
   const environment = {
@@ -126,6 +134,7 @@ export function release(
     image,
     keepPreviousMinutes: settings.keepPreviousMinutes,
     releaseAgain: settings.releaseAgain === image.version,
+    ...(parts.hasRoutes && order === "start-first" ? {} : { starts: { order, tasks: settings.replicas } }),
   };
   const record =
     (step: ReleaseStep, slotName: Input<string>): Recorded =>
@@ -176,6 +185,7 @@ export function release(
     {
       ...{ host, system, container, command: parts.command },
       replicas: settings.replicas,
+      order,
       restartedAt: settings.restartedAt,
       healthcheck: dockerCheck(health),
       startPeriodSeconds: patienceSeconds(parts.probe),
@@ -188,11 +198,11 @@ export function release(
     `${name}-probe`,
     {
       ...parts.probe,
-      ...{ health, host, slot: made, replicas: settings.replicas },
+      ...{ health, host, slot: made, replicas: settings.replicas, onEdge: parts.hasRoutes },
       recorded: record("probe", made.name),
       ...(scope && steps && { schema: { scope, steps: stepsForProbe(steps, image), mayBeNewer: skip } }),
     },
-    child,
+    order === "start-first" ? child : mergeOptions(child, { hooks: announcedGap(name, parts.probe) }),
   );
   return { slot: made, probed, container, record: (step) => record(step, made.name) };
 }

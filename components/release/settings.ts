@@ -3,6 +3,7 @@ import {
   type ConnectionNames,
   isSecretPart,
   type ServicePart,
+  type SettingsKey,
   type SettingsProblem,
 } from "../declaration.ts";
 import { memorySchema } from "../schema.ts";
@@ -31,13 +32,12 @@ interface Declared {
 
 const keepMinutes = "use 0 (the old slot goes at once) to 1440";
 
-function releaseShape(key: `${string}:${string}`, declared: Declared) {
+function releaseShape(key: SettingsKey, declared: Omit<Declared, "image">) {
   const [system = ""] = key.split(":");
   const { variables = {}, secrets = {}, connection = {}, made = [] } = declared;
   const parts = Object.entries(connection);
   const entries = (names: readonly string[]) => names.map((name) => [name, undefined] as const);
   return {
-    version: z.string().min(1),
     replicas: z
       .int()
       .min(1)
@@ -73,6 +73,9 @@ function releaseShape(key: `${string}:${string}`, declared: Declared) {
   };
 }
 
+const version = z.string().min(1);
+
+/** Settings of what any release reads; the version is its image's. */
 export type ReleaseSettings = z.output<z.ZodObject<ReturnType<typeof releaseShape>>>;
 
 /** After the switch, the image's integration tests; they write, so production refuses them. */
@@ -91,8 +94,9 @@ export function appSettings<More extends z.ZodRawShape>(
   },
   more: More,
 ) {
-  const schema = (key: `${string}:${string}`) =>
+  const schema = (key: SettingsKey) =>
     z.strictObject({
+      version,
       ...releaseShape(key, declared),
       port: z.int().min(1024).max(65535).default(declared.port),
       healthFields: z.record(z.string().min(1), z.string()).default({ ...declared.healthFields }),
@@ -101,29 +105,53 @@ export function appSettings<More extends z.ZodRawShape>(
   return releasePart(declared, schema);
 }
 
+/** A service without routes: as {@link appSettings}, without `port` and `healthFields`. */
+export function workerSettings<More extends z.ZodRawShape>(declared: Declared, more: More) {
+  return releasePart(declared, (key) => z.strictObject({ version, ...releaseShape(key, declared), ...more }));
+}
+
+/** A service without routes that is released with another one, whose image and version it has. */
+export function companionSettings<More extends z.ZodRawShape>(
+  of: string,
+  declared: Omit<Declared, "image">,
+  more: More,
+) {
+  const schema = (key: SettingsKey) =>
+    z.strictObject({ ...releaseShape(key, declared), ...more }).prefault({} as never);
+  return releasePart({ ...declared, of }, schema);
+}
+
+export type WorkerSettings = ReleaseSettings;
+
 export type AppSettings = ReleaseSettings & {
   readonly port: number;
   readonly healthFields: Readonly<Record<string, string>>;
 };
 
 function releasePart<Schema extends z.ZodType>(
-  declared: Declared,
-  schema: (key: `${string}:${string}`) => Schema,
+  declared: Omit<Declared, "image"> & ({ readonly image: string } | { readonly of: string }),
+  schema: (key: SettingsKey) => Schema,
 ): ServicePart<Schema> {
-  const { image, variables = {}, secrets = {}, connection = {} } = declared;
+  const { variables = {}, secrets = {}, connection = {} } = declared;
+  const versionIn = (settings: unknown) => (settings as { readonly version: string }).version;
   return {
     schema,
     variables,
     secrets,
     connection,
-    services(name, settings) {
+    services(name, settings, other) {
       const own = settings as ReleaseSettings;
-      const { version, replicas, memoryMebibytes } = own;
+      const memoryMebibytes = own.replicas * own.memoryMebibytes;
+      if ("of" in declared) {
+        const { image, version } = other(declared.of);
+        return [{ name, image, version, releasedWith: declared.of, memoryMebibytes }];
+      }
       const integrationTests = "integrationTests" in own && own.integrationTests === true;
-      return [{ name, image, version, memoryMebibytes: replicas * memoryMebibytes, integrationTests }];
+      return [{ name, image: declared.image, version: versionIn(own), memoryMebibytes, integrationTests }];
     },
-    problems(settings, key) {
-      const { releaseAgain, version } = settings as ReleaseSettings;
+    problems(settings, key, all) {
+      const { releaseAgain } = settings as ReleaseSettings;
+      const version = versionIn("of" in declared ? all[declared.of] : settings);
       return onlyForVersion(key, ["releaseAgain"], releaseAgain, version, "acknowledges");
     },
   };

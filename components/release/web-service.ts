@@ -1,3 +1,4 @@
+import type { local } from "@pulumi/command";
 import { all, ComponentResource, type Output } from "@pulumi/pulumi";
 import type { ServiceContext } from "../declaration.ts";
 import type { HttpHealth } from "../health.ts";
@@ -24,6 +25,8 @@ export interface WebServiceArgs extends ReleaseArgs {
 export class WebService extends ComponentResource {
   /** Version and name of the slot that serves, known when the probe has passed. */
   readonly released: { readonly version: string; readonly slot: Output<string> };
+  /** What a service that is released with it waits for. */
+  readonly switched: local.Command;
 
   constructor(service: ServiceContext<AppSettings>, args: WebServiceArgs) {
     const { name, host, system, edge, image, settings, routes } = service;
@@ -33,10 +36,11 @@ export class WebService extends ComponentResource {
       ...args,
       networks: [edge.network, ...args.networks],
       health: { tool, http: { ...http, port: settings.port, fields: settings.healthFields } },
+      hasRoutes: true,
       after: [edge.ready],
       prepared: false,
     });
-    const switched = edge.switchTo(
+    this.switched = edge.switchTo(
       `${name}-switch`,
       { service: name, slot: slot.name, routes, recorded: record("switch"), dependsOn: [probed] },
       { parent: this },
@@ -48,12 +52,12 @@ export class WebService extends ComponentResource {
           ...args.integrationTests,
           ...{ host, system, service: name, version: image.version, slot: slot.name, container },
           networks: [edge.network.name, ...args.networks.map((network) => network.name)],
-          dependsOn: [switched],
+          dependsOn: [this.switched],
         },
         { parent: this },
       );
     }
-    const serving = all([slot.name, switched.id]).apply(([slotName]) => slotName);
+    const serving = all([slot.name, this.switched.id]).apply(([slotName]) => slotName);
     this.released = { version: image.version, slot: serving };
     this.registerOutputs();
   }
