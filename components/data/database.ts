@@ -34,6 +34,8 @@ export interface DatabaseArgs {
    * setting when left out.
    */
   readonly passwordGeneration?: number;
+  /** Its clients may stream changes (logical replication), as ElectricSQL does; the server needs `wal_level: "logical"`. */
+  readonly replication?: boolean;
   /**
    * What migrations need beside: privileges of the owner role on tables that it does not own, as those of an extension. Given after
    * the extensions are made, no more than is named here.
@@ -93,6 +95,7 @@ export class Database extends ComponentResource {
         ...{ name: args.name, superuser: false, password: password.result },
         // When it is made; later it is the business of `login`.
         login: generation === 1,
+        ...(args.replication ? { replication: true } : {}),
       },
       mergeOptions(within, { protect: true, ignoreChanges: ["login"] }),
     );
@@ -195,6 +198,8 @@ export class Database extends ComponentResource {
         password: password.result,
         roles: [owner.role.name],
         assumeRole: owner.role.name,
+        // Asked of who logs in, before the role is taken on.
+        ...(args.replication ? { replication: true } : {}),
       },
       opts,
     );

@@ -36,6 +36,44 @@ export function postgresSettings(declared: {
 
 export type PostgresSettings = z.output<ReturnType<ReturnType<typeof postgresSettings>["schema"]>>;
 
+/** What Redis does when its memory is full (redis.io, "Key eviction"). */
+const policies = [
+  "noeviction",
+  "allkeys-lru",
+  "allkeys-lfu",
+  "allkeys-random",
+  "volatile-lru",
+  "volatile-lfu",
+  "volatile-random",
+  "volatile-ttl",
+] as const;
+
+/** A Redis server: which image, and what of it can be set. */
+export function redisSettings(declared: {
+  /** Key of its image in `berth:images`. */
+  readonly image: string;
+  /** Memory limit by default. */
+  readonly memoryMebibytes: number;
+  /** What it does by default when its memory is full; `noeviction` refuses writes, which a queue of jobs needs. */
+  readonly policy?: (typeof policies)[number];
+}) {
+  const schema = z.strictObject({
+    version: z.string().min(1),
+    memoryMebibytes: memorySchema.default(declared.memoryMebibytes),
+    /**
+     * Of the limit for data. While the append-only file is rewritten, Redis may use up to twice its memory (redis.io, "Redis
+     * administration"), and a container that exceeds its limit is killed.
+     */
+    maxmemoryPercent: z.int().min(10).max(90).default(50),
+    policy: z.enum(policies).default(declared.policy ?? "noeviction"),
+    /** Count up for a new password, by a restart and new slots of its clients. */
+    passwordGeneration,
+  });
+  return statefulPart(declared.image, schema, () => ({}));
+}
+
+export type RedisSettings = z.output<ReturnType<ReturnType<typeof redisSettings>["schema"]>>;
+
 /** How many database snapshots are kept. */
 export const snapshotSettings = z
   .strictObject({ keep: z.int().min(1).max(365).default(7) })

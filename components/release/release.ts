@@ -162,7 +162,7 @@ export function release(
         migration(
           `${name}-migration`,
           {
-            ...{ scope, service: name, image, steps, shim, skip },
+            ...{ scope, service: name, image, steps, shim, skip, key: schema.migrations.key },
             secrets: mount(`${name}-migration`, {
               PGPASSWORD: scope.database.password,
               ...scope.database.authority,

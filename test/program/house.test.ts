@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import type { ResourceHookFunction } from "@pulumi/pulumi";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { announceGap } from "../../components/release/gap.ts";
+import { databases, oneDatabase } from "../../ops/system-database.ts";
+import { deployment, resource } from "../unit/ops-fixtures.ts";
 import { completeConfig, type ProgramRun, type Registration, runProgram } from "./support.ts";
 
 /** What the contracts make of a system that has of everything: fixture ./house.ts. */
@@ -12,7 +14,7 @@ const configuration = (more: Readonly<Record<string, unknown>> = {}) => ({
   "berth:systems": JSON.stringify({ house: { host: "main", domain: "house.staging.togather.example" } }),
   "berth:images": JSON.stringify({
     ...JSON.parse(completeConfig("staging").values["berth:images"] ?? "{}"),
-    ...Object.fromEntries(["app", "sync", "postgres"].map(image)),
+    ...Object.fromEntries(["app", "sync", "postgres", "redis"].map(image)),
   }),
   "togather:app": undefined,
   "togather:postgres": undefined,
@@ -23,6 +25,8 @@ const configuration = (more: Readonly<Record<string, unknown>> = {}) => ({
   "house:app": JSON.stringify({ version: "v1.0.0", ...(more.app as object) }),
   "house:sync": JSON.stringify({ version: "1.4.0", ...(more.sync as object) }),
   "house:postgres": JSON.stringify({ version: "17" }),
+  "house:search": JSON.stringify({ version: "16-alpine" }),
+  "house:redis": JSON.stringify({ version: "7-alpine", ...(more.redis as object) }),
   ...(more.worker ? { "house:worker": JSON.stringify(more.worker) } : {}),
 });
 
@@ -36,7 +40,14 @@ async function runHouse(more: Readonly<Record<string, unknown>> = {}): Promise<P
 }
 
 type Task = {
-  containerSpec: { env: Record<string, string>; secrets: { fileName: string }[]; image: string };
+  containerSpec: {
+    args: string[];
+    env: Record<string, string>;
+    secrets: { fileName: string }[];
+    mounts: unknown[];
+    healthcheck: { tests: string[] };
+    image: string;
+  };
   networksAdvanceds: { id: string }[];
 };
 const task = (of: Registration) => of.inputs.taskSpec as Task;
@@ -151,6 +162,81 @@ describe("a connection in parts", () => {
     ]) {
       expect(String(error)).toContain(problem);
     }
+  });
+});
+
+describe("several databases", () => {
+  const parametersOf = (name: string) => String(program.find(command, name).inputs.stdin);
+
+  test("each release knows its own, on its own server", () => {
+    for (const step of ["snapshot", "migration", "probe"]) {
+      expect(parametersOf(`house_app-${step}`)).toContain(
+        "DATABASE=house\nPOSTGRES_SERVICE=house_postgres\n",
+      );
+      expect(parametersOf(`house_sync-${step}`)).toContain(
+        "DATABASE=events\nPOSTGRES_SERVICE=house_search\n",
+      );
+    }
+    expect(parametersOf("house_sync-migration")).toContain("MIGRATIONS=house:syncMigrations\n");
+  });
+
+  test("the operator's commands find both in the state, and ask which", () => {
+    const state = deployment(
+      ["house_app-snapshot", "house_app-migration", "house_sync-snapshot", "house_sync-migration"].map(
+        (name) => resource(command, name, { id: name, inputs: { stdin: parametersOf(name) } }),
+      ),
+    );
+    expect(databases(state).map(({ server, name }) => `${server}/${name}`)).toEqual([
+      "house_postgres/house",
+      "house_search/events",
+    ]);
+    expect(oneDatabase(state, "house", "events").parameters).toContain("MIGRATIONS=house:syncMigrations\n");
+    expect(() => oneDatabase(state, "house", undefined)).toThrow("house has several databases; say which");
+  });
+
+  test("the other server has its parameters, its user and its folder", () => {
+    const { args, env, secrets, mounts } = task(program.find(service, "house_search")).containerSpec;
+    expect(args).toEqual(expect.arrayContaining(["wal_level=logical", "shared_buffers=96MB"]));
+    expect(args).not.toContain("shared_buffers=64MB");
+    expect(env.PGDATA).toBe("/var/lib/postgresql/pgdata");
+    expect(secrets).toContainEqual(expect.objectContaining({ fileName: "tls-key", fileUid: "70" }));
+    expect(mounts).toContainEqual({
+      type: "bind",
+      source: "/mnt/data/house/search",
+      target: "/var/lib/postgresql",
+    });
+    const role = program.find("postgresql:index/role:Role", "house_events-role");
+    expect(role.inputs.replication).toBe(true);
+    expect(program.find("postgresql:index/role:Role", "house_database-role").inputs).not.toHaveProperty(
+      "replication",
+    );
+  });
+});
+
+describe("Redis", () => {
+  test("keeps what is written, within half of its memory, and its password stands nowhere in clear", () => {
+    const redis = program.find(service, "house_redis");
+    expect(redis.protect).toBe(true);
+    const { args, secrets, mounts, healthcheck } = task(redis).containerSpec;
+    expect(args).toEqual(
+      ["/run/secrets/redis.conf", "--appendonly", "yes", "--maxmemory", "64mb"].concat(
+        "--maxmemory-policy",
+        "volatile-lru",
+      ),
+    );
+    expect(mounts).toEqual([{ type: "bind", source: "/mnt/data/house/redis", target: "/data" }]);
+    expect(secrets).toEqual([
+      expect.objectContaining({ fileName: "redis.conf", fileUid: "999", fileMode: 0o400 }),
+    ]);
+    expect(healthcheck.tests[0]).toBe("CMD-SHELL");
+    expect(program.find(service, "house_sync").dependsOn).toContain("house_redis-ready");
+  });
+
+  test("a policy that Redis does not know is refused", async () => {
+    const { error } = await runHouse({ redis: { policy: "lru", maxmemoryPercent: 95 } });
+    expect(String(error)).toMatch(
+      /house:redis\.maxmemoryPercent: 95 is too large; use 90 or less\n.*house:redis\.policy: "lru" is invalid; use one of: noeviction, allkeys-lru/,
+    );
   });
 });
 

@@ -1,6 +1,7 @@
 import { Database } from "../../components/data/database.ts";
 import { Postgres } from "../../components/data/postgres.ts";
-import { postgresSettings, snapshotSettings } from "../../components/data/settings.ts";
+import { Redis } from "../../components/data/redis.ts";
+import { postgresSettings, redisSettings, snapshotSettings } from "../../components/data/settings.ts";
 import { defineSystem } from "../../components/declaration.ts";
 import { limited, limitsSettings } from "../../components/edge/settings.ts";
 import { outboundNetwork, privateNetwork } from "../../components/network/overlay.ts";
@@ -33,11 +34,21 @@ export const house = defineSystem({
       {},
     ),
     worker: companionSettings("app", { memoryMebibytes: 64, secrets: { API_KEY: "apiKey" } }, {}),
-    sync: appSettings({ image: "house/sync", memoryMebibytes: 64, port: 4000 }, {}),
+    sync: appSettings(
+      {
+        ...{ image: "house/sync", memoryMebibytes: 64, port: 4000 },
+        connection: { DATABASE_URL: "url" },
+        made: ["REDIS_URL"],
+      },
+      {},
+    ),
+    search: postgresSettings({ image: "house/postgres", memoryMebibytes: 256, tunnelPort: 15442 }),
+    redis: redisSettings({ image: "house/redis", memoryMebibytes: 128, policy: "volatile-lru" }),
     postgres: postgresSettings({ image: "house/postgres", memoryMebibytes: 256, tunnelPort: 15441 }),
     limits: limitsSettings({ requestsPerMinute: 200, burst: 200 }, {}),
     snapshots: snapshotSettings,
     migrations: migrationSettings("app", [{ kind: "command", name: "schema", command: ["migrate"] }]),
+    syncMigrations: migrationSettings("sync", [{ kind: "golang-migrate", folder: "/migrations" }]),
     probe: probePatience,
   },
   routes: (domain, { app, sync, limits }) => ({
@@ -46,12 +57,21 @@ export const house = defineSystem({
   }),
   build(context) {
     const { services, domain } = context;
-    const { snapshots, migrations, probe } = context.settings;
+    const { snapshots, migrations, syncMigrations, probe } = context.settings;
     const network = privateNetwork(context);
     const database = new Database(context, "database", {
       postgres: new Postgres(services.postgres, { network }),
       name: "house",
       extensions: [],
+    });
+    const redis = new Redis(services.redis, { network });
+    const search = new Postgres(services.search, {
+      network,
+      parameters: { wal_level: "logical", shared_buffers: "96MB" },
+      ...{ uid: 70, dataPath: "/var/lib/postgresql" },
+    });
+    const events = new Database(context, "events", {
+      ...{ postgres: search, name: "events", extensions: [], replication: true },
     });
     const app = new WebService(services.app, {
       command: ["node", "server.mjs"],
@@ -66,6 +86,10 @@ export const house = defineSystem({
       command: ["/app/sync"],
       networks: [network],
       secretsAs: "files",
+      database: events,
+      schema: { migrations: syncMigrations, snapshots },
+      secrets: { REDIS_URL: redis.url },
+      dependsOn: [redis.ready],
       health: { tool: "curl", path: "/v1/health" },
       probe,
       order: "stop-first",
