@@ -11,6 +11,8 @@ export type Health =
   | { readonly tool: "wget" | "curl" | "node" | "none"; readonly http: HttpHealth }
   /** PostgreSQL on its own port, as this user. */
   | { readonly tool: "pg_isready"; readonly user: string; readonly http?: undefined }
+  /** Redis on its own port, with the password in its configuration file, which stands in no argument list. */
+  | { readonly tool: "redis-cli"; readonly configuration: string; readonly http?: undefined }
   /** Any command of the image that ends with 0 when the task is healthy: for a worker that listens nowhere. */
   | { readonly tool: "command"; readonly command: readonly [string, ...string[]]; readonly http?: undefined };
 
@@ -49,6 +51,8 @@ export function dockerCheck(health: Health): string[] {
       return ["CMD", "node", "--eval", nodeCheck(health.http)];
     case "pg_isready":
       return ["CMD", "pg_isready", "--quiet", "--host", "127.0.0.1", "--username", health.user];
+    case "redis-cli":
+      return ["CMD-SHELL", redisPing(health.configuration)];
     case "command":
       return ["CMD", ...health.command];
     case "none":
@@ -73,4 +77,9 @@ function successUrl(tool: "wget" | "curl", http: HttpHealth): string {
 function nodeCheck(http: HttpHealth): string {
   const healthy = JSON.stringify(healthyStatuses(http));
   return `fetch(${JSON.stringify(url(http))}, { redirect: "manual" }).then(({ status }) => process.exit(${healthy}.includes(status) ? 0 : 1), () => process.exit(1))`;
+}
+
+/** Ends with 0 when Redis answers: while it loads its data it does not. redis-cli takes a password from REDISCLI_AUTH (its manual). */
+function redisPing(configuration: string): string {
+  return `export REDISCLI_AUTH="$(sed -n 's/^requirepass //p' ${configuration})" && test "$(redis-cli -h 127.0.0.1 ping)" = PONG`;
 }

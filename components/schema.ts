@@ -21,3 +21,6 @@ export const portSchema = z
   .int()
   .min(1, "is not a port; use 1 to 65535")
   .max(65535, "is not a port; use 1 to 65535");
+
+/** Memory limit of one task, in MiB. */
+export const memorySchema = z.int().min(64, "is too small; use 64 or more");

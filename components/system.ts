@@ -33,6 +33,8 @@ export interface ServiceSpec {
   /** Key of the image in `berth:images`. */
   readonly image: string;
   readonly version: string;
+  /** Service whose image, version and release it shares: what is wrong with these is that one's. */
+  readonly releasedWith?: string;
   /** Memory limit of all replicas together; 0 for what runs as a job of another service's release. */
   readonly memoryMebibytes: number;
   /** Memory limit of the jobs of its releases, which run one at a time beside it; none by default. */
@@ -62,9 +64,4 @@ export interface SystemResult {
   readonly services: Readonly<Record<string, { readonly version: string; readonly slot: Output<string> }>>;
   /** URL that says from outside whether the system is healthy. */
   readonly healthUrl: string;
-}
-
-/** Keeps the settings' type while the list of systems forgets it. */
-export function defineSystem<Settings>(system: System<Settings>): System {
-  return system as System;
 }

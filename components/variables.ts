@@ -3,8 +3,8 @@ import { z } from "zod";
 export interface VariableNames {
   /** Where the variables stand in the configuration: `togather:app.environment`. */
   readonly path: `${string}:${string}`;
-  /** Variables that the stack file sets itself, and the setting that each of them follows: `PORT: "togather:app.port"`. */
-  readonly set: Readonly<Record<string, string>>;
+  /** Variables that the stack file sets itself, and the setting that each follows: `PORT: "togather:app.port"`; undefined for none. */
+  readonly set: Readonly<Record<string, string | undefined>>;
   /** Variables that are secrets, and the key of each: `JWT_SECRET: "togather:jwtSecret"`; undefined for one that Berth makes. */
   readonly secrets: Readonly<Record<string, string | undefined>>;
 }
@@ -36,7 +36,10 @@ function nameProblem({ path, set, secrets }: VariableNames, name: string): strin
     return "is not the name of a variable; use upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS";
   }
   const remove = `Remove it: npx pulumi config rm --path ${path}.${name}`;
-  if (name in set) return `follows ${set[name]}, which is what to set. ${remove}`;
+  if (name in set) {
+    const setting = set[name];
+    return `${setting === undefined ? "is set by Berth" : `follows ${setting}, which is what to set`}. ${remove}`;
+  }
   if (name in secrets) {
     const key = secrets[name];
     return key === undefined

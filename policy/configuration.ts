@@ -20,7 +20,7 @@ const imagesAreKnown: ConfigurationRule = ({ stack, berth, systems }) => {
       image: edge.kind,
       version: edge.version,
     })),
-    ...services(systems).map(({ system, service }) => ({
+    ...versioned(systems).map(({ system, service }) => ({
       path: `${system}:${service.name}.version`,
       ...service,
     })),
@@ -119,7 +119,10 @@ const versionsStay: ConfigurationRule = ({ berth, systems }) =>
       `berth:hosts.${host}.edge.version`,
       edge.version,
     ]),
-    ...services(systems).map(({ system, service }) => [`${system}:${service.name}.version`, service.version]),
+    ...versioned(systems).map(({ system, service }) => [
+      `${system}:${service.name}.version`,
+      service.version,
+    ]),
   ]
     .filter(([, version]) => /^(latest|stable|main|master|edge|nightly)$/.test(String(version)))
     .map(
@@ -222,6 +225,11 @@ const rules: readonly ConfigurationRule[] = [
 
 /** What must never be deployed and what is to be looked after, as far as the configuration shows it: one rule, one function, one message. */
 export const policies: Policies = { rules, warnings: [adoptionIsRemembered] };
+
+/** The services that have a version of their own. */
+function versioned(systems: Readonly<Record<string, SystemConfig>>) {
+  return services(systems).filter(({ service }) => service.releasedWith === undefined);
+}
 
 function services(systems: Readonly<Record<string, SystemConfig>>) {
   return Object.values(systems).flatMap(({ definition, host, settings }) =>

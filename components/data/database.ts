@@ -9,9 +9,8 @@ import {
   secret,
 } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
-import { z } from "zod";
+import type { ConnectionNames, Place } from "../declaration.ts";
 import { hostCommand, readScript } from "../host/command.ts";
-import type { Host } from "../host/host.ts";
 import type { Postgres } from "./postgres.ts";
 
 /** File in /run/secrets of whoever connects. */
@@ -24,23 +23,19 @@ const passwordRules = {
   ...{ minLower: 2, minUpper: 2, minNumeric: 2, minSpecial: 2 },
 };
 
-/** Setting of a generated password: another number is another password. */
-export const passwordGeneration = z
-  .int()
-  .min(1, "is too small; count up from 1")
-  .max(9999, "is too large; use 1 to 9999")
-  .default(1);
-
 export interface DatabaseArgs {
   readonly postgres: Postgres;
   /** Database and its owner role. */
   readonly name: string;
   /** Made by the superuser, so that migrations need no special rights. */
   readonly extensions: readonly string[];
-  /** The host that the server runs on. */
-  readonly host: Host;
-  /** Another number is another role that logs in, with a new password; see docs/decisions/0009-roles-that-log-in.md. */
-  readonly passwordGeneration: number;
+  /**
+   * Another number is another role that logs in, with a new password; see docs/decisions/0009-roles-that-log-in.md. The server's
+   * setting when left out.
+   */
+  readonly passwordGeneration?: number;
+  /** Its clients may stream changes (logical replication), as ElectricSQL does; the server needs `wal_level: "logical"`. */
+  readonly replication?: boolean;
   /**
    * What migrations need beside: privileges of the owner role on tables that it does not own, as those of an extension. Given after
    * the extensions are made, no more than is named here.
@@ -82,8 +77,11 @@ export class Database extends ComponentResource {
   /** Depend on these before using the database. */
   readonly ready: readonly Resource[];
 
-  constructor(name: string, args: DatabaseArgs, opts?: ComponentResourceOptions) {
-    super("berth:data:Database", name, {}, opts);
+  /** @param resource what its resource is called after the system: `database` for `togather_database` */
+  constructor(place: Place, resource: string, args: DatabaseArgs) {
+    const name = `${place.system}_${resource}`;
+    super("berth:data:Database", name, {}, { parent: place.parent });
+    const generation = args.passwordGeneration ?? args.postgres.passwordGeneration;
     this.name = args.name;
     this.postgres = args.postgres;
     const { service, provider, ready, address } = args.postgres;
@@ -96,11 +94,12 @@ export class Database extends ComponentResource {
       {
         ...{ name: args.name, superuser: false, password: password.result },
         // When it is made; later it is the business of `login`.
-        login: args.passwordGeneration === 1,
+        login: generation === 1,
+        ...(args.replication ? { replication: true } : {}),
       },
       mergeOptions(within, { protect: true, ignoreChanges: ["login"] }),
     );
-    const login = this.login(name, args, { role, password }, within);
+    const login = this.login(name, { place, args, generation }, { role, password }, within);
     const database = new PostgresqlDatabase(
       `${name}-database`,
       { name: args.name, owner: role.name, encoding: "UTF8" },
@@ -137,6 +136,19 @@ export class Database extends ComponentResource {
     this.registerOutputs();
   }
 
+  /** What a container needs to connect, under the names by which its image knows it, and what it trusts. */
+  connection(names: ConnectionNames) {
+    const [host = "", port = ""] = this.postgres.address.split(":");
+    const parts = { host, port, user: this.user, name: this.name };
+    const variables: Record<string, string> = {};
+    const secrets: Record<string, Output<string>> = {};
+    for (const [variable, part] of Object.entries(names)) {
+      if (part === "url" || part === "password") secrets[variable] = this[part];
+      else variables[variable] = parts[part];
+    }
+    return { variables, secrets: { ...secrets, ...this.authority } };
+  }
+
   /** libpq's variables of a connection, without PGPASSWORD. */
   variables(databaseName = this.name): Readonly<Record<string, string>> {
     const [host = "", port = "5432"] = this.postgres.address.split(":");
@@ -153,18 +165,17 @@ export class Database extends ComponentResource {
   /** Who clients log in as in this generation. What it is made of ends with it: Pulumi deletes last what the program no longer has. */
   private login(
     name: string,
-    args: DatabaseArgs,
+    { place, args, generation }: { place: Place; args: DatabaseArgs; generation: number },
     owner: { readonly role: Role; readonly password: RandomPassword },
     opts: ComponentResourceOptions,
   ) {
-    const generation = args.passwordGeneration;
     if (generation === 1) {
       const script = (what: "LOGIN" | "NOLOGIN") =>
         `ROLE_LOGIN=${what}\n${readScript(import.meta.url, "./scripts/owner-login.sh")}`;
       const ready = hostCommand(
         `${name}-owner-login`,
         {
-          connection: args.host.connection,
+          connection: place.host.connection,
           script: script("LOGIN"),
           removeScript: script("NOLOGIN"),
           parameters: { SERVICE: args.postgres.name, ROLE: args.name },
@@ -187,6 +198,8 @@ export class Database extends ComponentResource {
         password: password.result,
         roles: [owner.role.name],
         assumeRole: owner.role.name,
+        // Asked of who logs in, before the role is taken on.
+        ...(args.replication ? { replication: true } : {}),
       },
       opts,
     );

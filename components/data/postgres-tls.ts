@@ -8,9 +8,6 @@ import { swarmSecret } from "../secrets/swarm-secret.ts";
 const day = 24;
 const year = 365 * day;
 
-/** The user that the server runs as in the official image and its descendants on Debian. */
-const postgresUser = "999";
-
 /**
  * Who may connect, first match first. The socket is what the tunnel leads to, so it asks for a password. The container's own
  * loopback is reached by `docker exec` alone, which root on the host may do anyway. The superuser comes from the host, never from
@@ -29,7 +26,7 @@ hostssl all all all scram-sha-256
  */
 export function postgresTls(
   name: string,
-  args: { readonly host: Host; readonly system: string },
+  args: { readonly host: Host; readonly system: string; readonly uid: number },
   opts: CustomResourceOptions,
 ) {
   const key = new PrivateKey(`${name}-key`, { algorithm: "ECDSA", ecdsaCurve: "P256" }, opts);
@@ -47,8 +44,8 @@ export function postgresTls(
   );
   // Postgres takes a key that nobody else can read; its certificate comes the same way.
   const file = (fileName: string, value: Output<string>) => {
-    const secret = swarmSecret(`${name}-${fileName}`, { ...args, value }, opts);
-    const access = { fileUid: postgresUser, fileGid: postgresUser, fileMode: 0o400 };
+    const secret = swarmSecret(`${name}-${fileName}`, { host: args.host, system: args.system, value }, opts);
+    const access = { fileUid: String(args.uid), fileGid: String(args.uid), fileMode: 0o400 };
     return { secretId: secret.id, secretName: secret.name, fileName, ...access };
   };
   const rules = new ServiceConfig(
@@ -71,6 +68,6 @@ export function postgresTls(
     certificatePem: certificate.certPem,
     secrets: [file("tls-key", key.privateKeyPem), file("tls-certificate", certificate.certPem)],
     configs: [{ configId: rules.id, configName: rules.name, fileName: rulesFile }],
-    arguments: Object.entries(settings).flatMap(([setting, value]) => ["-c", `${setting}=${value}`]),
+    parameters: settings,
   };
 }

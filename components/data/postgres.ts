@@ -1,60 +1,35 @@
 import type { local } from "@pulumi/command";
-import { type Network, Service } from "@pulumi/docker";
+import type { Network, Service } from "@pulumi/docker";
 import { Provider as PostgresqlProvider } from "@pulumi/postgresql";
-import {
-  ComponentResource,
-  type ComponentResourceOptions,
-  mergeOptions,
-  type Output,
-  ResourceHook,
-} from "@pulumi/pulumi";
+import { ComponentResource, mergeOptions, type Output, ResourceHook } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
-import { dockerCheck } from "../health.ts";
-import { currentContainerScript, hostCommand, readScript } from "../host/command.ts";
-import type { Host } from "../host/host.ts";
-import { imagePull } from "../host/image-pull.ts";
+import type { ServiceContext } from "../declaration.ts";
+import { readScript } from "../host/command.ts";
 import { hostPaths } from "../host/paths.ts";
-import type { ResolvedImage } from "../image.ts";
-import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
-import { specificationDigest } from "../specification.ts";
 import { postgresTls } from "./postgres-tls.ts";
 import { majorVersionLabel, refuseOtherMajorVersion } from "./postgres-version.ts";
+import type { PostgresSettings } from "./settings.ts";
+import { stateful } from "./stateful.ts";
 import { openTunnel } from "./tunnel.ts";
 
 export interface PostgresArgs {
-  readonly host: Host;
-  readonly system: string;
+  /** The network on which its clients reach it. */
   readonly network: Network;
-  readonly image: ResolvedImage;
-  /** Major version that the image's may follow, the data folder having been emptied for it. */
-  readonly upgradeFrom?: string;
-  readonly memoryMebibytes: number;
-  /** Another number is another password of the superuser, which restarts the server. */
-  readonly superuserPasswordGeneration: number;
-  /** Port on the operator's loopback through which `@pulumi/postgresql` reaches it; every instance needs its own. */
-  readonly tunnelPort: number;
+  /** Server parameters beside the defaults: `{ wal_level: "logical" }`. A change restarts it. */
+  readonly parameters?: Readonly<Record<string, string | number>>;
+  /** The user that the server runs as in its image: 999 in the official one and its descendants on Debian, 70 on Alpine. */
+  readonly uid?: number;
+  /** The image's folder of data, `PGDATA` lies below; the official image's up to 17. */
+  readonly dataPath?: string;
 }
 
 const serverPort = 5432;
 
 /**
- * Folder of a server's data on the volume: `/mnt/data/togather/postgres` for `togather_postgres`, so that two servers of a
- * system never share one.
- * @throws when the name does not begin with the system's
- */
-export function dataDirectory(system: string, name: string): string {
-  const prefix = `${system}_`;
-  if (!name.startsWith(prefix) || name.length === prefix.length)
-    throw new Error(`a Postgres server of ${system} is called ${prefix}<name>, not "${name}"`);
-  return hostPaths.data(system, name.slice(prefix.length));
-}
-
-/**
- * A Postgres server on the data volume: one replica, stop-first, a minute to shut down, no published port. Its name
- * (`togather_postgres`) is an alias on the system's network. The service is protected; a new minor version or limit restarts it
- * in place. Another major version is refused: by the preview when the configuration says so, and on the host before anything is
- * stopped, by what the image and the data folder say.
+ * A Postgres server, {@link stateful}: one task, stop-first, no published port. Its name (`togather_postgres`) is an alias on the
+ * system's network. Another major version is refused: by the preview when the configuration says so, and on the host before
+ * anything is stopped, by what the image and the data folder say.
  *
  * `provider` reaches it through the shared SSH connection and its unix socket, with the superuser's password.
  */
@@ -68,32 +43,18 @@ export class Postgres extends ComponentResource {
   readonly service: Service;
   readonly ready: local.Command;
   readonly provider: PostgresqlProvider;
+  /** Generation of the passwords of its databases' roles, where they name none. */
+  readonly passwordGeneration: number;
 
-  constructor(name: string, args: PostgresArgs, opts?: ComponentResourceOptions) {
-    super("berth:data:Postgres", name, {}, opts);
+  /** @throws when a parameter is one that Berth sets */
+  constructor(context: ServiceContext<PostgresSettings>, args: PostgresArgs) {
+    const { name, host, system, image, settings } = context;
+    super("berth:data:Postgres", name, {}, { parent: context.parent });
     const child = { parent: this };
+    const { network, parameters = {}, uid = 999, dataPath = "/var/lib/postgresql/data" } = args;
     const socketDirectory = hostPaths.socket(name);
-    const memoryBytes = args.memoryMebibytes * 1024 * 1024;
-    const directories = {
-      DATA_VOLUME: hostPaths.dataVolume,
-      DATA_DIRECTORY: dataDirectory(args.system, name),
-      SOCKET_DIRECTORY: socketDirectory,
-    };
-    // A new image is pulled before the running server is stopped for it.
-    const pulled = imagePull(`${name}-pull`, { host: args.host, image: args.image }, child);
-    const folders = hostCommand(
-      `${name}-folders`,
-      {
-        connection: args.host.connection,
-        script: readScript(import.meta.url, "./scripts/folders.sh"),
-        parameters: { ...directories, SERVICE: name, IMAGE: args.image.reference },
-        deadlineSeconds: 600,
-        dependsOn: [args.host.ready, pulled],
-      },
-      child,
-    );
     // The image reads it when the data folder is empty; `ready` gives it to the superuser of one that is older.
-    const generation = args.superuserPasswordGeneration;
+    const generation = settings.superuserPasswordGeneration;
     const password = new RandomPassword(
       `${name}-superuser`,
       {
@@ -104,29 +65,33 @@ export class Postgres extends ComponentResource {
     );
     const passwordSecret = swarmSecret(
       `${name}-superuser-password`,
-      { host: args.host, system: args.system, value: password.result },
+      { host, system, value: password.result },
       child,
     );
-    const tls = postgresTls(name, { host: args.host, system: args.system }, child);
-    this.certificatePem = tls.certificatePem;
-    const taskSpec = {
-      containerSpec: {
-        image: args.image.reference,
-        args: [...postgresArguments(args.memoryMebibytes), ...tls.arguments],
+    const tls = postgresTls(name, { host, system, uid }, child);
+    const own = { ...memoryParameters(settings.memoryMebibytes), ...tls.parameters };
+    const both = Object.keys(parameters).filter((parameter) => parameter in tls.parameters);
+    if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: set by Berth, which keeps its TLS`);
+    const { service, ready } = stateful(this, context, {
+      network,
+      dataPath,
+      container: {
+        args: Object.entries({ ...own, ...parameters }).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
         env: {
           POSTGRES_PASSWORD_FILE: "/run/secrets/postgres_password",
-          PGDATA: "/var/lib/postgresql/data/pgdata",
+          PGDATA: `${dataPath}/pgdata`,
           // For every psql, pg_dump and pg_isready that is started in the container; the image's set-up unsets it.
           PGHOST: "127.0.0.1",
         },
-        labels: dockerLabels(name, args.system),
-        stopGracePeriod: "1m",
         mounts: [
-          { type: "bind", source: directories.DATA_DIRECTORY, target: "/var/lib/postgresql/data" },
           { type: "bind", source: socketDirectory, target: "/var/run/postgresql" },
           // Parallel queries share memory there. Docker's own has 64 MiB; this one may fill, within the memory limit. The docker
           // plugin reads a mode back without its sticky bit, which one user alone does not need.
-          { type: "tmpfs", target: "/dev/shm", tmpfsOptions: { sizeBytes: memoryBytes, mode: 0o777 } },
+          {
+            type: "tmpfs",
+            target: "/dev/shm",
+            tmpfsOptions: { sizeBytes: settings.memoryMebibytes * 1024 * 1024, mode: 0o777 },
+          },
         ],
         secrets: [
           {
@@ -137,68 +102,34 @@ export class Postgres extends ComponentResource {
           ...tls.secrets,
         ],
         configs: tls.configs,
-        healthcheck: {
-          tests: dockerCheck({ tool: "pg_isready", user: "postgres" }),
-          // Patient: Swarm stops what fails it, and a busy host must not lose its database for that.
-          interval: "2s",
-          timeout: "10s",
-          retries: 10,
-          startPeriod: "1m",
-        },
       },
-      resources: { limits: { memoryBytes } },
-      restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
-      networksAdvanceds: [{ id: args.network.id, aliases: [name] }],
-    };
-    this.service = new Service(
-      name,
-      {
-        labels: [...dockerLabels(name, args.system), majorVersionLabel(args.image.version)],
-        mode: { replicated: { replicas: 1 } },
-        updateConfig: { order: "stop-first", parallelism: 1, failureAction: "pause" },
-        endpointSpec: { mode: "dnsrr" },
-        taskSpec,
+      health: { tool: "pg_isready", user: "postgres" },
+      labels: [majorVersionLabel(image.version)],
+      folders: {
+        script: readScript(import.meta.url, "./scripts/postgres-folders.sh"),
+        parameters: { SOCKET_DIRECTORY: socketDirectory },
       },
-      mergeOptions(child, {
-        provider: args.host.docker,
-        protect: true,
-        dependsOn: [folders],
-        hooks: {
-          beforeUpdate: [
-            new ResourceHook(`${name}-major-version`, refuseOtherMajorVersion(args.upgradeFrom), {
-              onDryRun: true,
-            }),
-          ],
-        },
-      }),
-    );
-    this.ready = hostCommand(
-      `${name}-ready`,
-      {
-        connection: args.host.connection,
-        script: currentContainerScript + readScript(import.meta.url, "./scripts/postgres-ready.sh"),
-        parameters: {
-          SERVICE: this.service.name,
-          SOCKET_DIRECTORY: socketDirectory,
-          WAIT_SECONDS: 120,
-          SPECIFICATION: specificationDigest(taskSpec),
-        },
+      ready: {
+        script: readScript(import.meta.url, "./scripts/postgres-ready.sh"),
+        parameters: { SOCKET_DIRECTORY: socketDirectory },
         secrets: { SUPERUSER_PASSWORD: password.result },
-        deadlineSeconds: 150,
-        dependsOn: [this.service],
       },
-      child,
-    );
-    openTunnel(args.host.connection, {
+      beforeUpdate: [
+        new ResourceHook(`${name}-major-version`, refuseOtherMajorVersion(settings.upgradeFrom), {
+          onDryRun: true,
+        }),
+      ],
+    });
+    openTunnel(host.connection, {
       remoteSocket: `${socketDirectory}/.s.PGSQL.${serverPort}`,
-      localPort: args.tunnelPort,
+      localPort: settings.tunnelPort,
       service: name,
     });
     this.provider = new PostgresqlProvider(
       `${name}-provider`,
       {
         host: "127.0.0.1",
-        port: args.tunnelPort,
+        port: settings.tunnelPort,
         username: "postgres",
         password: password.result,
         database: "postgres",
@@ -206,20 +137,19 @@ export class Postgres extends ComponentResource {
         sslmode: "disable",
         connectTimeout: 15,
       },
-      mergeOptions(child, { dependsOn: [this.ready] }),
+      mergeOptions(child, { dependsOn: [ready] }),
     );
+    this.service = service;
+    this.ready = ready;
+    this.certificatePem = tls.certificatePem;
     this.name = name;
+    this.passwordGeneration = settings.passwordGeneration;
     this.address = `${name}:${serverPort}`;
     this.registerOutputs();
   }
 }
 
 /** A quarter of the memory for shared buffers, PostgreSQL's own advice; the rest stays at its defaults. */
-function postgresArguments(memoryMebibytes: number): string[] {
-  return [
-    "-c",
-    `shared_buffers=${Math.floor(memoryMebibytes / 4)}MB`,
-    "-c",
-    "log_min_duration_statement=1000",
-  ];
+function memoryParameters(memoryMebibytes: number): Record<string, string | number> {
+  return { shared_buffers: `${Math.floor(memoryMebibytes / 4)}MB`, log_min_duration_statement: 1000 };
 }

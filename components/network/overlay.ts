@@ -1,6 +1,7 @@
 import { Network } from "@pulumi/docker";
 import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { mergeOptions } from "@pulumi/pulumi";
+import type { Place } from "../declaration.ts";
 import type { Host } from "../host/host.ts";
 import { dockerLabels } from "../labels.ts";
 
@@ -32,4 +33,14 @@ export function overlayNetwork(
     // Docker adds an option of its own (the VXLAN's number), which the provider would take for a change that replaces.
     mergeOptions(opts, { provider: args.host.docker, ignoreChanges: ["options"] }),
   );
+}
+
+/** The network of a system's services, named like the system; nothing leaves it. */
+export function privateNetwork({ host, system, parent }: Place): Network {
+  return overlayNetwork(system, { host, system, internal: true }, { parent });
+}
+
+/** The way out to the internet for services of a system that have no routes; those that have one leave by the edge's network. */
+export function outboundNetwork({ host, system, parent }: Place): Network {
+  return overlayNetwork(`${system}-outbound`, { host, system, internal: false }, { parent });
 }

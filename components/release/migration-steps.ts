@@ -1,7 +1,8 @@
 import { z } from "zod";
+import type { Part } from "../declaration.ts";
 import type { ResolvedImage } from "../image.ts";
-import type { ServiceSpec } from "../system.ts";
 import { jobLimits } from "./job.ts";
+import { onlyForVersion } from "./settings.ts";
 
 /** A system's migrations as data: what a stack file or the configuration says of them. */
 
@@ -62,8 +63,7 @@ type WithImage<T> = T extends unknown ? Omit<T, "image"> & { readonly image?: Re
 /** {@link MigrationStepSettings} with their images; one without runs in the release's. */
 export type MigrationStep = WithImage<MigrationStepSettings>;
 
-/** A system's migrations as its settings: the steps in order, and what holds for all of them. */
-export const migrationSettings = (steps: readonly MigrationStepSettings[]) =>
+const migrationSchema = (steps: readonly z.input<typeof step>[]) =>
   z.strictObject({
     steps: z
       .array(step)
@@ -71,7 +71,7 @@ export const migrationSettings = (steps: readonly MigrationStepSettings[]) =>
         (all) => all.filter(({ kind }) => kind === "golang-migrate").length <= 1,
         "has golang-migrate twice; its record in the database is one, so use one step of it",
       )
-      .default([...steps]),
+      .prefault([...steps]),
     /** What one run of a step may take. */
     deadlineSeconds: z
       .int()
@@ -85,23 +85,58 @@ export const migrationSettings = (steps: readonly MigrationStepSettings[]) =>
     skipRehearsalFor: z.string().min(1).optional(),
   });
 
-const serviceOf = (number: number) => `migrations.steps.${number}.image`;
+/** As they stand in Pulumi.<stack>.yaml, and under which key: `togather:migrations`. */
+export type MigrationSettings = z.output<ReturnType<typeof migrationSchema>> & { readonly key: string };
 
-/** The steps' own images as services of their system, for the image map and the checks; they take no memory between releases. */
-export function migrationImages(steps: readonly MigrationStepSettings[]): ServiceSpec[] {
-  return steps.flatMap(({ image }, number) =>
-    image === undefined
-      ? []
-      : [{ name: serviceOf(number), image: image.name, version: image.version, memoryMebibytes: 0 }],
-  );
+/**
+ * The migrations of a service's releases as settings: the steps in order, and what holds for all of them. Images of their own are
+ * services of the system, which take no memory between releases.
+ * @param of the service whose releases run them
+ */
+export function migrationSettings(
+  of: string,
+  steps: readonly z.input<typeof step>[],
+): Part<z.ZodType<MigrationSettings>> {
+  return {
+    schema: (key) =>
+      migrationSchema(steps)
+        .prefault({})
+        .transform((own) => ({ ...own, key })),
+    problems(own, key, all) {
+      const { version } = all[of] as { readonly version: string };
+      const { skipFor, skipRehearsalFor } = own;
+      return [
+        ...onlyForVersion(key, ["skipFor"], skipFor, version, "skips the migrations of"),
+        ...onlyForVersion(key, ["skipRehearsalFor"], skipRehearsalFor, version, "skips the rehearsal of"),
+      ];
+    },
+    services: (_name, own) =>
+      own.steps.flatMap(({ image }, number) =>
+        image === undefined
+          ? []
+          : [
+              {
+                name: serviceOf(own, number),
+                image: image.name,
+                version: image.version,
+                memoryMebibytes: 0,
+              },
+            ],
+      ),
+    jobs: ({ memoryMebibytes }) => ({ of, memoryMebibytes }),
+  };
 }
 
-/** The steps with their images resolved, by the `image` of a system's context. */
+function serviceOf({ key }: MigrationSettings, number: number): string {
+  return `${key.slice(key.indexOf(":") + 1)}.steps.${number}.image`;
+}
+
+/** The steps with their images resolved, by the `imageOf` of a service's context. */
 export function migrationSteps(
-  steps: readonly MigrationStepSettings[],
+  settings: MigrationSettings,
   resolve: (service: string) => ResolvedImage,
 ): MigrationStep[] {
-  return steps.map(({ image, ...rest }, number) =>
-    image === undefined ? rest : { ...rest, image: resolve(serviceOf(number)) },
+  return settings.steps.map(({ image, ...rest }, number) =>
+    image === undefined ? rest : { ...rest, image: resolve(serviceOf(settings, number)) },
   );
 }

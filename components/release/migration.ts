@@ -17,6 +17,8 @@ export interface MigrationArgs {
   readonly service: string;
   readonly image: ResolvedImage;
   readonly steps: readonly MigrationStep[];
+  /** Key of their settings: `togather:migrations`. */
+  readonly key: string;
   /** Turns secret files into variables, in the steps' images too. */
   readonly shim: ServiceConfig;
   /** PGPASSWORD of the database's role, and what its connection trusts. */
@@ -44,7 +46,7 @@ export interface MigrationArgs {
 export function migration(name: string, args: MigrationArgs, opts: CustomResourceOptions): local.Command {
   const { scope, steps, deadlineSeconds } = args;
   if (!args.rehearse && !args.skip) {
-    const key = `${scope.system}:migrations.skipRehearsalFor`;
+    const key = `${args.key}.skipRehearsalFor`;
     log.warn(
       `${args.service}: the migrations of ${args.image.version} run without a rehearsal (${key}); what they do wrong, a restore of the snapshot takes back. Remove it after this release: npx pulumi config rm --path ${key}`,
     );
@@ -61,6 +63,7 @@ export function migration(name: string, args: MigrationArgs, opts: CustomResourc
       script: jobScript + databaseScript("migrate"),
       parameters: {
         ...databaseParameters(scope),
+        MIGRATIONS: args.key,
         SERVICE: args.service,
         VERSION: args.image.version,
         STEPS: all(steps.map((each) => stepFor(name, args, each))).apply((all) => JSON.stringify(all)),

@@ -22,8 +22,9 @@ export type ProbePatience = z.infer<typeof probePatience>;
 export interface ProbeArgs extends ProbePatience {
   readonly host: Host;
   readonly slot: Service;
-  /** Asked over the edge's network where it is over HTTP; otherwise Docker's check decides alone. */
+  /** Asked over the edge's network where it is over HTTP and the slot is there; otherwise Docker's check decides alone. */
   readonly health: Health;
+  readonly onEdge: boolean;
   readonly replicas: number;
   readonly recorded: Recorded;
   /** The database that the service cannot do without, and its migrations ({@link stepsForProbe}). */
@@ -50,12 +51,13 @@ export function probe(name: string, args: ProbeArgs, opts: CustomResourceOptions
         SKIP: schema?.mayBeNewer ? "yes" : "no",
         SLOT: args.slot.name,
         REPLICAS: args.replicas,
-        ...healthParameters(health),
+        ...healthParameters(health, args.onEdge),
         GRACE_SECONDS: args.graceSeconds,
         ATTEMPTS: args.attempts,
         INTERVAL_SECONDS: args.intervalSeconds,
       },
-      deadlineSeconds: patienceSeconds(args) + 60,
+      // What stops before it may take a minute.
+      deadlineSeconds: patienceSeconds(args) + 120,
       dependsOn: [args.slot],
     }),
     opts,
@@ -63,8 +65,8 @@ export function probe(name: string, args: ProbeArgs, opts: CustomResourceOptions
 }
 
 /** A health declaration as scripts/probe.sh takes it. */
-export function healthParameters(health: Health): Record<string, string | number> {
-  const { http } = health;
+export function healthParameters(health: Health, onEdge = true): Record<string, string | number> {
+  const http = onEdge ? health.http : undefined;
   return {
     DOCKER_CHECK: health.tool === "none" ? "no" : "yes",
     PORT: http?.port ?? "",

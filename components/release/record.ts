@@ -5,7 +5,7 @@ import { hostPaths } from "../host/paths.ts";
 import type { ResolvedImage } from "../image.ts";
 
 /** What a deployment's record says of the release, beside what the host finds out itself. */
-export interface Release {
+export interface RecordedRelease {
   readonly system: string;
   /** `togather_app`. */
   readonly service: string;
@@ -15,6 +15,8 @@ export interface Release {
   readonly keepPreviousMinutes: number;
   /** This version may be released although somebody went back from it. */
   readonly releaseAgain: boolean;
+  /** Whose switch starts the slot: see scripts/start.sh. Left out for a service with routes whose slots may overlap. */
+  readonly starts?: { readonly order: "start-first" | "stop-first"; readonly tasks: number };
 }
 
 export type ReleaseStep = "pull" | "snapshot" | "migration" | "probe" | "switch";
@@ -26,14 +28,19 @@ export const recordScript =
   slots +
   rules +
   ["record-slots", "record"].map((name) => readScript(import.meta.url, `./scripts/${name}.sh`)).join("");
+const start = readScript(import.meta.url, "./scripts/start.sh");
 const forget = readScript(import.meta.url, "./scripts/forget.sh");
+
+/** What a slot that was stopped may take to be healthy again, and one that is stopped to end; scripts/start.sh has the same. */
+const startSeconds = 120;
+const stopSeconds = 60;
 
 /**
  * A host command as a step of a release: what it does is written to the deployment's record, which the host keeps
  * ({@link hostPaths}): state, history, one log a deployment. Ids and times are made there and are no inputs.
  */
 export function recorded(
-  release: Release,
+  release: RecordedRelease,
   step: ReleaseStep,
   slot: Input<string>,
   command: HostCommandArgs,
@@ -49,18 +56,31 @@ export function recorded(
     RELEASE_KEEP_MINUTES: release.keepPreviousMinutes,
     RELEASE_RECORDS: hostPaths.deployments,
     RELEASE_LOGS: hostPaths.deploymentLogs(release.system),
+    ...(release.starts && {
+      RELEASE_ORDER: release.starts.order,
+      RELEASE_STARTS: "yes",
+      RELEASE_TASKS: release.starts.tasks,
+    }),
     ...(step === "probe" || step === "switch"
       ? { RELEASE_ACCEPTED: release.releaseAgain ? "yes" : "no" }
       : {}),
   };
+  // A switch that failed, or is done again by `ops back`, finds a slot without tasks.
+  const starts = step === "switch" && release.starts !== undefined;
   return {
     ...command,
+    deadlineSeconds: command.deadlineSeconds + (starts ? startSeconds + stopSeconds : 0),
     parameters: {
       ...parameters,
       RELEASE_STEP: step,
       RELEASE_SAVES: [...Object.keys(parameters), "RELEASE_SAVES"].join("\n"),
     },
-    script: `${recordScript}\nstep() {\n${command.script}\n}\nrelease_run\n`,
+    script: `${recordScript}
+step() {
+${starts ? start : ""}${command.script}
+}
+release_run
+`,
     ...(command.removeScript === undefined
       ? {}
       : { removeScript: `${command.removeScript}\n${slots}\n${forget}` }),

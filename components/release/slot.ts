@@ -12,6 +12,8 @@ export interface SlotArgs {
   /** The image's own entry point and command. */
   readonly command: readonly string[];
   readonly replicas: number;
+  /** `stop-first`: it is made without tasks, and the probe starts them when those of the slot before have ended. */
+  readonly order: "start-first" | "stop-first";
   /** Another one is a new slot, although nothing else has changed. */
   readonly restartedAt: string | undefined;
   /** Test of Docker's own check, from `dockerCheck`. */
@@ -45,7 +47,7 @@ const stopGraceSeconds = 30;
  * the switch has scaled an old slot to zero long before Pulumi deletes it.
  */
 export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions): Service {
-  const { container } = args;
+  const { container, order } = args;
   return new Service(
     name,
     {
@@ -54,8 +56,8 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
         // On the service and not on its task, so that it can change in place.
         ...(args.retained ? [{ label: "berth.retain", value: "true" }] : []),
       ],
-      mode: { replicated: { replicas: args.replicas } },
-      updateConfig: { order: "start-first", parallelism: 1, failureAction: "pause" },
+      mode: { replicated: { replicas: order === "stop-first" ? 0 : args.replicas } },
+      updateConfig: { order, parallelism: 1, failureAction: "pause" },
       endpointSpec: { mode: "dnsrr" },
       taskSpec: {
         containerSpec: {
@@ -100,6 +102,7 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
       provider: args.host.docker,
       replaceOnChanges: ["taskSpec"],
       retainOnDelete: args.retained,
+      ignoreChanges: order === "stop-first" ? ["mode"] : [],
       dependsOn: args.dependsOn,
     }),
   );

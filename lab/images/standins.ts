@@ -34,6 +34,7 @@ export interface Standin {
 
 const nginxFolder = join(import.meta.dirname, "nginx");
 const postgresFolder = join(import.meta.dirname, "postgres");
+const redisFolder = join(import.meta.dirname, "redis");
 
 const nginx: Standin = {
   async recipe() {
@@ -68,8 +69,11 @@ const postgres: Standin = {
     const what = "building postgres with PostGIS and pgvector";
     const recipe = await postgres.recipe();
     const major = /^\d+/.exec(version)?.[0] ?? "17";
+    const alpine = version.includes("alpine");
+    if (alpine && (await tryPull(docker, `postgres:${version}`, progress)))
+      return { reference: `postgres:${version}`, provenance: `the image postgres:${version}` };
     const real = `postgis/postgis:${major}-3.5`;
-    if (await tryPull(docker, real, progress)) {
+    if (!alpine && (await tryPull(docker, real, progress))) {
       // No published image has both extensions: the official one's descendant with PostGIS gets pgvector, from PGDG.
       const reference = `berth-lab/postgres:${major}-${recipe}`;
       const args = { BASE: real, MAJOR: major };
@@ -78,12 +82,14 @@ const postgres: Standin = {
       return { reference, provenance: `the image ${real} with PGDG's package of pgvector` };
     }
     const base = await workshop.base();
-    const reference = `berth-lab/postgres:${recipe}`;
+    const reference = `berth-lab/postgres:${recipe}${alpine ? "-alpine" : ""}`;
     const asked =
       major === "17" ? "" : ` (${major} was asked for; no package source here has it with all three)`;
-    const provenance = `PostgreSQL 17 with PostGIS 3.5 and pgvector 0.8 from Debian 13's packages${asked}`;
+    const user = alpine ? ", with the user id of Alpine's image" : "";
+    const provenance = `PostgreSQL 17 with PostGIS 3.5 and pgvector 0.8 from Debian 13's packages${user}${asked}`;
     if (!(await hasImage(docker, reference))) {
-      const args = { BASE: base.reference };
+      // The official image's users (github.com/docker-library/postgres: 70 in the Alpine variants, 999 in Debian's).
+      const args = { BASE: base.reference, POSTGRES_UID: alpine ? "70" : "999" };
       await build(
         docker,
         { folder: postgresFolder, tag: reference, args, what, deadlineSeconds: 600 },
@@ -94,5 +100,24 @@ const postgres: Standin = {
   },
 };
 
+const redis: Standin = {
+  async recipe() {
+    return recipeOf(redisFolder, await baseRecipe());
+  },
+  async build(workshop, version) {
+    const { docker, progress } = workshop;
+    const real = `redis:${version}`;
+    if (await tryPull(docker, real, progress)) return { reference: real, provenance: `the image ${real}` };
+    const base = await workshop.base();
+    const reference = `berth-lab/redis:${await redis.recipe()}`;
+    const provenance = `Redis from Debian 13's packages, on ${base.provenance}`;
+    if (!(await hasImage(docker, reference))) {
+      const job = { folder: redisFolder, tag: reference, what: "building redis", deadlineSeconds: 600 };
+      await build(docker, { ...job, args: { BASE: base.reference } }, progress);
+    }
+    return { reference, provenance };
+  },
+};
+
 /** The lab's own images, by the name under which the registry answers. */
-export const standins: Readonly<Record<string, Standin>> = { nginx, postgres };
+export const standins: Readonly<Record<string, Standin>> = { nginx, postgres, redis };

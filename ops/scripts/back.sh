@@ -42,7 +42,7 @@ start() {
 }
 
 main() {
-  local name led image version
+  local name led image version starts
   if ! docker service inspect "$TO" >/dev/null 2>&1 || [ ! -s "$SAVED/$TO" ]; then
     echo "missing: is gone"
     return 0
@@ -51,7 +51,9 @@ main() {
     echo "missing: cannot be switched to, because $SAVED/$FROM is not there"
     return 0
   fi
-  start || return 0
+  # One that may not run twice, or that works without requests, is started by its switch.
+  starts=$(source "$SAVED/$TO" && printf '%s' "${RELEASE_STARTS:-no}")
+  [ "$starts" = yes ] || start || return 0
   image=$(source "$SAVED/$TO" && printf '%s' "$RELEASE_IMAGE")
   version=$(source "$SAVED/$TO" && printf '%s' "$RELEASE_VERSION")
   source "$SAVED/$FROM"

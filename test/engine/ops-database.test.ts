@@ -1,4 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { wholeScript } from "../../components/host/command.ts";
 import { shellQuote } from "../../components/host/connection.ts";
@@ -75,6 +78,38 @@ describe("the parameters of a system's database", () => {
       `gadgetbot has no database "other"; use one of: ${options}`,
     );
   });
+});
+
+test("snapshots, and what a release leaves for its migration, have names of their own for each database and server", () => {
+  const folder = mkdtempSync(join(tmpdir(), "berth-databases-"));
+  const snapshots = ["house", "house_postgres_events", "house_search_events"].map(
+    (id) => `${id}_production_20260128_143022.tar`,
+  );
+  for (const name of snapshots) writeFileSync(join(folder, name), "");
+  const script = readFileSync(
+    new URL("../../components/release/scripts/database.sh", import.meta.url),
+    "utf8",
+  );
+  const of = (server: string, database: string) => {
+    const values = {
+      ...{ SYSTEM: "house", ENVIRONMENT_NAME: "production", DIRECTORY: folder },
+      ...{ POSTGRES_SERVICE: server, DATABASE: database },
+    };
+    const said = 'echo "$database_id $(basename "$for_migration") $(snapshots)"';
+    return execFileSync("bash", ["-euc", `${assignments(values)}${script}\n${said}`], { encoding: "utf8" });
+  };
+  try {
+    expect(of("house_postgres", "house")).toBe(`house .for-migration ${snapshots[0]}\n`);
+    for (const [server, at] of [
+      ["house_postgres", 1],
+      ["house_search", 2],
+    ] as const) {
+      const id = `${server}_events`;
+      expect(of(server, "events")).toBe(`${id} .for-migration-${id} ${snapshots[at]}\n`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe("what a restore says before it asks", () => {

@@ -98,12 +98,14 @@ export function completeConfig(stack: string): { values: Record<string, string>;
   };
 }
 
-/** Runs the program with the configuration of a stack; `change` replaces keys, undefined takes one away. */
+/** Runs the program with the configuration of a stack; `change` replaces keys, undefined takes one away; `secrets` are more keys of secrets. */
 export async function runProgram(
   stack: string,
   change: Readonly<Record<string, string | undefined>> = {},
+  secrets: readonly string[] = [],
 ): Promise<ProgramRun> {
-  const { values: complete, secretKeys } = completeConfig(stack);
+  const { values: complete, secretKeys: known } = completeConfig(stack);
+  const secretKeys = [...known, ...secrets];
   const values: Record<string, string> = {};
   for (const [key, value] of Object.entries({ ...complete, ...change })) {
     if (value !== undefined) values[key] = value;

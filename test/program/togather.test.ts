@@ -194,7 +194,7 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
       target: "/dev/shm",
       tmpfsOptions: { sizeBytes: resources.limits.memoryBytes, mode: 0o777 },
     });
-    expect(service.beforeUpdate).toEqual(["togather_postgres-major-version"]);
+    expect(service.beforeUpdate).toEqual(["togather_postgres-major-version", "togather_postgres-restart"]);
     expect(service.inputs.labels).toContainEqual({ label: "berth.postgres-major-version", value: "16" });
   });
 

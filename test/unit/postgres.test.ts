@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dataDirectory } from "../../components/data/postgres.ts";
 import {
   majorVersion,
   majorVersionLabel,
   refuseOtherMajorVersion,
 } from "../../components/data/postgres-version.ts";
+import { dataDirectory } from "../../components/data/stateful.ts";
 
 const inputs = (version: string) => ({
   labels: [{ label: "berth.stack", value: "production" }, majorVersionLabel(version)],
@@ -64,7 +64,7 @@ describe("the data folder of a Postgres server", () => {
 
   test("is refused where the name is not the system's", () => {
     expect(() => dataDirectory("togather", "mfa_postgres")).toThrow(
-      'a Postgres server of togather is called togather_<name>, not "mfa_postgres"',
+      'a service of togather that keeps data is called togather_<name>, not "mfa_postgres"',
     );
   });
 });

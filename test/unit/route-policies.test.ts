@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import type { Route } from "../../components/edge/route.ts";
-import { defineSystem, type System } from "../../components/system.ts";
+import type { System } from "../../components/system.ts";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
@@ -13,7 +13,7 @@ import { routesOfTheSeeds } from "./routes-of-the-seeds.ts";
 const { values, secretKeys } = completeConfig("production");
 
 function made(name: string, routes: (domain: string) => readonly Route[]): System {
-  return defineSystem({
+  return {
     name,
     settings: z.strictObject({}),
     secrets: {},
@@ -22,7 +22,7 @@ function made(name: string, routes: (domain: string) => readonly Route[]): Syste
     build: () => {
       throw new Error("nothing is built here");
     },
-  });
+  };
 }
 
 /** Production's configuration with more systems on its host, by the number of the edge network that they ask for. */

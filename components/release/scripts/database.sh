@@ -2,6 +2,9 @@
 # What the scripts share that touch a system's database. SYSTEM, ENVIRONMENT_NAME, DATABASE, POSTGRES_SERVICE, DIRECTORY,
 # KEEP and FLOOR_MEBIBYTES are parameters. Whoever changes a database or its snapshots holds the lock of both: only_one "${database_id}_database".
 
+# Key of the migrations' settings; a system's first ones are called `migrations`.
+: "${MIGRATIONS:=$SYSTEM:migrations}"
+
 # What files, locks and timers about this database are named after. A system's first database is named like the system.
 database_id=${POSTGRES_SERVICE}_$DATABASE
 [ "$database_id" != "${SYSTEM}_postgres_$SYSTEM" ] || database_id=$SYSTEM

@@ -78,7 +78,7 @@ refuse_newer() {
   [ "$schema_version" -gt "$expected_schema" ] || return 0
   fail "the schema of $DATABASE is at version $schema_version, and $VERSION ships version $expected_schema: this is going back to a version that is older than the database. Nothing was changed; the running version serves. Choose:
   1. keep the newer schema. Right when its migrations only added: the old code does not notice. Acknowledge it for this version:
-      npx pulumi config set --path $SYSTEM:migrations.skipFor $VERSION --stack $STACK
+      npx pulumi config set --path $MIGRATIONS.skipFor $VERSION --stack $STACK
   2. reverse the migrations (what they added is lost):
       npm run ops -- reverse-migration $SYSTEM --to $expected_schema --stack $STACK
   3. restore a snapshot from before them (what was written since is lost):

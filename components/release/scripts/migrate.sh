@@ -8,7 +8,7 @@ require_postgres
 clear_leftovers
 trap remove_jobs EXIT
 without_copy="
-Or release this version without its rehearsal: npx pulumi config set --path $SYSTEM:migrations.skipRehearsalFor $VERSION --stack $STACK"
+Or release this version without its rehearsal: npx pulumi config set --path $MIGRATIONS.skipRehearsalFor $VERSION --stack $STACK"
 # The snapshot that this release has just written; what an interrupted one left is too old to go back to.
 snapshot=
 [ -z "$(find "$for_migration" -mmin -15 2>/dev/null)" ] || snapshot=$(cat "$for_migration")
@@ -31,7 +31,7 @@ if [ "$REHEARSE" = yes ]; then
   rehearse run_steps
 else
   went="and their rehearsal was skipped"
-  note WARN "not rehearsed: $SYSTEM:migrations.skipRehearsalFor is $VERSION"
+  note WARN "not rehearsed: $MIGRATIONS.skipRehearsalFor is $VERSION"
 fi
 if run_steps migration "$DATABASE"; then
   note INFO "applied: $applied"

@@ -153,7 +153,7 @@ rehearse() {
     drop_database "$rehearsal"
     case $job_report in
       "Task: not finished after "*) late="
-It may need longer than that: npx pulumi config set --path $SYSTEM:migrations.deadlineSeconds <seconds> --stack $STACK${without_copy:-}" ;;
+It may need longer than that: npx pulumi config set --path $MIGRATIONS.deadlineSeconds <seconds> --stack $STACK${without_copy:-}" ;;
     esac
     fail "the migrations of $SERVICE were rehearsed on a copy of the database and failed there ($step_name). Everything stops with the database as it was${versions_before:+, at $versions_before}; the old version serves.
 $job_report$late"

@@ -5,8 +5,7 @@
 # health declaration DOCKER_CHECK ("no" when Docker checks nothing), PORT (empty: not over HTTP), HEALTH_PATH, STATUSES and FIELDS
 # (JSON object, path to value; empty: any body); DATABASE is empty when the service has none, STEPS lists its migrations,
 # SKIP is "yes" when a newer schema was acknowledged.
-# One that was stopped because it was not healthy, or was gone back from, starts again.
-slot_scale "$SLOT" "$REPLICAS"
+slot_start "$SLOT" "$REPLICAS"
 if [ -n "$PORT" ]; then
   edge=$(docker ps --quiet --filter label=berth.role=edge --filter status=running | head -n 1)
   [ -n "$edge" ] || fail "the edge is not running, so nothing can be probed on its way"

@@ -31,13 +31,23 @@ release_save() {
     declare -f $(compgen -A function | grep -v -x main))"
 }
 
-# What does not serve stops: what the switch has replaced, when no route leads to it any more; a slot that was found unfit.
+# What does not serve stops: what the switch has replaced, when no route leads to it any more; a slot that was found unfit. What had
+# stopped for that one runs again.
 release_stop() {
   local serving
   if [ "$1" -eq 0 ]; then
     [ "$RELEASE_STEP" != switch ] || slots_stop "$RELEASE_SERVICE" "$RELEASE_SLOT"
-  elif [ "$RELEASE_STEP" = probe ] || [ "$release_refused" = true ]; then
-    serving=$(jq --raw-output .active_slot "$release_state" 2>/dev/null) || serving=
-    [ "$serving" = "$RELEASE_SLOT" ] || slot_scale "$RELEASE_SLOT" 0 || note WARN "could not stop the slot $RELEASE_SLOT"
+    return 0
+  fi
+  case $RELEASE_STEP-${RELEASE_STARTS:-no} in
+    probe-* | switch-yes | back-yes) ;;
+    *) [ "$release_refused" = true ] || return 0 ;;
+  esac
+  serving=$(jq --raw-output .active_slot "$release_state" 2>/dev/null) || serving=
+  [ "$serving" != "$RELEASE_SLOT" ] || return 0
+  slot_scale "$RELEASE_SLOT" 0 || note WARN "could not stop the slot $RELEASE_SLOT"
+  if [ "${RELEASE_ORDER:-}" = stop-first ] && [ -n "$serving" ]; then
+    (slot_await_stop "$RELEASE_SLOT") 2>/dev/null || true
+    slot_scale "$serving" "$RELEASE_TASKS" || note ERROR "could not start the slot $serving again"
   fi
 }

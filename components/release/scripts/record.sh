@@ -7,6 +7,8 @@
 # RELEASE_SYSTEM, _SERVICE, _ENVIRONMENT, _IMAGE, _VERSION, _SLOT (empty before there is one), _STEP, _KEEP_MINUTES, _ACCEPTED ("yes"
 # when this version may be released again after somebody went back from it), _SAVES and the folders _RECORDS and _LOGS are
 # parameters, DEPLOYED_BY comes with the command. Runs after slots.sh and record-slots.sh; record.jq says what is written when.
+# Of a service that may not run twice, or that works without requests, there are more: _ORDER (stop-first), _STARTS ("yes": its switch
+# starts the slot, so one that was not switched to is stopped) and _TASKS.
 #
 # A record that cannot be written (a full disk) never stops a release: what it is about is more important.
 release_state=$RELEASE_RECORDS/$RELEASE_SERVICE.json

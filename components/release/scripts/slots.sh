@@ -23,13 +23,39 @@ slot_scale() {
   [ -z "$tasks" ] || [ "$tasks" = "$2" ] || docker service scale --detach "$1=$2" >/dev/null
 }
 
+# other_slots SERVICE SLOT: the names of a service's slots but for this one.
+other_slots() {
+  docker service ls --quiet --filter "label=berth.resource=$1" | xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}}' |
+    grep --invert-match --line-regexp --fixed-strings "$2" || true
+}
+
 # slots_stop SERVICE SERVING: every slot but the one that serves. Pulumi deletes them after a run without an error, which may
 # be long in coming: another system's failure is one.
 slots_stop() {
   local slot
-  for slot in $(docker service ls --quiet --filter "label=berth.resource=$1" | xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}}'); do
-    [ "$slot" = "$2" ] || slot_scale "$slot" 0 || note WARN "could not stop the slot $slot"
+  for slot in $(other_slots "$1" "$2"); do
+    slot_scale "$slot" 0 || note WARN "could not stop the slot $slot"
   done
+}
+
+# slot_await_stop SLOT: until nothing of it runs. A task has 30 s to end what it has begun.
+slot_await_stop() {
+  local began=$SECONDS
+  while [ -n "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$1")" ]; do
+    [ $((SECONDS - began)) -lt 60 ] || fail "$1 was stopped and still runs after 60 s, and nothing of $RELEASE_SERVICE may run twice. See: docker service ps --no-trunc $1"
+    sleep 0.2
+  done
+}
+
+# slot_start SLOT TASKS: one that was stopped because it was not healthy, or was gone back from, starts again. Where nothing of the
+# service may run twice (RELEASE_ORDER is stop-first), what ran before has stopped by then.
+slot_start() {
+  local slot
+  if [ "${RELEASE_ORDER:-}" = stop-first ]; then
+    slots_stop "$RELEASE_SERVICE" "$1"
+    for slot in $(other_slots "$RELEASE_SERVICE" "$1"); do slot_await_stop "$slot"; done
+  fi
+  slot_scale "$1" "$2"
 }
 
 # Removes a slot and the secrets and configurations that only it used: what another service uses, Docker keeps.

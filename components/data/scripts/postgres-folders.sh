@@ -1,9 +1,6 @@
 # shellcheck shell=bash
-# Makes the folders of a Postgres server, and refuses an image that cannot open the data that is there. DATA_VOLUME,
-# DATA_DIRECTORY, SOCKET_DIRECTORY, SERVICE and IMAGE are parameters.
-mountpoint -q "$DATA_VOLUME" || fail "the data volume is not mounted at $DATA_VOLUME: nothing may write below it"
-# The image's own entry point hands both to the user that it runs as.
-[ -d "$DATA_DIRECTORY" ] || sudo install -d -m 0755 "$DATA_DIRECTORY"
+# Makes the folder of a Postgres server's socket, and refuses an image that cannot open the data that is there. Runs after
+# data-folder.sh. SOCKET_DIRECTORY and IMAGE are parameters beside its own.
 [ -d "$SOCKET_DIRECTORY" ] || sudo install -d -m 0755 "$SOCKET_DIRECTORY"
 
 # PostgreSQL: "the data directory was initialized by PostgreSQL version 16, which is not compatible with this version 17".

@@ -1,0 +1,208 @@
+import type { local } from "@pulumi/command";
+import { type Network, type Service, ServiceConfig } from "@pulumi/docker";
+import { type ComponentResource, type Input, mergeOptions, type Output, type Resource } from "@pulumi/pulumi";
+import type { Database } from "../data/database.ts";
+import type { ServiceContext } from "../declaration.ts";
+import { dockerCheck, type Health } from "../health.ts";
+import { type Recorded, readScript } from "../host/command.ts";
+import { imagePull } from "../host/image-pull.ts";
+import { dockerLabels } from "../labels.ts";
+import { swarmSecret } from "../secrets/swarm-secret.ts";
+import type { ReleaseContainer } from "./container.ts";
+import { announcedGap } from "./gap.ts";
+import { imageCheck, imageNeeds } from "./image-contract.ts";
+import { migration, migrationPulls, stepsForProbe } from "./migration.ts";
+import { type MigrationSettings, migrationSteps } from "./migration-steps.ts";
+import { type ProbePatience, patienceSeconds, probe } from "./probe.ts";
+import { type RecordedRelease, type ReleaseStep, recorded } from "./record.ts";
+import type { ReleaseSettings } from "./settings.ts";
+import { slot } from "./slot.ts";
+import { snapshot } from "./snapshot.ts";
+
+/** What a stack file says of any service that is released. */
+export interface ReleaseArgs {
+  /** The image's own entry point and command. */
+  readonly command: readonly string[];
+  readonly networks: readonly Network[];
+  /** Plain variables beside those of its declaration and its settings, in clear in the service's specification. */
+  readonly environment?: Readonly<Record<string, Input<string>>>;
+  /** Secrets beside those of its declaration. None is a plain variable too. */
+  readonly secrets?: Readonly<Record<string, Output<string>>>;
+  /** How the image takes its secrets: as files that it reads itself, or as variables through the shim. */
+  readonly secretsAs: "files" | "variables";
+  /** Which it connects to, by the variables of its declaration, and cannot do without. */
+  readonly database?: Database;
+  /** What a release does to that database before the new slot starts, whenever the image changes. */
+  readonly schema?: {
+    readonly migrations: MigrationSettings;
+    readonly snapshots: { readonly keep: number };
+  };
+  /** How long a new slot may take to become healthy. */
+  readonly probe: ProbePatience;
+  /**
+   * `stop-first` for what may not run twice: the old slot stops, the new one starts and is probed, and the old one runs again when that
+   * fails. Nothing of the service runs meanwhile, which a preview says. `start-first` when left out.
+   */
+  readonly order?: "start-first" | "stop-first";
+  readonly dependsOn?: readonly Resource[];
+}
+
+interface ReleaseParts extends ReleaseArgs {
+  readonly health: Health;
+  /** Requests come to it from the edge. */
+  readonly hasRoutes: boolean;
+  /** Ready before anything is done; those that another service's release has prepared stand for all of it. */
+  readonly after: readonly Resource[];
+  /** Another service's release has pulled the image and brought the schema along. */
+  readonly prepared: boolean;
+}
+
+/** A release up to its probe. */
+export interface Release {
+  readonly slot: Service;
+  readonly probed: local.Command;
+  readonly container: ReleaseContainer;
+  /** A command as a further step of it. */
+  record(step: ReleaseStep): Recorded;
+}
+
+/**
+ * What every release is made of, as children of the component that it belongs to:
+ *
+ *     Pull ─► Snapshot ─► Migration ─► Slot (new) ─► Probe
+ *
+ * The pull checks the image against what the service asks of it. Pull, snapshot and migration follow the image; slot and probe
+ * follow everything that the task is made of. A failure anywhere leaves the old slot as it is, and the next `up` goes on from what
+ * is there.
+ */
+export function release(
+  parent: ComponentResource,
+  service: ServiceContext<ReleaseSettings>,
+  parts: ReleaseParts,
+): Release {
+  const { name, host, system, image, settings } = service;
+  const { database, schema, health, order = "start-first" } = parts;
+  const child = { parent };
+  const connection = database?.connection(service.connection);
+  const environment = {
+    ...settings.environment,
+    ...service.variables,
+    ...connection?.variables,
+    ...parts.environment,
+  };
+  const secrets = { ...connection?.secrets, ...service.secrets, ...parts.secrets };
+  const both = Object.keys(secrets).filter((key) => key in environment);
+  if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: a secret and a plain variable`);
+  if (schema !== undefined && database === undefined)
+    throw new Error(`${name}: has migrations and no database`);
+
+  const mount = (prefix: string, values: Readonly<Record<string, Output<string>>>, retained = false) =>
+    Object.entries(values).map(([key, value]) => ({
+      name: key,
+      secret: swarmSecret(
+        `${prefix}-${key.toLowerCase().replaceAll("_", "-")}`,
+        { host, system, value },
+        { ...child, retainOnDelete: retained },
+      ),
+    }));
+  const retained = settings.keepPreviousMinutes > 0;
+  // The migrations take their password by a variable, whatever the service does.
+  const shim =
+    parts.secretsAs === "variables" || schema !== undefined
+      ? new ServiceConfig(
+          `${name}-with-secrets`,
+          {
+            data: Buffer.from(readScript(import.meta.url, "./scripts/with-secrets.sh")).toString("base64"),
+            labels: dockerLabels(`${name}-with-secrets`, system),
+          },
+          { ...child, provider: host.docker, retainOnDelete: retained },
+        )
+      : undefined;
+  const container: ReleaseContainer = {
+    image: image.reference,
+    environment,
+    // A slot that stays needs its own secrets and its own shim.
+    secrets: mount(name, secrets, retained),
+    shim: parts.secretsAs === "variables" ? shim : undefined,
+    networkIds: parts.networks.map((network) => network.id),
+    memoryMebibytes: settings.memoryMebibytes,
+  };
+  const about: RecordedRelease = {
+    system,
+    service: name,
+    environment: service.environmentName,
+    image,
+    keepPreviousMinutes: settings.keepPreviousMinutes,
+    releaseAgain: settings.releaseAgain === image.version,
+    ...(parts.hasRoutes && order === "start-first" ? {} : { starts: { order, tasks: settings.replicas } }),
+  };
+  const record =
+    (step: ReleaseStep, slotName: Input<string>): Recorded =>
+    (command) =>
+      recorded(about, step, slotName, command);
+  const before: Resource[] = [...(parts.dependsOn ?? []), ...(database?.ready ?? []), ...parts.after];
+  const steps = schema && migrationSteps(schema.migrations, service.imageOf);
+  const skip = schema?.migrations.skipFor === image.version;
+  const scope = schema &&
+    database && {
+      ...{ host, system, environmentName: service.environmentName },
+      ...{ database, keep: schema.snapshots.keep },
+    };
+  if (!parts.prepared) {
+    const needs = imageNeeds({ ...parts, healthcheck: dockerCheck(health), steps });
+    const check = imageCheck(name, image, needs);
+    const pulled = imagePull(`${name}-pull`, { host, image, check, recorded: record("pull", "") }, child);
+    before.push(pulled);
+    if (schema && steps && scope && shim) {
+      const pulls = { host, service: name, steps, recorded: record("pull", ""), dependsOn: pulled };
+      before.push(...migrationPulls(`${name}-migration-pull`, pulls, child));
+      const written = { scope, image, skip, recorded: record("snapshot", ""), dependsOn: [...before] };
+      before.push(snapshot(`${name}-snapshot`, written, child));
+      before.push(
+        migration(
+          `${name}-migration`,
+          {
+            ...{ scope, service: name, image, steps, shim, skip, key: schema.migrations.key },
+            secrets: mount(`${name}-migration`, {
+              PGPASSWORD: scope.database.password,
+              ...scope.database.authority,
+            }),
+            serviceSecrets: container.secrets,
+            networks: parts.networks.filter((network) => network !== service.edge.network),
+            deadlineSeconds: schema.migrations.deadlineSeconds,
+            limits: schema.migrations,
+            rehearse: schema.migrations.skipRehearsalFor !== image.version,
+            recorded: record("migration", ""),
+            dependsOn: [...before],
+          },
+          child,
+        ),
+      );
+    }
+  }
+  const made = slot(
+    name,
+    {
+      ...{ host, system, container, command: parts.command },
+      replicas: settings.replicas,
+      order,
+      restartedAt: settings.restartedAt,
+      healthcheck: dockerCheck(health),
+      startPeriodSeconds: patienceSeconds(parts.probe),
+      retained,
+      dependsOn: before,
+    },
+    child,
+  );
+  const probed = probe(
+    `${name}-probe`,
+    {
+      ...parts.probe,
+      ...{ health, host, slot: made, replicas: settings.replicas, onEdge: parts.hasRoutes },
+      recorded: record("probe", made.name),
+      ...(scope && steps && { schema: { scope, steps: stepsForProbe(steps, image), mayBeNewer: skip } }),
+    },
+    order === "start-first" ? child : mergeOptions(child, { hooks: announcedGap(name, parts.probe) }),
+  );
+  return { slot: made, probed, container, record: (step) => record(step, made.name) };
+}
