@@ -36,7 +36,10 @@ release_save() {
 release_stop() {
   local serving
   if [ "$1" -eq 0 ]; then
-    [ "$RELEASE_STEP" != switch ] || slots_stop "$RELEASE_SERVICE" "$RELEASE_SLOT"
+    [ "$RELEASE_STEP" = switch ] || return 0
+    slots_stop "$RELEASE_SERVICE" "$RELEASE_SLOT"
+    # Nothing deletes those that stay.
+    [ "$RELEASE_KEEP_MINUTES" -gt 0 ] || slots_await_end "$RELEASE_SERVICE" "$RELEASE_SLOT"
     return 0
   fi
   case $RELEASE_STEP-${RELEASE_STARTS:-no} in

@@ -38,6 +38,17 @@ slots_stop() {
   done
 }
 
+# slots_await_end SERVICE SERVING: until the tasks of the others have ended, at most 10 s. Of one that has not, the docker provider's
+# delete waits until its container is removed as well, which Swarm does some 4 s after its end.
+slots_await_end() {
+  local slot began=$SECONDS
+  for slot in $(other_slots "$1" "$2"); do
+    while [ $((SECONDS - began)) -lt 10 ] && docker service ps --format '{{.CurrentState}}' "$slot" 2>/dev/null | grep --quiet '^Running'; do
+      sleep 0.2
+    done
+  done
+}
+
 # slot_await_stop SLOT: until nothing of it runs. A task has 30 s to end what it has begun.
 slot_await_stop() {
   local began=$SECONDS
