@@ -23,6 +23,6 @@ done
 {
   printf '%s does not take connections after %s seconds. Its tasks:\n' "$SERVICE" "$WAIT_SECONDS"
   docker service ps --no-trunc --format '{{.CurrentState}}  {{.Error}}' "$SERVICE" 2>&1 | head -n 5
-  timeout 10 docker service logs --raw --tail 20 "$SERVICE" 2>&1
+  service_log "$SERVICE"
 } | redact >&2
 exit 1

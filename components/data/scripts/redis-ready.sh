@@ -18,6 +18,6 @@ done
 {
   printf '%s does not answer after %s seconds. It says: %s\nIts tasks:\n' "$SERVICE" "$WAIT_SECONDS" "${said:-nothing}"
   docker service ps --no-trunc --format '{{.CurrentState}}  {{.Error}}' "$SERVICE" 2>&1 | head -n 5
-  timeout 10 docker service logs --raw --tail 20 "$SERVICE" 2>&1
+  service_log "$SERVICE"
 } | redact >&2
 exit 1

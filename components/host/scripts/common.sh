@@ -22,6 +22,12 @@ redact() {
     -e 's#(authorization\\*["'\'']?[=:] *\\*["'\'']?(Bearer|Basic) +)[^"'\''\\[:space:],}]+#\1***REDACTED***#gi'
 }
 
+# service_log SERVICE: last lines of its containers' logs. `docker service logs` shows nothing of a task that has not been healthy yet.
+service_log() {
+  timeout 10 docker ps --all --quiet --filter "label=com.docker.swarm.service.name=$1" | head -n 3 | tac |
+    while read -r container; do timeout 10 docker logs --tail 20 "$container" 2>&1; done | tail -n 20
+}
+
 # Waits until no other script works on the same thing, and keeps others out until this one ends. A script goes on when the
 # connection that started it breaks, so the next run may meet it.
 only_one() {

@@ -130,6 +130,6 @@ done
   printf 'Its tasks:\n'
   docker service ps --no-trunc --format '  {{.CurrentState}}  {{.Error}}' "$SLOT" 2>&1 | head -n 5
   printf 'Last lines of its log:\n'
-  timeout 10 docker service logs --raw --tail 20 "$SLOT" 2>&1 | sed 's/^/  /'
+  service_log "$SLOT" | sed 's/^/  /'
 } | redact >&2
 exit 1
