@@ -7,6 +7,8 @@ export interface VariableNames {
   readonly set: Readonly<Record<string, string | undefined>>;
   /** Variables that are secrets, and the key of each: `JWT_SECRET: "togather:jwtSecret"`; undefined for one that Berth makes. */
   readonly secrets: Readonly<Record<string, string | undefined>>;
+  /** Variables that the image does not read although somebody may think so, and what to do instead. */
+  readonly refused?: Readonly<Record<string, string>>;
 }
 
 /** Keys that are published on purpose are none. */
@@ -31,11 +33,12 @@ export function plainVariables(names: VariableNames) {
   });
 }
 
-function nameProblem({ path, set, secrets }: VariableNames, name: string): string | undefined {
+function nameProblem({ path, set, secrets, refused = {} }: VariableNames, name: string): string | undefined {
   if (!/^[A-Z][A-Z0-9_]*$/.test(name)) {
     return "is not the name of a variable; use upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS";
   }
   const remove = `Remove it: npx pulumi config rm --path ${path}.${name}`;
+  if (name in refused) return `${refused[name]}. ${remove}`;
   if (name in set) {
     const setting = set[name];
     return `${setting === undefined ? "is set by Berth" : `follows ${setting}, which is what to set`}. ${remove}`;

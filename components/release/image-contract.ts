@@ -15,7 +15,7 @@ export interface ImageNeed {
 /** What a service asks of its image; docs/images.md says it in words. */
 export function imageNeeds(service: {
   readonly command: readonly string[];
-  readonly secretsAs: "files" | "variables";
+  readonly secretsAs: "files" | "fileVariables" | "variables";
   readonly healthcheck: readonly string[];
   /** The steps of its migrations; those in images of their own are those images'. */
   readonly steps?: readonly MigrationStep[] | undefined;
@@ -35,7 +35,9 @@ export function imageNeeds(service: {
 /** What the steps of migrations ask of the image that they run in. */
 export function migrationNeeds(steps: readonly MigrationStep[]): ImageNeed[] {
   return steps.flatMap((step) => [
-    ...shim("makes a variable of the database's password, for the migrations"),
+    ...(step.kind === "command" && !step.shell
+      ? []
+      : shim("makes a variable of the database's password, for the migrations")),
     ...(step.kind === "golang-migrate"
       ? [
           ...program(step.command[0], "golang-migrate, which runs the migrations"),

@@ -46,6 +46,8 @@ const step = z.discriminatedUnion("kind", [
       .default({}),
     /** Secrets of the service that it needs, by the names of their variables. */
     secrets: z.array(z.string().min(1)).default([]),
+    /** Without one in its image it takes its secrets as files in /run/secrets, and the database's name by `@DATABASE@` alone. */
+    shell: z.boolean().default(true),
     /** A command that ends with 0 when nothing is to be applied; then the step is left out. Without it, it runs with every release. */
     upToDate: words.optional(),
     /** How its version is read: by a query, whose first column of the first row it is, or from the last line that a command prints. */

@@ -1,6 +1,7 @@
 import type { local } from "@pulumi/command";
 import type { Network, ServiceConfig } from "@pulumi/docker";
 import { all, type CustomResourceOptions, type Input, log, output, type Resource } from "@pulumi/pulumi";
+import type { ConnectionNames } from "../declaration.ts";
 import { hostCommand, type Recorded } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { imagePull } from "../host/image-pull.ts";
@@ -25,6 +26,8 @@ export interface MigrationArgs {
   readonly secrets: readonly MountedSecret[];
   /** The service's own, for the steps that name them. */
   readonly serviceSecrets: readonly MountedSecret[];
+  /** How the service is told of the database in parts; its steps are told likewise, of the copy in a rehearsal. */
+  readonly connection: ConnectionNames;
   readonly networks: readonly Network[];
   /** What one run of a step may take. */
   readonly deadlineSeconds: number;
@@ -118,7 +121,9 @@ function known(step: MigrationStep) {
 
 function stepFor(name: string, args: MigrationArgs, step: MigrationStep) {
   const { database } = args.scope;
-  const own = step.kind === "command" ? step.secrets : [];
+  const parts = step.kind === "command" ? Object.entries(args.connection) : [];
+  const passwords = parts.flatMap(([variable, part]) => (part === "password" ? [variable] : []));
+  const own = step.kind === "command" ? [...new Set([...passwords, ...step.secrets])] : [];
   const secrets = own.map((wanted) => {
     const found = args.serviceSecrets.find((secret) => secret.name === wanted);
     if (found !== undefined) return found;
@@ -128,7 +133,14 @@ function stepFor(name: string, args: MigrationArgs, step: MigrationStep) {
     );
   });
   const environment: Record<string, Input<string>> = step.kind === "command"
-    ? { ...step.environment, ...database.variables("@DATABASE@") }
+    ? {
+        ...database.connection(args.connection).variables,
+        ...Object.fromEntries(
+          parts.filter(([, part]) => part === "name").map(([name]) => [name, "@DATABASE@"]),
+        ),
+        ...step.environment,
+        ...database.variables("@DATABASE@"),
+      }
     : {};
   return output({
     ...known(step),
@@ -139,11 +151,16 @@ function stepFor(name: string, args: MigrationArgs, step: MigrationStep) {
       image: (step.image ?? args.image).reference,
       environment,
       secrets: [...args.secrets, ...secrets],
-      shim: args.shim,
+      shim: takesFiles(step) ? undefined : args.shim,
       networks: args.networks.map((network) => network.name),
       limits: args.limits,
     }),
   });
+}
+
+/** It has no shell, so nothing stands in front of its commands. */
+function takesFiles(step: MigrationStep): boolean {
+  return step.kind === "command" && !step.shell;
 }
 
 function commandsOf(step: MigrationStep, { scope, shim }: MigrationArgs): Record<string, readonly string[]> {
@@ -153,7 +170,7 @@ function commandsOf(step: MigrationStep, { scope, shim }: MigrationArgs): Record
     return { migrate: containerCommand({ shim }, [...step.command, "-path", step.folder, "-database", url]) };
   }
   const run = (command: readonly string[]) =>
-    containerCommand({ shim }, ["/bin/sh", "-c", withUrl, "sh", ...command]);
+    takesFiles(step) ? command : containerCommand({ shim }, ["/bin/sh", "-c", withUrl, "sh", ...command]);
   const version = step.version !== undefined && "command" in step.version ? step.version.command : undefined;
   return {
     up: run(step.command),

@@ -28,8 +28,11 @@ export interface ReleaseArgs {
   readonly environment?: Readonly<Record<string, Input<string>>>;
   /** Secrets beside those of its declaration. None is a plain variable too. */
   readonly secrets?: Readonly<Record<string, Output<string>>>;
-  /** How the image takes its secrets: as files that it reads itself, or as variables through the shim. */
-  readonly secretsAs: "files" | "variables";
+  /**
+   * How the image takes its secrets: as files `/run/secrets/<NAME>` that it reads itself, as files that variables `<NAME>_FILE` name, or as
+   * variables through the shim. A name may be a file's, as `zitadel.yaml`.
+   */
+  readonly secretsAs: "files" | "fileVariables" | "variables";
   /** Which it connects to, by the variables of its declaration, and cannot do without. */
   readonly database?: Database;
   /** What a release does to that database before the new slot starts, whenever the image changes. */
@@ -91,6 +94,10 @@ export function release(
     ...parts.environment,
   };
   const secrets = { ...connection?.secrets, ...service.secrets, ...parts.secrets };
+  const fileVariables =
+    parts.secretsAs === "fileVariables"
+      ? Object.fromEntries(Object.keys(secrets).map((key) => [`${key}_FILE`, `/run/secrets/${key}`]))
+      : {};
   const both = Object.keys(secrets).filter((key) => key in environment);
   if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: a secret and a plain variable`);
   if (schema !== undefined && database === undefined)
@@ -120,7 +127,7 @@ export function release(
       : undefined;
   const container: ReleaseContainer = {
     image: image.reference,
-    environment,
+    environment: { ...environment, ...fileVariables },
     // A slot that stays needs its own secrets and its own shim.
     secrets: mount(name, secrets, retained),
     shim: parts.secretsAs === "variables" ? shim : undefined,
@@ -168,6 +175,7 @@ export function release(
               ...scope.database.authority,
             }),
             serviceSecrets: container.secrets,
+            connection: service.connection,
             networks: parts.networks.filter((network) => network !== service.edge.network),
             deadlineSeconds: schema.migrations.deadlineSeconds,
             limits: schema.migrations,

@@ -26,6 +26,8 @@ interface Declared {
   readonly secrets?: Readonly<Record<string, string>>;
   /** Variables that say how its database is reached. */
   readonly connection?: ConnectionNames;
+  /** Variables that its image does not read although somebody may think so: name to what is wrong and what to do instead. */
+  readonly refused?: Readonly<Record<string, string>>;
   /** Names of secrets that `build` gives it beside; nobody can set them as plain variables. */
   readonly made?: readonly string[];
 }
@@ -47,6 +49,7 @@ function releaseShape(key: SettingsKey, declared: Omit<Declared, "image">) {
     /** More variables, as CORS_ALLOWED_ORIGINS. */
     environment: plainVariables({
       path: `${key}.environment`,
+      refused: declared.refused ?? {},
       set: Object.fromEntries([
         ...Object.entries(variables).map(([name, setting]) => [
           name,

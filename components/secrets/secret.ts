@@ -15,7 +15,9 @@ export type SecretFormat =
   | { readonly kind: "base64"; readonly bytes: number }
   | { readonly kind: "hex"; readonly bytes: number }
   /** Given by somebody else (an API token): any printable text of at least this length. */
-  | { readonly kind: "text"; readonly minimumLength: number };
+  | { readonly kind: "text"; readonly minimumLength: number }
+  /** Letters and digits, exactly so many, as the key of a cipher that is read as text. */
+  | { readonly kind: "characters"; readonly length: number };
 
 /** The command that makes a value of this format and prints it, for error messages and the reference. */
 export function generateCommand(format: SecretFormat): string {
@@ -26,6 +28,8 @@ export function generateCommand(format: SecretFormat): string {
       return `openssl rand -hex ${format.bytes}`;
     case "text":
       return "cat value.txt";
+    case "characters":
+      return `openssl rand -hex ${Math.ceil(format.length / 2)} | cut -c 1-${format.length}`;
   }
 }
 
@@ -42,6 +46,11 @@ export function secretProblem(format: SecretFormat, value: string): string | und
       const bytes = value.length / 2;
       return bytes < format.bytes ? `has ${bytes} bytes, needs at least ${format.bytes}` : undefined;
     }
+    case "characters":
+      if (!/^[A-Za-z0-9]*$/.test(value)) return "has characters other than letters and digits";
+      return value.length === format.length
+        ? undefined
+        : `has ${value.length} characters, needs exactly ${format.length}`;
     case "text":
       return value.length < format.minimumLength
         ? `has ${value.length} characters, needs at least ${format.minimumLength}`

@@ -57,6 +57,7 @@ const canaryMarks = {
   base64: "BerthLabPlantedCanary000",
   hex: "be47be47ca4a47be47be47ca",
   text: "berth-canary-",
+  characters: "BerthCanary0",
 };
 
 /** A random value that {@link SecretFormat} allows, a recognisable one when `canary`. */
@@ -69,6 +70,10 @@ export function inventSecret(format: SecretFormat, canary = false): string {
     case "hex": {
       const value = randomBytes(format.bytes).toString("hex");
       return canary ? canaryMarks.hex + value : value;
+    }
+    case "characters": {
+      const value = randomBytes(format.length).toString("hex");
+      return (canary ? canaryMarks.characters + value : value).slice(0, format.length);
     }
     case "text": {
       const value = randomBytes(Math.max(16, Math.ceil(format.minimumLength / 2))).toString("hex");

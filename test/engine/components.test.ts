@@ -85,6 +85,15 @@ describe("redaction in host scripts", () => {
 });
 
 describe("secret formats", () => {
+  test.each([
+    ["a".repeat(32), undefined],
+    ["a".repeat(31), "has 31 characters, needs exactly 32"],
+    ["a".repeat(33), "has 33 characters, needs exactly 32"],
+    [`${"a".repeat(31)}-`, "has characters other than letters and digits"],
+  ])("of exact length: %s", (value, problem) => {
+    expect(secretProblem({ kind: "characters", length: 32 }, value)).toBe(problem);
+  });
+
   test("takes what the commands make and refuses less", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 64 }), (bytes) => {

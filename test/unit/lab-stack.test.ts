@@ -107,6 +107,7 @@ describe("invented secrets", () => {
       bytes: fc.integer({ min: 1, max: 96 }),
     }),
     fc.record({ kind: fc.constant("text" as const), minimumLength: fc.integer({ min: 1, max: 200 }) }),
+    fc.record({ kind: fc.constant("characters" as const), length: fc.integer({ min: 1, max: 200 }) }),
   );
 
   test("every invented value is one that the configuration accepts, canary or not", () => {

@@ -158,7 +158,7 @@ describe("what a service asks of its image", () => {
   });
   const elsewhere = {
     ...{ kind: "command" as const, name: "river", command: ["river", "up"], upToDate: ["river-check"] },
-    ...{ environment: {}, secrets: [] },
+    ...{ environment: {}, secrets: [], shell: true },
   };
   const names = (change: Partial<Parameters<typeof imageNeeds>[0]>) =>
     imageNeeds({ command: ["/app/server"], secretsAs: "files", healthcheck: ["NONE"], ...change }).map(

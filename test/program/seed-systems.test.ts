@@ -1,0 +1,206 @@
+import { describe, expect, test, vi } from "vitest";
+import { z } from "zod";
+import type { System } from "../../components/system.ts";
+import { connectedRepo } from "../../stacks/connected-repo.ts";
+import { gadgetbot } from "../../stacks/gadgetbot.ts";
+import { systems } from "../../stacks/index.ts";
+import { mfa } from "../../stacks/mfa.ts";
+import { sertantai } from "../../stacks/sertantai.ts";
+import { routesOfTheSeeds } from "../unit/routes-of-the-seeds.ts";
+import { completeConfig, runProgram } from "./support.ts";
+
+/** The systems that do not run yet, with the values of their owners: what follows from their files, and that they register. */
+interface Seed {
+  readonly definition: System;
+  readonly routes: string;
+  readonly domain: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly secrets: readonly string[];
+  /** Name, image and memory limit of all tasks in MiB. */
+  readonly services: readonly (readonly [name: string, image: string, memoryMebibytes: number])[];
+}
+
+const seeds: readonly Seed[] = [
+  {
+    ...{ definition: mfa, routes: "mfa", domain: "mfa.drvn.be" },
+    settings: {
+      app: {
+        version: "v1.0.0",
+        programsBackend: "postgres_shadow_read",
+        cacheAllowedFrom: ["203.0.113.0/24"],
+      },
+      postgres: { version: "16-alpine" },
+      redis: { version: "7-alpine" },
+    },
+    secrets: [
+      ...["airtableAccessToken", "airtableBaseId", "jwtSecret", "openaiApiKey", "smtpServer"],
+      ...["smtpPort", "smtpUser", "smtpPassword", "smtpFrom"],
+    ],
+    services: [
+      ["app", "mfa/app", 512],
+      ["worker", "mfa/app", 256],
+      ["postgres", "mfa/postgres", 512],
+      ["redis", "mfa/redis", 256],
+    ],
+  },
+  {
+    ...{ definition: connectedRepo, routes: "connected-repo", domain: "api.connected-repo.example" },
+    settings: {
+      api: {
+        version: "v1.0.0",
+        googleClientId: "1234.apps.googleusercontent.com",
+        allowedOrigins: "https://app.connected-repo.example",
+        webappUrl: "https://app.connected-repo.example",
+      },
+      postgres: { version: "16" },
+    },
+    secrets: ["sessionSecret", "googleClientSecret"],
+    services: [
+      ["api", "connected-repo/api", 1024],
+      ["postgres", "connected-repo/postgres", 512],
+    ],
+  },
+  {
+    ...{ definition: sertantai, routes: "sertantai", domain: "legal.sertantai.com" },
+    settings: {
+      ...{ frontend: { version: "v1.0.0" }, backend: { version: "v1.0.0" }, electric: { version: "1.4.0" } },
+      auth: { version: "v1.0.0", domain: "auth.sertantai.com" },
+      enforcement: { version: "v1.0.0", domain: "enforcement.sertantai.com" },
+      postgres: { version: "16" },
+    },
+    secrets: ["backendKeyBase", "authKeyBase", "enforcementKeyBase", "electricSecret"],
+    services: [
+      ["frontend", "sertantai/frontend", 128],
+      ["backend", "sertantai/backend", 384],
+      ["auth", "sertantai/auth", 384],
+      ["enforcement", "sertantai/enforcement", 384],
+      ["electric", "sertantai/electric", 384],
+      ["postgres", "sertantai/postgres", 1024],
+    ],
+  },
+  {
+    ...{ definition: gadgetbot, routes: "gadgetbot", domain: "gadgetbot.vellandi.net" },
+    settings: {
+      app: {
+        version: "v1.0.0",
+        issuerUrl: "https://gadgetbot-auth.vellandi.net",
+        clientId: "344936354465016579",
+      },
+      zitadel: { version: "v2.62.1", domain: "gadgetbot-auth.vellandi.net" },
+      login: { version: "v2.62.1" },
+      ...{ postgres: { version: "17" }, zitadeldb: { version: "17" } },
+    },
+    secrets: ["betterAuthSecret", "zitadelMasterkey", "loginToken"],
+    services: [
+      ["app", "gadgetbot/app", 512],
+      ["zitadel", "gadgetbot/zitadel", 800],
+      ["login", "gadgetbot/login", 256],
+      ["postgres", "gadgetbot/postgres", 400],
+      ["zitadeldb", "gadgetbot/postgres", 400],
+    ],
+  },
+];
+
+test("none of them can be configured before it runs", () => {
+  const running = systems.map(({ name }) => name);
+  for (const { definition } of seeds) expect(running).not.toContain(definition.name);
+});
+
+describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets, services }) => {
+  const parsed = definition.settings.parse(settings);
+
+  test("consists of its services, images and memory", () => {
+    const found = definition.services(parsed).map((each) => [each.name, each.image, each.memoryMebibytes]);
+    expect(found).toEqual(services);
+  });
+
+  test("asks for its secrets", () => {
+    expect(Object.keys(definition.secrets)).toEqual(secrets);
+  });
+
+  // Limits are this file's own; paths, domains, ports and what is special are the seeds'.
+  test("has the routes that its owner describes", () => {
+    const bare = (list: readonly object[]) =>
+      list.map((route) => {
+        const { bodyLimitMebibytes, rateLimit, readTimeoutSeconds, ...rest } = route as Record<
+          string,
+          unknown
+        >;
+        return rest;
+      });
+    const described = Object.values(routesOfTheSeeds[routes] ?? {}).flat();
+    const byPath = (one: Record<string, unknown>, other: Record<string, unknown>) =>
+      `${one.domain}${one.path}`.localeCompare(`${other.domain}${other.path}`);
+    expect(bare(definition.routes(domain, parsed)).toSorted(byPath)).toEqual(
+      bare(described).toSorted(byPath),
+    );
+  });
+
+  test("registers, with each secret in its envelope", async () => {
+    const { name } = definition;
+    const made = secrets.map((key): [string, string] => {
+      const { format } = definition.secrets[key] ?? { format: { kind: "hex" as const, bytes: 1 } };
+      if (format.kind === "base64")
+        return [`${name}:${key}`, Buffer.alloc(format.bytes, key).toString("base64")];
+      return [`${name}:${key}`, `canary${key}`.padEnd(32, "0").slice(0, 32)];
+    });
+    const images = Object.fromEntries(
+      services.map(([, image]) => [image, { repository: `registry.example/${image}` }]),
+    );
+    const { values } = completeConfig("staging");
+    const hosts = JSON.parse(values["berth:hosts"] ?? "{}") as { main: object };
+    // An edge that speaks HTTP/2 to services is none of this test's business.
+    const anyEdge: System = {
+      ...definition,
+      routes: (...about) => definition.routes(...about).map(({ protocol, ...route }) => route),
+    };
+    vi.doMock("../../stacks/index.ts", () => ({ systems: [anyEdge] }));
+    try {
+      const program = await runProgram(
+        "staging",
+        {
+          ...Object.fromEntries(
+            Object.keys(values)
+              .filter((key) => key.startsWith("togather:"))
+              .map((key) => [key, undefined]),
+          ),
+          "togather:jwtSecret": undefined,
+          "togather:adminApiKey": undefined,
+          "berth:dns": undefined,
+          "berth:hosts": JSON.stringify({ main: { ...hosts.main, serverType: "cx33" } }),
+          "berth:systems": JSON.stringify({ [name]: { host: "main", domain } }),
+          "berth:images": JSON.stringify({ ...JSON.parse(values["berth:images"] ?? "{}"), ...images }),
+          ...Object.fromEntries(
+            Object.entries(settings).map(([key, value]) => [`${name}:${key}`, JSON.stringify(value)]),
+          ),
+          ...Object.fromEntries(made),
+        },
+        made.map(([key]) => key),
+      );
+      expect(program.error).toBeUndefined();
+      const registered = program.registrations.filter(({ type }) => type === "docker:index/service:Service");
+      const names = registered.map((each) => each.name).filter((each) => each !== "edge_nginx");
+      expect(names.toSorted()).toEqual(services.map(([service]) => `${name}_${service}`).toSorted());
+      const specifications = JSON.stringify(registered.map(({ inputs }) => inputs));
+      for (const [, value] of made) expect(specifications).not.toContain(value);
+    } finally {
+      vi.doUnmock("../../stacks/index.ts");
+    }
+  });
+});
+
+test("what their images do not read is refused, with what to do instead", () => {
+  const problems = (definition: System, settings: object) => {
+    const { error } = definition.settings.safeParse(settings);
+    return error === undefined ? "" : z.prettifyError(error);
+  };
+  const [, , legal, bot] = seeds.map(({ settings }) => settings);
+  const electric = { version: "1.4.0", environment: { ELECTRIC_SLOT_NAME: "x" } };
+  expect(problems(sertantai, { ...legal, electric })).toContain(
+    "is not read by ElectricSQL since 1.4, which names slot and publication by its stream; leave it out. Remove it: npx pulumi config rm --path sertantai:electric.environment.ELECTRIC_SLOT_NAME",
+  );
+  const app = { ...(bot?.app as object), clientId: "GadgetBot", environment: { ZITADEL_ISSUER: "x" } };
+  const said = problems(gadgetbot, { ...bot, app });
+  expect(said).toContain("is not what the app reads, which is ZITADEL_ISSUER_URL");
+  expect(said).toContain("is not a client id; use the digits alone, as in 344936354465016579");
+});
