@@ -32,7 +32,7 @@ export interface SystemConfig {
 
 export interface Config extends Omit<BerthConfig, "systems"> {
   readonly systems: Readonly<Record<string, SystemConfig>>;
-  /** What a person should look after although the configuration can be used. */
+  /** Warnings: the configuration can be used, but a person should look at it. */
   readonly warnings: readonly string[];
   /** The image that `berth:images` gives for a name and version. */
   image(name: string, version: string): ResolvedImage;
@@ -50,22 +50,22 @@ export interface ConfigSource {
   readonly now?: Date;
 }
 
-/** One judgement on a configuration that can be read; answers what is wrong, one sentence for each problem. */
+/** A rule about a parsed configuration; returns one sentence for each problem. */
 export type ConfigurationRule = (configuration: {
   readonly stack: string;
   readonly berth: BerthConfig;
   readonly systems: Readonly<Record<string, SystemConfig>>;
 }) => string[];
 
-/** What is judged once the configuration can be read. */
+/** The rules that apply once the configuration has been parsed. */
 export interface Policies {
-  /** What must never be deployed: each sentence refuses the configuration. */
+  /** What must never be deployed: any sentence refuses the configuration. */
   readonly rules: readonly ConfigurationRule[];
-  /** What a person should look after although the configuration can be used. */
+  /** Warnings: the configuration can be used, but a person should look at it. */
   readonly warnings: readonly ConfigurationRule[];
 }
 
-/** All that is wrong with a stack's configuration. Printed by Pulumi without a stack trace. */
+/** All problems of a stack's configuration. Pulumi prints it without a stack trace. */
 export class ConfigError extends RunError {
   readonly problems: readonly string[];
   constructor(stack: string, problems: readonly string[]) {
@@ -75,15 +75,15 @@ export class ConfigError extends RunError {
   }
 }
 
-/** Key of a certificate that is given; registries' passwords are Berth's only other secrets beside the systems' own. */
+/** Private key of a given certificate. Apart from the systems' own secrets, only this and the registries' passwords are secret. */
 const privateKey = { key: "tlsPrivateKeyPem", full: "berth:tlsPrivateKeyPem" } as const;
 
-/** Namespaces that belong to Pulumi's providers; Berth leaves their keys to them. */
+/** Namespaces of Pulumi's providers; Berth does not check their keys. */
 const providerNamespaces = ["hcloud", "docker", "command", "random", "postgresql", "tls", "pulumi"];
 
 /**
  * Parses the configuration of a stack.
- * @param definitions the systems that there are
+ * @param definitions every system
  * @throws ConfigError with every problem found.
  */
 export function parseConfig(
@@ -94,7 +94,7 @@ export function parseConfig(
   const problems: string[] = [];
   const namespaces = splitNamespaces(source, definitions, problems);
   const berth = parseBerth(source, namespaces.get("berth") ?? new Map(), problems);
-  // What the systems need is said even when Berth's own part is wrong, so that one reading of the errors is enough.
+  // The systems' problems are reported even when Berth's own part is invalid, so that one run reports all of them.
   const placed = berth?.systems ?? namedSystems(namespaces.get("berth")?.get("systems"));
 
   const systems: Record<string, SystemConfig> = {};
@@ -142,14 +142,14 @@ export function parseConfig(
 
 const siteHeaders: SiteHeaders = { hstsIncludeSubDomains: true, frames: "deny" };
 
-/** The names in a `berth:systems` that may be wrong otherwise. */
+/** The names in `berth:systems`, which may be invalid otherwise. */
 function namedSystems(text: string | undefined): BerthConfig["systems"] {
   return Object.fromEntries(
     namesIn(text).map((name) => [name, { host: "", domain: "", headers: siteHeaders, edgeNetwork: 1 }]),
   );
 }
 
-/** The names in a mapping that may be wrong otherwise. */
+/** The names in a mapping that may be invalid otherwise. */
 function namesIn(text: string | undefined): string[] {
   const mapping = z.record(z.string(), z.unknown()).safeParse(fromText(text ?? "{}"));
   return mapping.success ? Object.keys(mapping.data) : [];
@@ -189,20 +189,20 @@ function parseBerth(
       problems.push(`${privateKey.full}: missing; private key of berth:tls.certificatePem, PEM. ${fix}`);
     }
   } else if (!source.isSecret(privateKey.full)) {
-    problems.push(`${privateKey.full}: is stored in clear. ${fix}`);
+    problems.push(`${privateKey.full}: is stored unencrypted. ${fix}`);
   }
   checkPasswords(source, passwords, namesIn(plain.get("registries")), problems);
   return berth;
 }
 
-/** Takes the registries' passwords out of the entries, which the schema then need not know. */
+/** Takes the registries' passwords out of the entries, so that the schema does not see them. */
 function takePasswords(entries: Map<string, string>): Map<string, string> {
   const passwords = new Map([...entries].filter(([key]) => key.startsWith(passwordKey(""))));
   for (const key of passwords.keys()) entries.delete(key);
   return passwords;
 }
 
-/** Each registry has a password, encrypted, and no password is of an unknown one. */
+/** Each registry has an encrypted password, and each password belongs to a registry. */
 function checkPasswords(
   source: ConfigSource,
   passwords: ReadonlyMap<string, string>,
@@ -216,7 +216,7 @@ function checkPasswords(
     if (value === undefined) {
       problems.push(`berth:${key}: missing; password of ${address} in berth:registries. ${fix}`);
     } else if (!source.isSecret(`berth:${key}`)) {
-      problems.push(`berth:${key}: is stored in clear. ${fix}`);
+      problems.push(`berth:${key}: is stored unencrypted. ${fix}`);
     } else if (!/^[\x20-\x7e]+$/.test(value)) {
       problems.push(`berth:${key}: [secret] is empty or has characters that are not printable ASCII. ${fix}`);
     }
@@ -246,7 +246,7 @@ function parseSystem(
     if (value === undefined) {
       problems.push(`${full}: missing; ${spec.description}. ${fix}`);
     } else if (!source.isSecret(full)) {
-      problems.push(`${full}: is stored in clear. ${fix}`);
+      problems.push(`${full}: is stored unencrypted. ${fix}`);
     } else {
       const problem = secretProblem(spec.format, value);
       if (problem !== undefined) problems.push(`${full}: [secret] ${problem}. ${fix}`);
@@ -258,11 +258,11 @@ function parseSystem(
   for (const key of encrypted) {
     const own = secretKeys.map((secretKey) => `${name}:${secretKey}`).join(", ");
     problems.push(
-      `${name}:${key}: [secret] holds an encrypted value, but settings are no secrets and stand in clear on the host; secrets are ${own}. ` +
+      `${name}:${key}: [secret] contains an encrypted value, but settings are not secret and are stored unencrypted on the host; the secrets are ${own}. ` +
         `Set it without --secret, or declare a secret in stacks/${name}.ts`,
     );
   }
-  // What is wrong with such a value stays unsaid: it would be shown.
+  // The problem of such a value is not printed, because it would show the value.
   const said: string[] = [];
   const parsed = parseEntries(name, plain, settings, said, secretKeys);
   const shown = (problem: string) =>

@@ -1,8 +1,8 @@
 import type { z } from "zod";
 
 /**
- * Parses the keys of one namespace of Pulumi.<stack>.yaml. Undefined when something is wrong: each problem, with its path, the
- * value and what is allowed, is added to `problems`.
+ * Parses the keys of one namespace of Pulumi.<stack>.yaml. Undefined when something is invalid: each problem, with its path, the
+ * value and what to use instead, is added to `problems`.
  */
 export function parseEntries<T>(
   namespace: string,
@@ -20,7 +20,7 @@ export function parseEntries<T>(
   return undefined;
 }
 
-/** Pulumi hands objects, numbers and booleans over as JSON text, strings as they are. */
+/** Pulumi passes objects, numbers and booleans as JSON text, strings unchanged. */
 export function fromText(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
@@ -55,14 +55,14 @@ function describeIssue(
         `${path}: ${value === undefined ? "missing" : `${value} has the wrong type`}; expected ${issue.expected === "int" ? "a whole number" : issue.expected}`,
       ];
     case "invalid_union":
-      // A union by a discriminator has no branch to blame; its message says all.
+      // In a union with a discriminator no branch matched; its message says everything.
       if (issue.errors.length === 0) return [`${path}: ${issue.message}`];
       return [`${path}: ${value ?? "missing;"} ${issue.message}`];
     case "invalid_key":
       return [`${path}: ${issue.issues.map((inner) => inner.message).join("; ")}`];
     case "too_small":
     case "too_big":
-      // The schema's own words where it has some, else zod's figures in ours.
+      // The schema's own message where it has one, otherwise zod's limits in our wording.
       if (!/^(Too|Invalid)/.test(issue.message)) return [`${path}: ${value} ${issue.message}`];
       if (issue.origin === "string") return [`${path}: ${value} is empty`];
       return [

@@ -9,7 +9,7 @@ import { domainSchema, nameSchema } from "../components/schema.ts";
 import { secretRecordsSchema } from "../components/secrets/records.ts";
 import { environments } from "../components/system.ts";
 
-/** For what cannot be left out: says what belongs there. */
+/** For required values: the error says what to set. */
 const missing = (what: string) => ({
   error: ({ input }: { readonly input?: unknown }) =>
     input === undefined ? `missing; ${what}. For an example see Pulumi.production.yaml of Berth` : undefined,
@@ -20,9 +20,9 @@ export const berthSchema = z.strictObject({
   environment: z.enum(environments),
   hosts: z.record(nameSchema, hostSchema, missing("a server by name, as main: { serverType, location, … }")),
   ssh: sshSchema,
-  /** Left out, DNS is kept elsewhere. */
+  /** When left out, Berth does not manage DNS. */
   dns: dnsSchema.optional(),
-  /** What is at Hetzner already and is taken over: resource's name to id. See docs/runbooks/infrastructure.md. */
+  /** What exists at Hetzner and is adopted: resource's name to id. See docs/runbooks/infrastructure.md. */
   adopt: z.record(z.string(), z.coerce.string()).default({}),
   systems: z.record(
     nameSchema,

@@ -1,7 +1,7 @@
 import { type Deployment, type PendingOperation, resources, type StateResource } from "./deployment.ts";
 import type { Action } from "./recovery-action.ts";
 
-/** The deployment after the actions: without the pending operations that were resolved, with what was adopted. */
+/** The deployment after the actions: without the resolved pending operations, with the adopted resources. */
 export function applyToState(
   deployment: Deployment,
   actions: readonly Action[],

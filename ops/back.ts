@@ -12,14 +12,14 @@ export interface BackReport {
   readonly to: { readonly slot: string; readonly version: string };
   /** From the start of the command until the edge sent requests to the old version. */
   readonly secondsToServing: number;
-  /** Until nothing was sent to the other one any more. */
+  /** From the start until the newer version got no more requests. */
   readonly secondsToDrained: number;
-  /** What makes the configuration agree. */
+  /** Commands that make the configuration agree. */
   readonly next: readonly string[];
 }
 
 interface BackOptions {
-  /** The version before works with the newer schema. */
+  /** The operator has confirmed that the previous version works with the newer schema. */
   readonly newerSchema?: boolean;
   /** When the command was given, as `performance.now()` counts. */
   readonly startedMs?: number;
@@ -28,14 +28,14 @@ interface BackOptions {
 
 /** How long the switch may take on the host; components/edge/nginx/nginx.ts has the same. */
 const switchSeconds = 180;
-/** How long the slot before may take to be healthy: what stays to be gone back to has no tasks. */
+/** How long the previous slot may take to become healthy; a kept slot has no tasks, so it starts. */
 const startSeconds = 120;
 
 /**
- * Sends a service's requests to the slot that served before: starts it, and leads the routes as they are now to it. No image, no
- * migration and no run of Pulumi is waited for. Works while that slot stays.
- * @throws when somebody deploys, when there is nothing to go back to, or when that slot expects an older schema than the one
- *   that serves and nobody has acknowledged it; the message says what to do instead.
+ * Sends a service's requests to the slot that served before: starts it and switches the current routes to it. Needs no pull, no
+ * migration and no run of Pulumi. Works as long as that slot is kept.
+ * @throws when a deploy is running, when there is nothing to go back to, or when that slot expects an older schema than the one
+ *   that serves and this is not acknowledged; the message says what to do instead.
  */
 export async function goBack(
   backend: Backend,
@@ -53,9 +53,7 @@ export async function goBack(
   const { state } = records;
   const previous = state?.previous_slot;
   if (state === undefined || previous === null || previous === undefined) {
-    throw new Error(
-      `${records.service}: no slot served before the one that does. ${byUp(backend, system, records)}`,
-    );
+    throw new Error(`${records.service}: there is no previous slot. ${byUp(backend, system, records)}`);
   }
   const schema = {
     current: schemaOf(records, state.active_slot) ?? 0,
@@ -73,7 +71,7 @@ export async function goBack(
   const [missing] = /^missing: .*$/m.exec(output) ?? [];
   if (missing !== undefined) {
     throw new Error(
-      `${records.service}: the slot before, ${previous}, ${missing.slice("missing: ".length)}. ${byUp(backend, system, records)}`,
+      `${records.service}: the previous slot, ${previous}, ${missing.slice("missing: ".length)}. ${byUp(backend, system, records)}`,
     );
   }
   const drainedSeconds = Number(/^drained after (\S+)$/m.exec(output)?.[1] ?? Number.NaN);
@@ -130,12 +128,12 @@ function next(backend: Backend, system: string, service: string, from: string, t
   const again = `To return to ${from}: ${backend.opsCommand} back ${system}`;
   if (from === to) {
     return [
-      `Both slots run ${to}; they differ in a secret or a setting. Set the earlier one in the configuration, then up. Until then up leaves this as it is, and status shows it.`,
+      `Both slots run ${to}; they differ in a secret or a setting. Restore the earlier one in the configuration, then up. Until then up does not change this, and status shows the difference.`,
       again,
     ];
   }
   return [
-    `The configuration still says ${from}: until it says otherwise, up leaves this as it is, and status shows it. To make it last:`,
+    `The configuration still says ${from}. Until it is changed, up does not change this, and status shows the difference. To make it permanent:`,
     ...backend.deployCommands(key, to).map((command) => `  ${command}`),
     again,
   ];
@@ -149,9 +147,9 @@ function byUp(backend: Backend, system: string, records: ServiceRecords): string
         (outcome === "success" || outcome === "back") && version !== records.state?.version,
     )?.version ?? "<version>";
   return [
-    "Go back by a release of the version before:",
+    "Go back by releasing the previous version:",
     ...backend.deployCommands(key, version).map((command) => `  ${command}`),
-    `So that the slot before stays for a while after the next releases: ${key.replace(/version$/, "keepPreviousMinutes")}`,
+    `To keep the previous slot for a while after each release, set ${key.replace(/version$/, "keepPreviousMinutes")}`,
   ].join("\n");
 }
 

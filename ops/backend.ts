@@ -2,15 +2,15 @@ import { hostname } from "node:os";
 import type { Deployment } from "./deployment.ts";
 import { processRuns } from "./process.ts";
 
-/** Who holds the deploy lock of a stack. */
+/** The holder of a stack's deploy lock. */
 export interface StackLock {
-  /** `user@host`; `pulumi-cloud` where the backend says no more than that a run is under way. */
+  /** `user@host`; `pulumi-cloud` where the backend only says that a run is in progress. */
   readonly owner: string;
   readonly host?: string;
   readonly pid?: number;
   /** ISO time. */
   readonly since?: string;
-  /** `up`, where the backend knows. */
+  /** The operation, such as `up`, if the backend knows it. */
   readonly operation?: string;
 }
 
@@ -19,9 +19,9 @@ export interface Backend {
   readonly stack: string;
   /** For messages: `the stack production (pulumi)`. */
   readonly description: string;
-  /** The lock that somebody holds, if any. Writes nothing and takes no lock. */
+  /** The lock, if it is held. Writes nothing and takes no lock. */
   lock(): Promise<StackLock | undefined>;
-  /** Takes away a lock that {@link isStale} has found stale. */
+  /** Removes a lock that {@link isStale} has found stale. */
   removeLock(): Promise<void>;
   read(): Promise<Deployment>;
   /**
@@ -29,27 +29,27 @@ export interface Backend {
    * @throws StateMovedError when somebody else has changed it meanwhile, or is about to
    */
   write(deployment: Deployment, basedOn: Deployment): Promise<void>;
-  /** How the operator's commands for it begin: `npm run ops --`. */
+  /** The beginning of the operator's commands for it: `npm run ops --`. */
   readonly opsCommand: string;
   /** The command that deploys this version of a service: `key` is `togather:app.version`. */
   deployCommands(key: string, version: string): readonly string[];
 }
 
-/** The state is no longer the one that a change was made from. */
+/** The state has changed since it was read. */
 export class StateMovedError extends Error {
   constructor(backend: Pick<Backend, "description">, how: string) {
     super(
-      `the state of ${backend.description} was changed by somebody else meanwhile (${how}). Run the command again`,
+      `the state of ${backend.description} was changed by another run meanwhile (${how}). Run the command again`,
     );
   }
 }
 
-/** True when the lock was taken on this machine by a process that no longer runs. Of other machines nobody can tell. */
+/** True when the lock was taken on this machine by a process that no longer runs. For locks of other machines this is unknown. */
 export function isStale(lock: StackLock, isRunning: (pid: number) => boolean = processRuns): boolean {
   return lock.pid !== undefined && lock.host === hostname() && !isRunning(lock.pid);
 }
 
-/** What to tell somebody who finds a lock whose holder may still run. */
+/** The message for a lock whose holder may still be running. */
 export function liveLockMessage(backend: Backend, lock: StackLock): string {
   const process = lock.pid === undefined ? [] : [`process ${lock.pid}`];
   const what = [...process, ...(lock.operation ? [lock.operation] : [])].join(", ");
@@ -57,10 +57,10 @@ export function liveLockMessage(backend: Backend, lock: StackLock): string {
     `${backend.description} is locked by ${lock.owner}${what === "" ? "" : ` (${what})`}` +
     (lock.since === undefined ? "" : ` for ${age(lock.since)}, since ${lock.since}`);
   if (lock.host === hostname())
-    return `${held}, and that process runs. Wait for it, or end it: kill ${lock.pid}`;
+    return `${held}, and that process is running. Wait for it, or end it: kill ${lock.pid}`;
   return (
-    `${held}, and from here nobody can tell whether it still runs. Wait for it, or ask its owner; ` +
-    `when it is sure that it has ended: ${backend.opsCommand} recover --take-over-from ${lock.owner}`
+    `${held}, and it cannot be determined here whether it is still running. Wait for it, or ask its owner; ` +
+    `if it has certainly ended: ${backend.opsCommand} recover --take-over-from ${lock.owner}`
   );
 }
 

@@ -1,4 +1,4 @@
-/** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Production's alone. */
+/** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Only for production. */
 import { execa } from "execa";
 import { serverTypeFile } from "../components/host/server-types.ts";
 import { Cloud } from "./cloud.ts";
@@ -56,7 +56,7 @@ program
   .action(async ({ stack }: { readonly stack: string }) => {
     const addresses = await logInToRegistries(stack, runCommand);
     process.stdout.write(
-      `${addresses.length === 0 ? "no registry asks for a login" : `logged in: ${addresses.join(", ")}`}\n`,
+      `${addresses.length === 0 ? "no registry needs a login" : `logged in: ${addresses.join(", ")}`}\n`,
     );
   });
 

@@ -12,19 +12,19 @@ export interface CloudAccess {
 /** How long an action of the cloud may take, in seconds: a server's removal is the slowest. */
 const actionDeadlineSeconds = 120;
 
-/** A firewall, as far as access for a time asks for it. */
+/** What temporary access needs to know about a firewall. */
 export interface CloudFirewall {
   readonly id: string;
   readonly name: string;
   /** ISO time. */
   readonly created: string;
-  /** Networks that its inbound rules let in. */
+  /** Networks that its inbound rules allow. */
   readonly sources: readonly string[];
   /** What it is applied to, in the API's own form. */
   readonly appliedTo: readonly JsonObject[];
 }
 
-/** What operators' commands need of the Hetzner Cloud API: find by label, remove, and firewalls for a time. */
+/** What operators' commands need of the Hetzner Cloud API: find by label, remove, and temporary firewalls. */
 export class Cloud {
   readonly #endpoint: string;
   readonly #token: string;
@@ -40,7 +40,7 @@ export class Cloud {
     return lists.flat();
   }
 
-  /** Removes an object, its protection first. Succeeds when it is gone. */
+  /** Removes an object, its protection first. Succeeds when it does not exist. */
   async remove({ kind, id }: CloudObject): Promise<void> {
     const path = `/${kind}s/${id}`;
     if (kind === "server" || kind === "volume" || kind === "primary_ip" || kind === "zone") {
@@ -50,7 +50,7 @@ export class Cloud {
     await this.#settle(await this.#send("DELETE", path));
   }
 
-  /** Removes a record set, `name/TYPE`. Succeeds when it is gone. */
+  /** Removes a record set, `name/TYPE`. Succeeds when it does not exist. */
   async removeRecord(zone: string, record: string): Promise<void> {
     const path = record.split("/").map(encodeURIComponent).join("/");
     await this.#settle(await this.#send("DELETE", `/zones/${encodeURIComponent(zone)}/rrsets/${path}`));
@@ -70,12 +70,12 @@ export class Cloud {
     }));
   }
 
-  /** Creates a firewall, applied when it ends. The body is the API's own. */
+  /** Creates a firewall and waits until it is applied. The body has the API's format. */
   async createFirewall(body: object): Promise<void> {
     await this.#settle(await this.#send("POST", "/firewalls", body));
   }
 
-  /** Takes a firewall off everything and removes it. Succeeds when it is gone. */
+  /** Detaches a firewall from everything and removes it. Succeeds when it does not exist. */
   async removeFirewall({ id, appliedTo }: CloudFirewall): Promise<void> {
     const path = `/firewalls/${id}`;
     if (appliedTo.length > 0) {
@@ -99,7 +99,7 @@ export class Cloud {
     });
   }
 
-  /** Every page of a list that anybody sees: `server_types`, `locations`. */
+  /** Every page of a list that is the same for all projects: `server_types`, `locations`. */
   listAll(name: "server_types" | "locations"): Promise<JsonObject[]> {
     return this.#listItems(name);
   }
@@ -118,7 +118,7 @@ export class Cloud {
     return found;
   }
 
-  /** Undefined when there is no such thing. */
+  /** Undefined when the object does not exist. */
   async #send(method: string, path: string, body?: object): Promise<JsonObject | undefined> {
     const response = await fetch(`${this.#endpoint}${path}`, {
       method,
@@ -169,7 +169,7 @@ export class Cloud {
   }
 }
 
-/** What a firewall says that it is applied to, as it is said to take it off: without the servers that a selector finds. */
+/** What a firewall is applied to, in the form for detaching it: without the servers that a selector matches. */
 function target(applied: JsonObject): JsonObject {
   const { type, server, label_selector: selector } = applied;
   return type === "server"

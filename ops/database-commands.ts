@@ -15,7 +15,7 @@ export function addDatabaseCommands(
   withJson: (command: Command) => Command,
   target: (options: Common) => Promise<Target>,
 ): void {
-  // Loaded when one of these runs: it brings Pulumi's SDK along.
+  // Loaded only when one of these commands runs, because it loads Pulumi's SDK.
   const load = async (system: string, options: Common) => {
     const [operations, found] = await Promise.all([import("./database.ts"), import("./system-database.ts")]);
     const { backend } = await target(options);
@@ -27,7 +27,7 @@ export function addDatabaseCommands(
     process.stdout.write(`${options.json ? JSON.stringify(value) : text}\n`);
 
   aboutStack(program.command("snapshots").argument("<system>"))
-    .description("the snapshots of a system's database: age, size, schema version, whole or damaged")
+    .description("list the snapshots of a system's database: age, size, schema version, result of the check")
     .action(async (system: string, options: Common) => {
       const { operations, database } = await load(system, options);
       const entries = await operations.listSnapshots(database);
@@ -43,14 +43,11 @@ export function addDatabaseCommands(
     });
 
   withDatabase(
-    program
-      .command("export")
-      .argument("<system>")
-      .argument("[snapshot]", "the database as it is now when left out"),
+    program.command("export").argument("<system>").argument("[snapshot]", "default: the current database"),
   )
     .option("--stack <name>", "the stack", "production")
-    .description("a system's database, or a snapshot of it, as plain SQL that psql alone restores")
-    .option("--to <file>", "a file that is complete or not there; standard output when left out")
+    .description("export a system's database, or a snapshot of it, as plain SQL for psql")
+    .option("--to <file>", "the file, which appears only when it is complete; default standard output")
     .action(
       async (system: string, snapshot: string | undefined, options: Common & { readonly to?: string }) => {
         const { operations, database } = await load(system, options);
@@ -62,17 +59,17 @@ export function addDatabaseCommands(
     program.command("psql").argument("<system>").argument("[words...]", "psql's own arguments, after --"),
   )
     .option("--stack <name>", "the stack", "production")
-    .description("psql on a system's database, as its owner: interactive, or SQL from standard input")
+    .description(
+      "open psql on a system's database, as its owner: interactive, or with SQL from standard input",
+    )
     .option("--superuser", "as the superuser")
     .action(async (system: string, words: string[], options: Common & { readonly superuser?: boolean }) => {
       const { operations, database } = await load(system, options);
       process.exitCode = await operations.openPsql(database, words, options.superuser === true);
     });
 
-  aboutStack(
-    program.command("restore").argument("<system>").argument("[snapshot]", "the newest when left out"),
-  )
-    .description("replace a system's database by a snapshot, while everything runs; asks first")
+  aboutStack(program.command("restore").argument("<system>").argument("[snapshot]", "default: the newest"))
+    .description("replace a system's database with a snapshot, while everything runs; asks first")
     .option("--as-it-was", "keep the snapshot's schema, although the deployed version needs a newer one")
     .option("--yes", "do not ask")
     .action(
@@ -87,31 +84,33 @@ export function addDatabaseCommands(
         if (!options.yes) await confirm(`${system} ${plan.environment}`);
         process.stderr.write(`restoring ${plan.snapshot} …\n`);
         const result = await operations.restore(database, plan.snapshot, options.asItWas === true);
-        const before = result.safety === "" ? "there was none" : result.safety;
+        const before = result.safety === "" ? "none" : result.safety;
         const aside =
           result.replaced === ""
             ? ""
-            : `, and the database itself for 7 days as ${result.replaced}. Drop it sooner: ${backend.opsCommand} drop-replaced ${system} --stack ${backend.stack}`;
+            : `, and for 7 days the database ${result.replaced}. To drop it sooner: ${backend.opsCommand} drop-replaced ${system} --stack ${backend.stack}`;
         print(
           options,
           result,
-          `Restored: ${result.snapshot}, schema version ${result.schema}, ${result.tables} tables, about ${result.rows} rows. What was there before: ${before}${aside}`,
+          `Restored: ${result.snapshot}, schema version ${result.schema}, ${result.tables} tables, about ${result.rows} rows. The previous database: ${before}${aside}`,
         );
       },
     );
 
   aboutStack(program.command("drop-replaced").argument("<system>"))
-    .description("drop the databases that restores put aside; after 7 days they go by themselves; asks first")
+    .description(
+      "drop the databases that restores have replaced, which are dropped anyway after 7 days; asks first",
+    )
     .option("--yes", "do not ask")
     .action(async (system: string, options: Common & { readonly yes?: boolean }) => {
       const { operations, database } = await load(system, options);
       const replaced = await operations.listReplaced(database);
       if (replaced.length === 0) {
-        print(options, [], "Nothing was put aside.");
+        print(options, [], "There are no replaced databases.");
         return;
       }
       process.stderr.write(
-        `What is in these and in no snapshot is gone then:\n${replaced.map((each) => `  ${operations.describeReplaced(each)}`).join("\n")}\n`,
+        `Data that is only in these databases and in no snapshot will be lost:\n${replaced.map((each) => `  ${operations.describeReplaced(each)}`).join("\n")}\n`,
       );
       if (!options.yes) await confirm(`drop ${system}`);
       await operations.dropReplaced(database, replaced);
@@ -120,7 +119,7 @@ export function addDatabaseCommands(
 
   aboutStack(program.command("reverse-migration").argument("<system>"))
     .description(
-      "take a system's schema back to an older version by the down scripts; shows them and asks first",
+      "reverse a system's schema to an older version with the down scripts; shows them and asks first",
     )
     .requiredOption("--to <version>", "the schema version to reach; 0 reverses all", schemaVersion)
     .option("--yes", "do not ask")
@@ -134,20 +133,24 @@ export function addDatabaseCommands(
       print(
         options,
         result,
-        `Reversed: schema version ${result.from} to ${result.schema}. The snapshot of before: ${result.snapshot}`,
+        `Reversed: schema version ${result.from} to ${result.schema}. Snapshot of the database before: ${result.snapshot}`,
       );
     });
 
   aboutStack(program.command("clear-dirty-flag").argument("<system>"))
     .description(
-      "say which version a system's schema is at that a migration left marked dirty; runs no migration; asks first",
+      "set the version of a system's schema that a migration left marked dirty; runs no migration; asks first",
     )
-    .requiredOption("--at <version>", "the schema version that is really there; 0 for none", schemaVersion)
+    .requiredOption(
+      "--at <version>",
+      "the schema version that the database really has; 0 for none",
+      schemaVersion,
+    )
     .option("--yes", "do not ask")
     .action(async (system: string, options: Common & { readonly at: number; readonly yes?: boolean }) => {
       const { operations, database } = await load(system, options);
       process.stderr.write(
-        `golang-migrate's record of ${system} will say version ${options.at}, not dirty. If the schema is not that, later migrations fail or are left out.\n`,
+        `golang-migrate's record of ${system} will say version ${options.at}, not dirty. If the schema has another version, later migrations fail or are skipped.\n`,
       );
       if (!options.yes) await confirm(`${system} ${options.at}`);
       const result = await operations.clearDirtyFlag(database, options.at);
@@ -156,7 +159,7 @@ export function addDatabaseCommands(
 }
 
 function withDatabase(command: Command): Command {
-  return command.option("--database <name>", "which one, where the system has several");
+  return command.option("--database <name>", "the database, when the system has several");
 }
 
 function schemaVersion(text: string): number {
@@ -164,11 +167,12 @@ function schemaVersion(text: string): number {
   return Number(text);
 }
 
-/** Waits for the very words to be typed. @throws when something else is, or nobody is there to type. */
+/** Asks the operator to type the words exactly. @throws when something else is typed, or when there is no terminal. */
 async function confirm(words: string): Promise<void> {
-  if (!process.stdin.isTTY) throw new Error(`nobody can be asked here: pass --yes to confirm "${words}"`);
+  if (!process.stdin.isTTY)
+    throw new Error(`there is no terminal to ask for confirmation: pass --yes to confirm "${words}"`);
   const lines = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await lines.question(`Type "${words}" to go on: `);
+  const answer = await lines.question(`Type "${words}" to continue: `);
   lines.close();
   if (answer.trim() !== words) throw new Error(`"${answer.trim()}" is not "${words}": nothing was changed`);
 }

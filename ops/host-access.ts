@@ -21,7 +21,7 @@ export interface HostAccess {
   stream(script: string, onLine: (line: string) => void): Promise<void>;
   /** Runs a bash script on the host, its output to this terminal or a file descriptor, and answers its exit code. */
   print(script: string, timeoutSeconds: number, output?: number): Promise<number>;
-  /** Runs a command on the host with this terminal's input and output, and answers its exit code. */
+  /** Runs a command on the host with this terminal's input and output, and returns its exit code. */
   interact(words: readonly string[]): Promise<number>;
 }
 

@@ -37,12 +37,12 @@ export function planOperation(state: StateIndex, operation: PendingOperation, wo
 function planCreation(state: StateIndex, operation: PendingOperation, world: World): Action[] {
   const { resource } = operation;
   const clear = (why: string): Action => ({ kind: "clear", operation, why });
-  if (!wasAsked(resource, world)) {
+  if (!wasRead(resource, world)) {
     return [
       {
         kind: "keep",
         what: `the interrupted creation of ${resourceName(resource.urn)}`,
-        why: "nobody could be asked whether it exists",
+        why: "whether it exists could not be checked",
       },
     ];
   }
@@ -73,8 +73,8 @@ function planCreation(state: StateIndex, operation: PendingOperation, world: Wor
   return [clear("the next up creates it")];
 }
 
-/** Whether the world says anything about objects of this kind: their host, or the cloud, answered. */
-function wasAsked(resource: StateResource, world: World): boolean {
+/** Whether objects of this kind were read: their host, or the cloud, answered. */
+function wasRead(resource: StateResource, world: World): boolean {
   if (resource.type.startsWith("hcloud:")) return world.cloud !== undefined;
   return !resource.type.startsWith("docker:") || hostOf(resource, world) !== undefined;
 }
@@ -108,9 +108,9 @@ function databaseHas(state: StateIndex, resource: StateResource, entry: string, 
   return world.hosts.some((host) => host.databases[id]?.includes(entry));
 }
 
-/** Whether the world was asked for objects of this type and does not have this one. */
+/** Whether objects of this type were read and this one is not among them. */
 function isGone(resource: StateResource, world: World): boolean {
-  // Objects are found by their label: one that never had it only looks gone.
+  // Objects are found by their label: one without it only looks as if it did not exist.
   if (!JSON.stringify(resource.inputs?.labels ?? null).includes("berth.stack")) return false;
   const dockerKind = dockerKinds.find((kind) => dockerTypes[kind] === resource.type);
   if (dockerKind !== undefined) {
@@ -127,7 +127,7 @@ function isGone(resource: StateResource, world: World): boolean {
   );
 }
 
-/** Whether the state stays whole without the resource: nothing else names its URN, or a replacement carries it on. */
+/** Whether the state stays consistent without the resource: nothing else refers to its URN, or a replacement has the same URN. */
 function canForget(state: StateIndex, resource: StateResource): boolean {
   const same = (other: StateResource) => other.urn === resource.urn && other.id === resource.id;
   const others = state.resources.filter((other) => !same(other));

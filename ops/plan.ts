@@ -13,12 +13,12 @@ import {
   type World,
 } from "./world.ts";
 
-/** Kinds of cloud objects that can hold what nobody can make again: data, or an address that others know. */
+/** Kinds of cloud objects that cannot be created again: they hold data, or an address that others use. */
 const precious: readonly CloudKind[] = ["server", "volume", "primary_ip", "zone"];
 
 /**
- * What to do so that the next `up` starts from what is there. Pure. Never removes what the state names (resources to be
- * deleted included) or a route names; things that may hold data only when this very state was creating them.
+ * The actions after which the next `up` starts from what really exists. Pure. Never removes what the state contains (including
+ * resources to be deleted) or a route names. Removes what may hold data only when this state was creating it.
  */
 export function planRecovery(deployment: Deployment, world: World): Action[] {
   const state = new StateIndex(deployment);
@@ -30,13 +30,13 @@ export function planRecovery(deployment: Deployment, world: World): Action[] {
 }
 
 function planHost(state: StateIndex, host: HostWorld): Action[] {
-  // A slot that stays to be gone back to is nobody's orphan, nor is what it uses.
+  // A slot that is kept for going back is not an orphan, nor is what it uses.
   const kept = host.objects.filter(({ kind, name }) => kind === "service" && host.kept.includes(name));
   const keptIds = new Set(kept.flatMap(({ id, uses }) => [id, ...uses]));
   const orphans = host.objects.filter(
     ({ kind, id }) => !state.names(dockerTypes[kind], id) && !keptIds.has(id),
   );
-  // Services first: what they use cannot be removed before.
+  // Services first: what they use cannot be removed before them.
   return dockerKinds.flatMap((kind) =>
     orphans.filter((object) => object.kind === kind).map((object) => planDockerOrphan(state, host, object)),
   );
@@ -55,7 +55,7 @@ function planDockerOrphan(state: StateIndex, host: HostWorld, object: DockerObje
     return {
       kind: "keep",
       what,
-      why: `it is not in the state, but keeps data in ${object.data.join(", ")}; if it may go: docker service rm ${object.name}`,
+      why: `it is not in the state, but keeps data in ${object.data.join(", ")}; if it can be removed: docker service rm ${object.name}`,
     };
   }
   const data = object.data.length > 0 ? `; its data stays in ${object.data.join(", ")}` : "";
@@ -63,7 +63,7 @@ function planDockerOrphan(state: StateIndex, host: HostWorld, object: DockerObje
     kind: "remove-docker",
     provider: host.provider,
     object,
-    why: `${interrupted ? "its creation was interrupted before it was recorded" : "it is in no resource of the state"}${data}`,
+    why: `${interrupted ? "its creation was interrupted before it was recorded" : "it belongs to no resource of the state"}${data}`,
   };
 }
 
@@ -99,10 +99,10 @@ function planCloud(state: StateIndex, objects: readonly CloudObject[]): Action[]
           return {
             kind: "keep",
             what: `${kind} ${object.name} (${object.id})`,
-            why: "it is not in the state, but may hold what cannot be made again; remove it by hand if it may go",
+            why: "it is not in the state, but may hold data or an address that cannot be recreated; remove it by hand if it is not needed",
           };
         }
-        return { kind: "remove-cloud", object, why: "it is in no resource of the state" };
+        return { kind: "remove-cloud", object, why: "it belongs to no resource of the state" };
       }),
   );
 }

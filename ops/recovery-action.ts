@@ -1,18 +1,18 @@
 import type { PendingOperation, StateResource } from "./deployment.ts";
 import type { CloudObject, DockerObject } from "./world.ts";
 
-/** One thing that recovery does, or on purpose does not do. */
+/** One action of recovery, or a decision to do nothing. */
 export type Action =
-  /** Forgets a pending operation: the next `up` does what it left undone. */
+  /** Removes a pending operation from the state: the next `up` completes it. */
   | { readonly kind: "clear"; readonly operation: PendingOperation; readonly why: string }
-  /** Records what was created but not written down. */
+  /** Adds to the state what was created but not recorded. */
   | {
       readonly kind: "adopt";
       readonly operation: PendingOperation;
       readonly id: string;
       readonly why: string;
     }
-  /** Forgets a resource whose deletion was interrupted after it was gone. */
+  /** Removes a resource from the state whose deletion was interrupted after it was done. */
   | { readonly kind: "forget"; readonly resource: StateResource; readonly why: string }
   | {
       readonly kind: "remove-docker";
@@ -22,5 +22,5 @@ export type Action =
     }
   | { readonly kind: "remove-cloud"; readonly object: CloudObject; readonly why: string }
   | { readonly kind: "remove-record"; readonly zone: string; readonly record: string; readonly why: string }
-  /** Leaves something alone and says so: a person decides. */
+  /** Changes nothing and reports it: a person decides. */
   | { readonly kind: "keep"; readonly what: string; readonly why: string };

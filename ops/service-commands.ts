@@ -11,7 +11,7 @@ export function addServiceCommands(
   withStack: (command: Command) => Command,
   target: (options: Common) => Promise<Target>,
 ): void {
-  // Loaded when one of these runs: it brings Pulumi's SDK along.
+  // Loaded only when one of these commands runs, because it loads Pulumi's SDK.
   const load = () => import("./services.ts");
   const aboutService = (name: string) =>
     withStack(program.command(name).argument("<system>").argument("<service>"));
@@ -43,12 +43,12 @@ export function addServiceCommands(
     );
 
   aboutService("restart")
-    .description("say how a service is replaced by one like it, without a gap")
+    .description("print the commands that restart a service without a gap")
     .action(async (system: string, service: string, options: Common) => {
       const [{ restartCommands }, { backend }] = await Promise.all([load(), target(options)]);
       const commands = await restartCommands(backend, { system, service }, new Date());
       process.stdout.write(
-        `A restart is a release whose only change is its time, by the release's own steps. Run:\n${commands.map((each) => `  ${each}\n`).join("")}`,
+        `A restart is a release that changes only a time. Run:\n${commands.map((each) => `  ${each}\n`).join("")}`,
       );
     });
 }

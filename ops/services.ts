@@ -31,7 +31,7 @@ export async function execInService(
 }
 
 /**
- * Runs a command once beside a service: a job with the image, variables, secrets and networks of the slot that takes requests,
+ * Runs a command once beside a service: a job with the image, variables, secrets and networks of the slot that serves,
  * without input. It prints what the command prints. When the connection breaks, the job goes on and is removed at its end.
  * @param timeoutSeconds after which the job is ended
  * @returns the command's exit code
@@ -48,8 +48,8 @@ export async function runBesideService(
 }
 
 /**
- * The commands that replace the slot of a service by one like it, without a gap: a release whose only change is a time.
- * @throws with the services that have releases when this one has none
+ * The commands that replace the slot of a service with an equal one, without a gap: a release that changes only a time.
+ * @throws when the service has no releases; the message lists those that have
  */
 export async function restartCommands(
   backend: Backend,
@@ -63,7 +63,7 @@ export async function restartCommands(
   if (!released.includes(`${system}_${service}`)) {
     const known = released.map((each) => each.replace("_", " ")).join(", ") || "none";
     throw new Error(
-      `${system} ${service} is not released without a gap, so it is not restarted so; services that are: ${known}`,
+      `${system} ${service} is not released without a gap, so it cannot be restarted without one; use one of: ${known}`,
     );
   }
   const time = now.toISOString().replace(/\.\d+Z$/, "Z");

@@ -8,12 +8,12 @@ import { age } from "./backend.ts";
 import type { Cloud, CloudFirewall } from "./cloud.ts";
 
 /**
- * SSH for one more address, for as long as a deploy takes: a firewall of its own beside the program's, on the stack's servers.
- * The program's own firewall and the state know nothing of it. It carries no `berth.stack`: recovery looks at those.
+ * Opens SSH for one more address during a deploy: with an additional firewall on the stack's servers. The program's own
+ * firewall and the state do not know it. It has no label `berth.stack`, because recovery removes unknown objects with that label.
  */
 const label = "berth.ssh-access";
 
-/** A deploy takes minutes; what is open for longer was forgotten. */
+/** A deploy takes minutes; a firewall that is older than this was forgotten. */
 const staleSeconds = 3600;
 
 export interface SshAccess {
@@ -31,7 +31,7 @@ export function defaultRun(env: NodeJS.ProcessEnv = process.env): string {
 
 /**
  * Opens SSH on the servers of a stack for one address.
- * @throws when the address is none, or the cloud refuses (at most five firewalls a server)
+ * @throws when the address is invalid, or the cloud refuses (at most five firewalls a server)
  */
 export async function openSsh(
   cloud: Cloud,
@@ -62,7 +62,7 @@ export async function openSsh(
   return name;
 }
 
-/** Closes what a run has opened, and what any run of this stack left open for too long. Answers the names. */
+/** Closes what a run has opened, and what other runs of this stack left open for too long. Returns the names. */
 export async function closeSsh(cloud: Cloud, stack: string, run: string): Promise<string[]> {
   const closed: string[] = [];
   for (const firewall of await cloud.firewalls(`${label}=${stack}`)) {
@@ -73,7 +73,7 @@ export async function closeSsh(cloud: Cloud, stack: string, run: string): Promis
   return closed;
 }
 
-/** What is open for whom, and since when. */
+/** The open addresses, by which run and since when. */
 export async function sshAccess(cloud: Cloud, stack: string): Promise<SshAccess[]> {
   return (await cloud.firewalls(`${label}=${stack}`)).map((firewall) => ({
     name: firewall.name,

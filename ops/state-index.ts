@@ -7,7 +7,7 @@ import {
   type StateResource,
 } from "./deployment.ts";
 
-/** A deployment, indexed by what recovery asks of it. */
+/** A deployment, indexed for the questions of recovery. */
 export class StateIndex {
   readonly resources: readonly StateResource[];
   readonly pending: readonly PendingOperation[];

@@ -41,7 +41,7 @@ interface StackStatus {
     /** Whether a route of the edge names it. */
     readonly routed: boolean;
   }[];
-  /** What each service's record says of what serves. */
+  /** What serves, by each service's record. */
   readonly deployments: readonly {
     readonly service: string;
     readonly version: string;
@@ -50,24 +50,24 @@ interface StackStatus {
     readonly age: string;
     readonly outcome: string;
     readonly slot: string;
-    /** What is remarkable: gone back, a slot that stays, a deployment that did not end. */
+    /** Remarks: gone back, a kept slot, an unfinished deployment. */
     readonly note: string;
   }[];
   readonly secrets: readonly {
     readonly host: string;
     readonly secret: string;
     readonly age: string;
-    /** Set when it is older than its rotation allows, in days. */
+    /** Days beyond the age at which it must be rotated; undefined when it is younger. */
     readonly rotateAfterDays?: number;
   }[];
   readonly health: readonly { readonly system: string; readonly answer: string }[];
-  /** Databases that restores put aside, or why a system cannot say. */
+  /** Databases that restores have replaced, or why they cannot be read. */
   readonly replaced: readonly { readonly system: string; readonly database: string }[];
   /** What ssh-open has opened. */
   readonly sshAccess: readonly SshAccess[];
 }
 
-/** What runs where, how old its secrets are, and what each system says of itself. Changes nothing. */
+/** What runs where, the age of its secrets, and each system's health. Changes nothing. */
 export async function readStatus(
   { backend, cloud }: Target,
   definitions: readonly System[],
@@ -110,7 +110,7 @@ export async function readStatus(
   };
 }
 
-/** Who deploys. A lock that cannot be read does not keep the rest from being shown. */
+/** Who is deploying. The rest is shown even when the lock cannot be read. */
 async function lockText(backend: Backend): Promise<string | undefined> {
   try {
     const lock = await backend.lock();
@@ -165,13 +165,13 @@ export function renderStatus(status: StackStatus): string {
     renderDisks(status.disks),
     ...status.dockerRestarts.map(
       (host) =>
-        `${host}: Docker's settings have changed, and it takes them when it starts again, which stops every service of the host for some ten seconds. When that suits: npm run ops -- restart-docker ${host}`,
+        `${host}: Docker's settings have changed. Docker reads them when it restarts, which stops every service of the host for some ten seconds. When that is acceptable: npm run ops -- restart-docker ${host}`,
     ),
     ...(status.replaced.length === 0
       ? []
       : [
           renderTable(
-            ["system", "database that a restore put aside, for 7 days"],
+            ["system", "database that a restore replaced, kept for 7 days"],
             status.replaced.map(({ system, database }) => [system, database]),
           ),
         ]),
@@ -215,7 +215,7 @@ function lastDeployment(records: ServiceRecords): StackStatus["deployments"] {
   const notes = [
     ...(state.outcome === "back"
       ? [
-          `went back from ${versionOf(records, state.previous_slot) ?? "a version"}, which the configuration still names unless it was changed; up leaves it so`,
+          `went back from ${versionOf(records, state.previous_slot) ?? "a version"}, which the configuration still names unless it was changed; up does not change it`,
         ]
       : []),
     ...(state.previous_slot_until === null
@@ -269,13 +269,13 @@ async function replaced(
     const list = await listReplaced(databaseOf(deployment, entry, run));
     return list.map((each) => ({ system, database: describeReplaced(each) }));
   } catch (error) {
-    // A database that is down keeps nothing else from being shown.
+    // The rest is shown even when a database is down.
     const [first] = (error instanceof Error ? error.message : String(error)).split("\n");
     return [{ system, database: `unknown: ${first}` }];
   }
 }
 
-/** Each system's health, asked on its own host: through the edge, by its domain, without DNS. */
+/** Each system's health, requested on its own host: through the edge, by its domain, without DNS. */
 async function health(deployment: Deployment, hosts: readonly HostAccess[]): Promise<StackStatus["health"]> {
   const stack = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack");
   const systems = stack?.outputs?.systems;

@@ -18,14 +18,14 @@ export interface DatabaseEntry {
 /** A system's database, operated on its host by scripts that get the same parameters as the release's own. */
 export interface SystemDatabase extends DatabaseEntry {
   run(script: OpsScript, more: Readonly<Record<string, string>>, timeoutSeconds: number): Promise<string>;
-  /** Prints what the script says to a file descriptor, and answers its exit code. */
+  /** Writes the script's output to a file descriptor, and returns its exit code. */
   print(
     script: OpsScript,
     more: Readonly<Record<string, string>>,
     timeoutSeconds: number,
     output?: number,
   ): Promise<number>;
-  /** Runs a command on the host with this terminal's input and output, and answers its exit code. */
+  /** Runs a command on the host with this terminal's input and output, and returns its exit code. */
   interact(words: readonly string[]): Promise<number>;
 }
 
@@ -44,8 +44,8 @@ type OpsScript =
 
 /**
  * Finds a system's database in the state.
- * @param name which one, where the system has several
- * @throws when a deploy is running, or when the system, the database or its host is not there
+ * @param name the database, when the system has several
+ * @throws when a deploy is running, or when the system, the database or its host does not exist
  */
 export async function systemDatabase(
   backend: Backend,
@@ -64,8 +64,8 @@ export async function systemDatabase(
 }
 
 /**
- * The same for what only reads, whether a deploy is running or not.
- * @throws when its host is not there
+ * The same for commands that only read; a deploy may be running.
+ * @throws when its host does not exist
  */
 export function databaseOf(
   deployment: Deployment,
@@ -96,14 +96,14 @@ export function databaseOf(
 
 /**
  * A database by its system and its name: `togather`, or `togather_postgres/togather` where two servers have one of that name.
- * @throws with those that are there when it is none of them, or when the name is left out and there are several
+ * @throws when there is no such database, or when the name is left out and there are several; the message lists them
  */
 export function oneDatabase(deployment: Deployment, system: string, name: string | undefined): DatabaseEntry {
   const all = databases(deployment);
   const own = all.filter((each) => each.system === system);
   if (own.length === 0) {
     const known = [...new Set(all.map((each) => each.system))].join(", ") || "none";
-    throw new Error(`no system "${system}" with a database is deployed; there are: ${known}`);
+    throw new Error(`no system "${system}" with a database is deployed; deployed are: ${known}`);
   }
   const wanted = own.filter(
     (each) => name === undefined || name === each.name || name === `${each.server}/${each.name}`,
@@ -125,7 +125,7 @@ export function databases(deployment: Deployment): DatabaseEntry[] {
     ({ type, urn, delete: old }) =>
       type === "command:local:Command" && !old && /-(migration|snapshot)$/.test(resourceName(urn)),
   );
-  // A migration's parameters have all that a snapshot's have, and more.
+  // A migration has all of a snapshot's parameters, and more.
   const migrationsLast = commands.toSorted(
     (a, b) => Number(a.urn.endsWith("-migration")) - Number(b.urn.endsWith("-migration")),
   );
@@ -141,14 +141,14 @@ export function databases(deployment: Deployment): DatabaseEntry[] {
       system,
       name,
       server,
-      // A snapshot's script knows of no migrations, one of before not how much stays free.
+      // A snapshot's script has no parameters about migrations, and an older one none about free space.
       parameters: `FLOOR_MEBIBYTES=${diskFloorMebibytes}\nSTEPS=\nFOLDER=\nSERVICE=${system}\nIMAGE=\nCOMMAND=\n${stdin.slice(0, end)}`,
     });
   }
   return [...entries.values()];
 }
 
-/** The values of shell assignments as components/host/connection.ts writes them. */
+/** The values of the shell assignments that components/host/connection.ts writes. */
 function assigned(text: string): Map<string, string> {
   const assignment = /([A-Za-z_]\w*)=((?:'[^']*'|\\'|[^'\\\s])*)\n/g;
   return new Map(

@@ -15,8 +15,8 @@ export interface Target {
 
 /**
  * A stack of the Pulumi command line; the cloud's token is the stack's own, or HCLOUD_TOKEN.
- * @param announce gets one sentence that says what will be acted on
- * @throws when there is no pulumi that runs, or nobody is logged in to a backend
+ * @param announce gets one sentence that names the stack and its backend
+ * @throws when pulumi cannot be run, or is not logged in to a backend
  */
 export async function pulumiTarget(
   projectDir: string,
@@ -30,8 +30,8 @@ export async function pulumiTarget(
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `npm run ops asks Pulumi for the state, and there is no pulumi that runs here. Nothing was done.\n${reason}\n` +
-        "Install it: https://www.pulumi.com/docs/install/. What the lab runs is operated by: npm run lab -- ops …",
+      `npm run ops reads the state through Pulumi, and pulumi cannot be run here. Nothing was done.\n${reason}\n` +
+        "Install it: https://www.pulumi.com/docs/install/. For the lab, use: npm run lab -- ops …",
     );
   }
   const backend = new PulumiBackend(projectName(projectDir), stack, run);

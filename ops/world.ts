@@ -1,9 +1,9 @@
-/** What really exists, as far as recovery and status ask for it. Plain data: read by host.ts and cloud.ts. */
+/** What really exists, as far as recovery and status need it. Plain data, read by host.ts and cloud.ts. */
 
 export const dockerKinds = ["service", "secret", "config", "network"] as const;
 export type DockerKind = (typeof dockerKinds)[number];
 
-/** An object of a host's Docker that carries this stack's label. */
+/** An object of a host's Docker with this stack's label. */
 export interface DockerObject {
   readonly kind: DockerKind;
   readonly id: string;
@@ -25,11 +25,11 @@ export interface HostWorld {
   /** Logical name of the docker provider in the state: `main-docker`. */
   readonly provider: string;
   readonly objects: readonly DockerObject[];
-  /** Text of all route files of the edge: names the slots that take requests. */
+  /** Text of all route files of the edge, which name the slots that serve. */
   readonly routes: string;
-  /** Host commands (migrations, switches, …) that still run although the engine that began them may be gone. */
+  /** Number of host commands (migrations, switches, …) that still run, even if the engine that started them has ended. */
   readonly commands: number;
-  /** Slots that stay outside of the state for a while, to be gone back to, as the host's records say. */
+  /** Slots that are kept for going back and are not in the state, from the host's records. */
   readonly kept: readonly string[];
   /** By id of the Postgres service: what exists there, as `role:x`, `database:x`, `extension:database.x`. */
   readonly databases: Readonly<Record<string, readonly string[]>>;
@@ -46,7 +46,7 @@ export const cloudKinds = [
 ] as const;
 export type CloudKind = (typeof cloudKinds)[number];
 
-/** An object of the Hetzner project that carries this stack's label. */
+/** An object of the Hetzner project with this stack's label. */
 export interface CloudObject {
   readonly kind: CloudKind;
   readonly id: string;
@@ -59,7 +59,7 @@ export interface CloudObject {
 export interface World {
   /** Docker hosts that answered. */
   readonly hosts: readonly HostWorld[];
-  /** Undefined when there is no access to the cloud's API. */
+  /** Undefined without access to the cloud's API. */
   readonly cloud: readonly CloudObject[] | undefined;
 }
 

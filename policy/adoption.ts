@@ -32,7 +32,7 @@ export function adoptable(berth: BerthConfig, domains: readonly string[]): Reado
   return names;
 }
 
-/** What is adopted exists in the program, by an id that its kind has, once. */
+/** Each adopted name exists in the program, its id is valid for its kind, and no id is used twice. */
 export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
   const domains = Object.values(systems).flatMap(({ definition, domain, settings }) =>
     definition.routes(domain, settings).map((route) => route.domain),
@@ -43,7 +43,7 @@ export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
     const path = `berth:adopt.${name}`;
     const found = names.get(name);
     if (found === undefined) {
-      return [`${path}: nothing of that name can be adopted; use one of: ${[...names.keys()].join(", ")}`];
+      return [`${path}: nothing with this name can be adopted; use one of: ${[...names.keys()].join(", ")}`];
     }
     const { kind, id: only } = found;
     if (only === undefined ? !/^[1-9]\d*$/.test(id) : id !== only) {
@@ -56,7 +56,7 @@ export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
   });
 };
 
-/** A server that was not made from Berth's user data keeps what it has: its host key, which is pinned, and its address. */
+/** An adopted server, which was not created with Berth's user data, keeps its host key, which must be stated, and its address. */
 export const adoptedServersAreKnown: ConfigurationRule = ({ stack, berth }) =>
   Object.entries(berth.hosts).flatMap(([name, { hostKey }]) => {
     if (berth.adopt[`${name}-server`] === undefined) return [];
@@ -65,23 +65,23 @@ export const adoptedServersAreKnown: ConfigurationRule = ({ stack, berth }) =>
     return [
       ...(hostKey === undefined
         ? [
-            `berth:hosts.${name}.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, ` +
+            `berth:hosts.${name}.hostKey: missing; the server is adopted and has its own host key. Print it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, ` +
               `then set it: ${set(`berth:hosts.${name}.hostKey`, "'ssh-ed25519 …'")}`,
           ]
         : []),
       ...(berth.adopt[`${name}-address`] === undefined
         ? [
-            `berth:adopt.${name}-address: missing, since the server is adopted and keeps its address. Look its id up: hcloud primary-ip list, ` +
+            `berth:adopt.${name}-address: missing; the server is adopted and keeps its address. Find the id: hcloud primary-ip list, ` +
               `then set it: ${set(`berth:adopt.${name}-address`, "ID")}`,
           ]
         : []),
     ];
   });
 
-/** What is adopted does not change, so that it is not forgotten. */
+/** A reminder: changes of adopted resources are ignored as long as they are listed. */
 export const adoptionIsRemembered: ConfigurationRule = ({ stack, berth }) =>
   Object.keys(berth.adopt).map(
     (name) =>
-      `berth:adopt: ${name} is taken over as it is, and its changes are ignored. After the first up with it, see what Berth would change: ` +
+      `berth:adopt: ${name} is adopted unchanged, and its changes are ignored. After the first up with it, see what Berth would change: ` +
       `npx pulumi config rm --path 'berth:adopt["${name}"]' --stack ${stack}, then npx pulumi preview --diff --stack ${stack}`,
   );

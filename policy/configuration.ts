@@ -12,7 +12,7 @@ import {
   routesHaveOneOwner,
 } from "./routes.ts";
 
-/** Every image that is needed is named, and production takes images by digest: a rollback must mean something. */
+/** Every image that is used is configured. In production it has a digest, so that a rollback deploys the same image again. */
 const imagesAreKnown: ConfigurationRule = ({ stack, berth, systems }) => {
   const needed = [
     ...Object.entries(berth.hosts).map(([host, { edge }]) => ({
@@ -33,17 +33,17 @@ const imagesAreKnown: ConfigurationRule = ({ stack, berth, systems }) => {
     if (berth.environment !== "production" || entry.digests[version] !== undefined) return [];
     const known = Object.keys(entry.digests).join(", ") || "none yet";
     return [
-      `${path}: "${version}" of ${image} has no digest, and production takes images by digest only; known: ${known}. ` +
-        `Look it up: docker buildx imagetools inspect ${entry.repository}:${version} --format '{{.Manifest.Digest}}', then set it: ` +
+      `${path}: "${version}" of ${image} has no digest, and production deploys images only by digest; known: ${known}. ` +
+        `Find it: docker buildx imagetools inspect ${entry.repository}:${version} --format '{{.Manifest.Digest}}', then set it: ` +
         `npx pulumi config set --path 'berth:images["${image}"].digests["${version}"]' sha256:… --stack ${stack}`,
     ];
   });
 };
 
-/** Operating system, Docker and edge; the rest of the host's memory may be promised to services. */
+/** Memory for operating system, Docker and edge; the rest is available to services. */
 const reservedMebibytes = 512;
 
-/** The services of a host fit into its memory, also while the largest of them is deployed and runs twice. */
+/** The services of a host fit into its memory, even while the largest of them is deployed and runs twice. */
 const servicesFit: ConfigurationRule = ({ berth, systems }) =>
   Object.entries(berth.hosts).flatMap(([name, host]) => {
     const needs = services(systems)
@@ -64,7 +64,7 @@ const servicesFit: ConfigurationRule = ({ berth, systems }) =>
     ];
   });
 
-/** sshd does not listen where the edge does. */
+/** sshd does not use a port of the edge. */
 const sshHasItsOwnPort: ConfigurationRule = ({ berth }) =>
   Object.entries(berth.hosts).flatMap(([name, { sshPort, sshPortBefore }]) => [
     ...Object.entries(edgePorts)
@@ -78,7 +78,7 @@ const sshHasItsOwnPort: ConfigurationRule = ({ berth }) =>
       : []),
   ]);
 
-/** A server type is bought where it is sold. */
+/** A server type is available in its location. */
 const typeIsSoldThere: ConfigurationRule = ({ berth }) =>
   Object.entries(berth.hosts).flatMap(([name, { serverType, location }]) => {
     const places = soldIn(serverType);
@@ -88,18 +88,18 @@ const typeIsSoldThere: ConfigurationRule = ({ berth }) =>
     ];
   });
 
-/** Everybody may try to log in only where somebody said so. */
+/** SSH is open to everybody only where that is stated explicitly. */
 const sshIsForSome: ConfigurationRule = ({ stack, berth }) =>
   Object.entries(berth.hosts).flatMap(([name, { sshAllowedFrom, sshOpenToEverybody }]) => {
     const all = sshAllowedFrom.filter((network) => network.endsWith("/0"));
     if (all.length === 0 || sshOpenToEverybody) return [];
     return [
-      `berth:hosts.${name}.sshAllowedFrom: ${all.join(", ")} lets everybody try to log in; name the networks of those who deploy, as in 203.0.113.7/32, ` +
+      `berth:hosts.${name}.sshAllowedFrom: ${all.join(", ")} lets everybody try to log in; list the networks of those who deploy, as in 203.0.113.7/32, ` +
         `or acknowledge it: npx pulumi config set --path berth:hosts.${name}.sshOpenToEverybody true --stack ${stack}`,
     ];
   });
 
-/** A key is said once. */
+/** No key is listed twice. */
 const keysAreSaidOnce: ConfigurationRule = ({ berth }) => {
   const seen = new Set<string>();
   return berth.ssh.authorizedKeys.flatMap((line, index) => {
@@ -108,11 +108,11 @@ const keysAreSaidOnce: ConfigurationRule = ({ berth }) => {
       seen.add(key);
       return [];
     }
-    return [`berth:ssh.authorizedKeys.${index}: is there already; remove it`];
+    return [`berth:ssh.authorizedKeys.${index}: is listed twice; remove it`];
   });
 };
 
-/** A version names one thing for good: what it means must not depend on the day. */
+/** A version always means the same image; a tag such as latest does not. */
 const versionsStay: ConfigurationRule = ({ berth, systems }) =>
   [
     ...Object.entries(berth.hosts).map(([host, { edge }]) => [
@@ -126,10 +126,10 @@ const versionsStay: ConfigurationRule = ({ berth, systems }) =>
   ]
     .filter(([, version]) => /^(latest|stable|main|master|edge|nightly)$/.test(String(version)))
     .map(
-      ([path, version]) => `${path}: "${version}" is another image tomorrow; name a version, as in v1.2.0`,
+      ([path, version]) => `${path}: "${version}" can be another image tomorrow; use a version, as in v1.2.0`,
     );
 
-/** A stack that is named after an environment is that one. */
+/** A stack that is named after an environment is of that environment. */
 const stackIsItsEnvironment: ConfigurationRule = ({ stack, berth: { environment } }) =>
   ["development", "staging", "production"].includes(stack) && stack !== environment
     ? [
@@ -137,7 +137,7 @@ const stackIsItsEnvironment: ConfigurationRule = ({ stack, berth: { environment 
       ]
     : [];
 
-/** Each database has a port of its own on the operator's loopback. */
+/** Each database has its own local tunnel port. */
 const tunnelsHaveTheirOwnPorts: ConfigurationRule = ({ systems }) => {
   const owners = new Map<number, string>();
   return services(systems).flatMap(({ system, service: { name, tunnelPort } }) => {
@@ -149,14 +149,14 @@ const tunnelsHaveTheirOwnPorts: ConfigurationRule = ({ systems }) => {
   });
 };
 
-/** A domain lies in a zone that Berth keeps, and each zone is named once. */
+/** Each domain is in a zone that Berth manages, and no zone is listed twice. */
 const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }) => {
   if (dns === undefined) return [];
   const zones = [dns.zone, ...dns.otherZones];
   const twice = dns.otherZones.flatMap((zone, index) =>
     zones.indexOf(zone) === index + 1
       ? []
-      : [`berth:dns.otherZones.${index}: ${zone} is there already; remove it`],
+      : [`berth:dns.otherZones.${index}: ${zone} is listed twice; remove it`],
   );
   const outside = Object.entries(systems).flatMap(([name, system]) =>
     domainsOf(system)
@@ -170,7 +170,7 @@ const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }
   return [...twice, ...outside];
 };
 
-/** A login is for images that there are. */
+/** Each registry with a login has an image. */
 const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
   const used = new Set(Object.values(berth.images).map(({ repository }) => registryOf(repository)));
   return Object.keys(berth.registries)
@@ -182,7 +182,7 @@ const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
     );
 };
 
-/** What browsers trust: production is not certified by Let's Encrypt's staging. */
+/** Production does not use Let's Encrypt's staging, whose certificates browsers do not trust. */
 const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, tls } }) =>
   environment === "production" && tls.kind === "acme" && tls.directory === "letsencrypt-staging"
     ? [
@@ -191,7 +191,7 @@ const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, t
       ]
     : [];
 
-/** Integration tests write what nobody has asked for; production's data is not theirs. */
+/** Integration tests write test data into the database, so they do not run in production. */
 const noTestsInProduction: ConfigurationRule = ({ stack, berth, systems }) =>
   services(systems).flatMap(({ system, service: { name, integrationTests } }) => {
     if (berth.environment !== "production" || !integrationTests) return [];
@@ -223,7 +223,7 @@ const rules: readonly ConfigurationRule[] = [
   noTestsInProduction,
 ];
 
-/** What must never be deployed and what is to be looked after, as far as the configuration shows it: one rule, one function, one message. */
+/** The rules about a configuration, what must never be deployed and what needs attention: one rule, one function, one message. */
 export const policies: Policies = { rules, warnings: [adoptionIsRemembered] };
 
 /** The services that have a version of their own. */

@@ -2,9 +2,9 @@ import { edgeNetworkCount, missingFeatures } from "../components/edge/kinds.ts";
 import { type Route, routeProblems, routeText } from "../components/edge/route.ts";
 import type { ConfigurationRule, SystemConfig } from "../config.ts";
 
-/** What must never be deployed of the routes, and of the networks by which the edge reaches what they lead to. */
+/** The rules about routes and about the networks between the edge and the services. */
 
-/** A domain's path leads to one system. */
+/** A path of a domain belongs to one system. */
 export const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
   const owners = new Map<string, string>();
   return Object.entries(systems).flatMap(([name, system]) =>
@@ -18,7 +18,7 @@ export const routesHaveOneOwner: ConfigurationRule = ({ systems }) => {
   );
 };
 
-/** Every route can be rendered, and the edge of its host can do what it asks for. */
+/** Every route can be rendered, and its host's kind of edge supports what it uses. */
 export const routesFitTheEdge: ConfigurationRule = ({ berth, systems }) =>
   Object.entries(systems).flatMap(([name, system]) =>
     routesOf(system).flatMap((route) => {
@@ -32,11 +32,11 @@ export const routesFitTheEdge: ConfigurationRule = ({ berth, systems }) =>
     }),
   );
 
-/** The containers of one system cannot reach another's past the edge: no two of a host share an edge network. */
+/** No two systems of a host share an edge network, so that their containers cannot reach each other without the edge. */
 export const edgeNetworksHaveOneOwner: ConfigurationRule = ({ stack, systems }) => {
   const owners = new Map<string, string>();
   const at = (host: string, number: number) => `${host} ${number}`;
-  // What was suggested is taken too, so that all problems can be solved at once.
+  // A suggested number counts as used, so that all problems can be solved at once.
   const taken = new Set(Object.values(systems).map(({ host, edgeNetwork }) => at(host, edgeNetwork)));
   return Object.entries(systems).flatMap(([name, { host, edgeNetwork }]) => {
     const owner = owners.get(at(host, edgeNetwork));
@@ -51,12 +51,12 @@ export const edgeNetworksHaveOneOwner: ConfigurationRule = ({ stack, systems }) 
         ? `${host} has none left; place ${name} on another host`
         : `${free} is free: npx pulumi config set --path ${path} ${free} --stack ${stack}`;
     return [
-      `${path}: ${edgeNetwork} is ${owner}'s, and systems that share one reach each other past the edge; ${fix}`,
+      `${path}: ${edgeNetwork} is ${owner}'s, and systems that share one can bypass the edge to reach each other; ${fix}`,
     ];
   });
 };
 
-/** A domain that two systems share has one set of headers. */
+/** Systems that share a domain have the same headers. */
 export const headersHaveOneOwner: ConfigurationRule = ({ systems }) => {
   const owners = new Map<string, [system: string, headers: string]>();
   return Object.entries(systems).flatMap(([name, system]) =>

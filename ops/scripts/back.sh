@@ -1,19 +1,18 @@
 # shellcheck shell=bash disable=SC1090,SC2034,SC2154
 # Sends a service's requests to the slot that served before (TO) instead of the one that does (FROM): by the switch that FROM's
-# release left on the host (components/release/scripts/record.sh), so that the routes stay as they are now and only lead elsewhere.
+# release saved on the host (components/release/scripts/record-slots.sh), so that the routes stay the same and only the slot changes.
 # SAVED (folder of the saved switches), START_SECONDS and BY are parameters. Prints "missing: …" when there is nothing to go back to.
 tasks_of() {
   docker service inspect --format '{{.Spec.Mode.Replicated.Replicas}}' "$1" 2>/dev/null
 }
 
-# Containers of TO that are to run, and healthy ones among them. One that is on its way out, because TO was stopped a moment
-# ago, still runs and answers.
+# Containers of TO that should run. One that is stopping, because TO was scaled to zero a moment ago, still runs and answers.
 containers() {
   docker service ps --quiet --filter desired-state=running "$TO" |
     xargs --no-run-if-empty docker inspect --type task --format '{{with .Status.ContainerStatus}}{{.ContainerID}}{{end}}' | sed '/^$/d'
 }
 
-# A service may have no check of Docker's (tool "none"): its containers count when they run.
+# A service may have no health check of Docker (tool "none"): then a running container counts as healthy.
 healthy_tasks() {
   containers | xargs --no-run-if-empty docker inspect --format '{{with .State.Health}}{{.Status}}{{else}}{{if .State.Running}}healthy{{end}}{{end}}' 2>/dev/null | grep --count --line-regexp healthy || true
 }
@@ -24,7 +23,7 @@ leaving() {
   [ "$running" -gt "$(containers | wc -l)" ]
 }
 
-# As many tasks as the slot that serves has; what stays to be gone back to has none.
+# As many tasks as the slot that serves has; a kept slot has none.
 start() {
   local tasks before deadline=$((SECONDS + START_SECONDS))
   tasks=$(tasks_of "$FROM") || tasks=1
@@ -62,7 +61,7 @@ main() {
   done <<<"$RELEASE_SAVES"
   RELEASE_IMAGE=$image RELEASE_VERSION=$version RELEASE_STEP=back DEPLOYED_BY=$BY
   release_run
-  # What was gone back from keeps neither memory nor jobs; going back to it starts it again.
+  # The slot that was left uses no memory and processes no jobs; going back to it starts it again.
   docker service scale --detach "$FROM=0" >/dev/null
   led=$(grep -F ' lead to ' "$RELEASE_LOGS/$release_id.log" | tail -n 1 | jq --raw-output .timestamp) || led=
   [ -z "$led" ] || awk -v led="$(date -d "$led" +%s.%N)" -v now="$(date +%s.%N)" 'BEGIN { printf "drained after %.3f\n", now - led }'

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154
-# Databases that a restore put aside: dropped by `ops drop-replaced`, or by a timer of the host once they are REPLACED_DAYS old.
+# Databases that restores have replaced: dropped by `ops drop-replaced`, or by a timer of the host once they are REPLACED_DAYS old.
 # Runs after database.sh.
 REPLACED_DAYS=7
 
-# expire_replaced DAYS: drops those that were put aside longer ago.
+# expire_replaced DAYS: drops those that were replaced longer ago.
 expire_replaced() {
   local name time bytes before
   before=$(date -u -d "$1 days ago" +%Y-%m-%dT%H:%M:%SZ)
@@ -15,7 +15,7 @@ expire_replaced() {
   done <<<"$(replaced_databases)"
 }
 
-# A timer of the host, so that they go in time whoever is logged in, and after a restart too. One a database.
+# A systemd timer on the host drops them in time, also after a reboot. One for each database.
 install_replaced_timer() {
   local unit=berth-replaced-expire-$database_id
   {

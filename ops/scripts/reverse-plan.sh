@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2153,SC2154
-# Says which scripts would take the schema back to version TO, as JSON with their text; changes nothing. Runs after database.sh,
+# Prints which scripts would reverse the schema to version TO, as JSON with their text; changes nothing. Runs after database.sh,
 # migration-steps.sh and golang-migrate.sh. TO is a parameter.
-use_golang_migrate || fail "$SYSTEM has no migrations by golang-migrate, and no other kind knows the way down; restore a snapshot: npm run ops -- restore $SYSTEM --stack $STACK"
+use_golang_migrate || fail "$SYSTEM has no migrations of kind golang-migrate, and other kinds cannot be reversed; restore a snapshot: npm run ops -- restore $SYSTEM --stack $STACK"
 require_postgres
 read_schema "$DATABASE"
 refuse_dirty
@@ -11,7 +11,7 @@ pull "$image"
 files=$(migration_files "$image" down)
 for version in "$TO" "$schema_version"; do
   [ "$version" -eq 0 ] || versions <<<"$files" | grep --quiet --line-regexp "$version" ||
-    fail "$image knows no schema version $version; it has: 0 $(versions <<<"$files" | tr '\n' ' ')"
+    fail "$image has no schema version $version; it has: 0 $(versions <<<"$files" | tr '\n' ' ')"
 done
 sort -rn <<<"$files" | while read -r file; do
   version=$(versions <<<"$file")

@@ -1,11 +1,11 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Takes the schema back to version TO with the down scripts of the image that brought it here: after a snapshot, first on a
+# Reverses the schema to version TO with the down scripts of the image that migrated it: after a snapshot, first on a
 # copy. Runs after job.sh, database.sh, migration-steps.sh and golang-migrate.sh. TO is a parameter.
 only_one "${database_id}_database" 900
 require_postgres
 clear_leftovers
 trap remove_jobs EXIT
-use_golang_migrate || fail "$SYSTEM has no migrations by golang-migrate"
+use_golang_migrate || fail "$SYSTEM has no migrations of kind golang-migrate"
 read_schema "$DATABASE"
 refuse_dirty
 schema_before=$schema_version
@@ -26,12 +26,12 @@ reverse_steps() {
 write_snapshot
 rehearse reverse_steps
 if ! reverse_steps migration "$DATABASE"; then
-  # On the way down the record names the version that the failed script leads to.
+  # While reversing, golang-migrate records the version that the failed script would have reached.
   read_schema "$DATABASE"
   reached=$schema_version
   next=$(migration_files "$step_image" down | while read -r file; do echo "$(versions <<<"$file") $file"; done | awk -v at="$reached" '$1 > at' | head -n 1)
   take_flag_back "${next#* }" "${next%% *}" || true
-  fail "reversing failed on the database, although its rehearsal on a copy went well: ${next#* }. The schema is at version $schema_version (dirty: $schema_dirty). The snapshot of before: $snapshot
+  fail "reversing failed on the database, although its rehearsal on a copy succeeded: ${next#* }. The schema is at version $schema_version (dirty: $schema_dirty). Snapshot of the database before: $snapshot
 $job_report"
 fi
 read_schema "$DATABASE"

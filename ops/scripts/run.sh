@@ -33,7 +33,7 @@ trap remove EXIT
 # Not to the host's journal, which is kept: a command may print what is secret. The file goes with the container.
 said=$(docker service create --detach --no-resolve-image --quiet --name "$job" --mode replicated-job --restart-condition none --log-driver json-file \
   --init --label "berth.stack=$STACK" --label "berth.system=$SYSTEM" --label "berth.resource=$SERVICE-run" "${arguments[@]}" \
-  --entrypoint "${WORDS[0]}" "$image" "${WORDS[@]:1}" 2>&1) || fail "the Swarm does not take the job $job: $said"
+  --entrypoint "${WORDS[0]}" "$image" "${WORDS[@]:1}" 2>&1) || fail "the Swarm refuses the job $job: $said"
 deadline=$((SECONDS + 60))
 until started; do
   state=$(docker service ps --no-trunc --format '{{.CurrentState}} {{.Error}}' "$job" | head -n 1)

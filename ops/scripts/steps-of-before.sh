@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# A state that was written before migrations were steps names the one of golang-migrate by FOLDER, IMAGE and COMMAND, and by lists,
+# A state that was written before migrations had steps describes its golang-migrate step by FOLDER, IMAGE and COMMAND, and by lists,
 # a line each. It gets its STEPS here; in front of the scripts.
 if [ -z "$STEPS" ]; then
   STEPS=[]

@@ -338,13 +338,13 @@ describe("an operator's commands", () => {
     expect(operate("clear-dirty-flag", [golangMigrate], { AT: "2" }).stderr).toContain("not marked dirty");
     at("schema", "3 dirty");
     expect(operate("clear-dirty-flag", [golangMigrate], { AT: "9" }).stderr).toContain(
-      "app:2 knows no schema version 9; it has: 0 1 2 3 4 5",
+      "app:2 has no schema version 9; it has: 0 1 2 3 4 5",
     );
     const { status, stdout } = operate("clear-dirty-flag", [river, golangMigrate], { AT: "2" });
     expect([status, JSON.parse(stdout)]).toEqual([0, { from: "3", schema: "2" }]);
     expect(version("schema")).toBe("2");
     expect(operate("clear-dirty-flag", [river], { AT: "2" }).stderr).toContain(
-      "no migrations by golang-migrate",
+      "no migrations of kind golang-migrate",
     );
   });
 

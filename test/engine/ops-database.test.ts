@@ -48,7 +48,7 @@ describe("the parameters of a system's database", () => {
 
   test("a system that is not there is an error that names those that are", () => {
     expect(() => oneDatabase(state, "mfa", undefined)).toThrow(
-      'no system "mfa" with a database is deployed; there are: togather',
+      'no system "mfa" with a database is deployed; deployed are: togather',
     );
   });
 

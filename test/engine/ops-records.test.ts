@@ -158,7 +158,7 @@ describe("going back", () => {
 
   test("is no more possible when the slot is gone: says how to go back by a release", async () => {
     const failed = back("missing: is gone\n");
-    await expect(failed).rejects.toThrow("the slot before, togather_app-1, is gone. Go back by a release");
+    await expect(failed).rejects.toThrow("the previous slot, togather_app-1, is gone. Go back by releasing");
     await expect(failed).rejects.toThrow("togather:app.version=v1.0.0");
     await expect(back("", { previous_slot: null })).rejects.toThrow("no slot served before");
   });

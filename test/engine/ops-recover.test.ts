@@ -206,7 +206,7 @@ describe("recover", () => {
     expect(report.findings.map(({ done }) => done)).toEqual([
       "LEFT ALONE: a command on the host still runs it",
       "waited until they ended",
-      "removed: it is in no resource of the state",
+      "removed: it belongs to no resource of the state",
     ]);
   });
 

@@ -133,7 +133,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:adopt.main-adress",
     4711,
-    "berth:adopt.main-adress: nothing of that name can be adopted; use one of: main-server, main-address, main-data, ssh-key-30162d76d9ff, dns-zone, dns-togather.example",
+    "berth:adopt.main-adress: nothing with this name can be adopted; use one of: main-server, main-address, main-data, ssh-key-30162d76d9ff, dns-zone, dns-togather.example",
   ],
   [
     "berth:adopt.main-address",
@@ -148,8 +148,8 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:adopt.main-server",
     4711,
-    "berth:hosts.main.hostKey: missing, since the server is adopted and has a host key of its own. Read it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, then set it: npx pulumi config set --path berth:hosts.main.hostKey 'ssh-ed25519 …' --stack production\n" +
-      "berth:adopt.main-address: missing, since the server is adopted and keeps its address. Look its id up: hcloud primary-ip list, then set it: npx pulumi config set --path berth:adopt.main-address ID --stack production",
+    "berth:hosts.main.hostKey: missing; the server is adopted and has its own host key. Print it on the server: cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub, then set it: npx pulumi config set --path berth:hosts.main.hostKey 'ssh-ed25519 …' --stack production\n" +
+      "berth:adopt.main-address: missing; the server is adopted and keeps its address. Find the id: hcloud primary-ip list, then set it: npx pulumi config set --path berth:adopt.main-address ID --stack production",
   ],
   [
     "berth:hosts.main.hostKey",
@@ -375,7 +375,7 @@ describe("bad input", () => {
     const encrypted = [...secretKeys, "togather:app"];
     const isSecret = (key: string) => encrypted.includes(key);
     expect(() => parseConfig({ stack: "production", values: input, isSecret }, systems, policies)).toThrow(
-      "togather:app: [secret] holds an encrypted value, but settings are no secrets and stand in clear on the host; secrets are togather:jwtSecret, togather:adminApiKey. " +
+      "togather:app: [secret] contains an encrypted value, but settings are not secret and are stored unencrypted on the host; the secrets are togather:jwtSecret, togather:adminApiKey. " +
         "Set it without --secret, or declare a secret in stacks/togather.ts\n  ✖ togather:snapshots.keep: 0 is too small; use 1 or more",
     );
     expect(() =>

@@ -124,7 +124,7 @@ describe("bad input", () => {
       "a zone that is named twice, and one that only looks like the domain's",
       { "berth:dns": { zone: "gather.example", otherZones: ["togather.test", "gather.example"] } },
       [
-        "berth:dns.otherZones.1: gather.example is there already; remove it",
+        "berth:dns.otherZones.1: gather.example is listed twice; remove it",
         'berth:systems.togather.domain: "togather.example" is in none of the zones of berth:dns; use a name in gather.example, togather.test, gather.example. ' +
           "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[2]' ZONE --stack production",
       ],
@@ -164,8 +164,8 @@ describe("bad input", () => {
       "an image without digest in production",
       { "togather:app": { ...app, version: "v9.9.9" } },
       [
-        'togather:app.version: "v9.9.9" of togather/app has no digest, and production takes images by digest only; known: 16, 1.28.3, v1.0.0. ' +
-          "Look it up: docker buildx imagetools inspect ghcr.io/togather/togather-server:v9.9.9 --format '{{.Manifest.Digest}}', then set it: " +
+        'togather:app.version: "v9.9.9" of togather/app has no digest, and production deploys images only by digest; known: 16, 1.28.3, v1.0.0. ' +
+          "Find it: docker buildx imagetools inspect ghcr.io/togather/togather-server:v9.9.9 --format '{{.Manifest.Digest}}', then set it: " +
           `npx pulumi config set --path 'berth:images["togather/app"].digests["v9.9.9"]' sha256:… --stack production`,
       ],
     ],
@@ -229,7 +229,7 @@ describe("bad input", () => {
       "a certificate's key in clear",
       givenCertificate,
       [
-        "berth:tlsPrivateKeyPem: is stored in clear. Set it: cat key.pem | npx pulumi config set --secret berth:tlsPrivateKeyPem --stack production",
+        "berth:tlsPrivateKeyPem: is stored unencrypted. Set it: cat key.pem | npx pulumi config set --secret berth:tlsPrivateKeyPem --stack production",
       ],
     ],
     [
@@ -258,7 +258,7 @@ describe("bad input", () => {
   test("a secret in clear", () => {
     const keys = Object.keys(madeUpSecrets).filter((key) => key !== "togather:jwtSecret");
     expect(problems({}, keys)).toEqual([
-      "togather:jwtSecret: is stored in clear. Set it: openssl rand -base64 32 | npx pulumi config set --secret togather:jwtSecret --stack production",
+      "togather:jwtSecret: is stored unencrypted. Set it: openssl rand -base64 32 | npx pulumi config set --secret togather:jwtSecret --stack production",
     ]);
   });
 

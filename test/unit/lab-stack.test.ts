@@ -294,7 +294,7 @@ describe("the file as written", () => {
     ],
     [
       "berth:hosts.main.sshAllowedFrom=[0.0.0.0/0]",
-      "berth:hosts.main.sshAllowedFrom: 0.0.0.0/0 lets everybody try to log in; name the networks of those who deploy, as in 203.0.113.7/32, " +
+      "berth:hosts.main.sshAllowedFrom: 0.0.0.0/0 lets everybody try to log in; list the networks of those who deploy, as in 203.0.113.7/32, " +
         "or acknowledge it: npx pulumi config set --path berth:hosts.main.sshOpenToEverybody true --stack production",
     ],
     [
@@ -303,7 +303,7 @@ describe("the file as written", () => {
     ],
     [
       "togather:app.version=latest",
-      'togather:app.version: "latest" is another image tomorrow; name a version, as in v1.2.0',
+      'togather:app.version: "latest" can be another image tomorrow; use a version, as in v1.2.0',
     ],
     [
       "berth:environment=staging",

@@ -223,7 +223,7 @@ describe("npm run ops", () => {
         throw new CommandError("pulumi", reason);
       };
       const failure = pulumiTarget(".", "production", run);
-      await expect(failure).rejects.toThrow("there is no pulumi that runs here. Nothing was done.");
+      await expect(failure).rejects.toThrow("pulumi cannot be run here. Nothing was done.");
       await expect(failure).rejects.toThrow(reason);
       await expect(failure).rejects.toThrow("npm run lab -- ops");
     },
@@ -247,7 +247,7 @@ describe("npm run ops", () => {
         ...options.flatMap(({ long = "" }) => [long, values[long] ?? "none"]),
       ];
       await expect(program().parseAsync(args, { from: "user" }), args.join(" ")).rejects.toThrow(
-        "there is no pulumi that runs here. Nothing was done.",
+        "pulumi cannot be run here. Nothing was done.",
       );
     }
   });

@@ -46,7 +46,7 @@ describe("a registry's password", () => {
   });
 
   test("is refused in clear, without being shown", () => {
-    expect(problems(ghcr)).toEqual([`${key}: is stored in clear. ${set}`]);
+    expect(problems(ghcr)).toEqual([`${key}: is stored unencrypted. ${set}`]);
   });
 
   test.each(["", "two\nlines", "tab\t"])("is refused as %j, without being shown", (value) => {

@@ -53,7 +53,7 @@ test("a system with a domain beside its own, on a network of its own, is taken",
 test("systems of one host do not share an edge network, left out or not", () => {
   const mfa = made("mfa", (domain) => [plain(domain)]);
   const gadgetbot = made("gadgetbot", (domain) => [plain(domain)]);
-  const why = "and systems that share one reach each other past the edge";
+  const why = "and systems that share one can bypass the edge to reach each other";
   expect(problems([[mfa], [gadgetbot, 2]])).toEqual([
     `berth:systems.mfa.edgeNetwork: 1 is togather's, ${why}; 3 is free: npx pulumi config set --path berth:systems.mfa.edgeNetwork 3 --stack production`,
   ]);
@@ -69,7 +69,7 @@ test("a host has eight", () => {
     (_, index) => [made(`more${index}`, (domain) => [plain(domain)]), Math.min(index + 2, 8)] as const,
   );
   expect(problems(others)).toEqual([
-    "berth:systems.more7.edgeNetwork: 8 is more6's, and systems that share one reach each other past the edge; main has none left; place more7 on another host",
+    "berth:systems.more7.edgeNetwork: 8 is more6's, and systems that share one can bypass the edge to reach each other; main has none left; place more7 on another host",
   ]);
 });
 

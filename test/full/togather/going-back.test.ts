@@ -175,7 +175,7 @@ describe("the time of the previous slot", () => {
   test("then there is only the way by up, and back says so", async () => {
     const back = await ops("back", "togather");
     expect(back.exitCode).toBe(1);
-    expect(back.output).toMatch(/the slot before, togather_app-\w+, is gone\. Go back by a release/);
+    expect(back.output).toMatch(/the previous slot, togather_app-\w+, is gone\. Go back by releasing/);
     expect(back.output).toContain("npm run lab -- up --stack production --set togather:app.version=");
   });
 

@@ -88,7 +88,7 @@ describe("inside of a running system", () => {
     await labOk("preview", ...sets, "--expect-no-changes");
     const refused = await ops("restart", "togather", "postgres");
     expect(refused.exitCode).toBe(1);
-    expect(refused.output).toContain("services that are: togather app");
+    expect(refused.output).toContain("use one of: togather app");
   });
 });
 
