@@ -19,7 +19,9 @@ const versions = ["v1.0.0", "v2.0.0", "broken-start", "broken-health", "broken-m
 test("are found by their folders, beside the lab's own images", () => {
   expect(declarations["togather/app"]).toBe(togather);
   expect(declarations["togather/postgres"]).toEqual({ like: "postgres" });
-  expect([...imageSources.keys()]).toEqual([...Object.keys(declarations), "nginx", "postgres", "redis"].sort());
+  expect([...imageSources.keys()]).toEqual(
+    [...Object.keys(declarations), "nginx", "postgres", "redis"].sort(),
+  );
 });
 
 describe.each(standIns)("%s", (name, declaration) => {
