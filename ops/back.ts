@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { hostPaths } from "../components/host/paths.ts";
 import { type Backend, isStale, liveLockMessage } from "./backend.ts";
+import { type Deployment, resourceName, resources } from "./deployment.ts";
 import { hostsOf, quote } from "./host-access.ts";
 import { readRecords, type ServiceRecords, schemaOf, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
@@ -45,15 +46,19 @@ export async function goBack(
 ): Promise<BackReport> {
   const lock = await backend.lock();
   if (lock !== undefined && !isStale(lock)) throw new Error(liveLockMessage(backend, lock));
-  const hosts = hostsOf(await backend.read(), run);
+  const deployment = await backend.read();
+  const hosts = hostsOf(deployment, run);
   const known = (
     await Promise.all(hosts.map(async (host) => ({ host, records: await readRecords(host) })))
   ).flatMap(({ host, records }) => records.map((each) => ({ host, records: each })));
   const { host, records } = oneOf(known, system, service);
   const { state } = records;
+  const all = known.map((each) => each.records).filter(({ service }) => service.startsWith(`${system}_`));
+  const key = versionKey(deployment, system, records, all);
+  const again = `${backend.opsCommand} back ${system}${all.length > 1 ? ` ${records.service.slice(system.length + 1)}` : ""}`;
   const previous = state?.previous_slot;
   if (state === undefined || previous === null || previous === undefined) {
-    throw new Error(`${records.service}: there is no previous slot. ${byUp(backend, system, records)}`);
+    throw new Error(`${records.service}: there is no previous slot. ${byUp(backend, key, records)}`);
   }
   const schema = {
     current: schemaOf(records, state.active_slot) ?? 0,
@@ -71,7 +76,7 @@ export async function goBack(
   const [missing] = /^missing: .*$/m.exec(output) ?? [];
   if (missing !== undefined) {
     throw new Error(
-      `${records.service}: the previous slot, ${previous}, ${missing.slice("missing: ".length)}. ${byUp(backend, system, records)}`,
+      `${records.service}: the previous slot, ${previous}, ${missing.slice("missing: ".length)}. ${byUp(backend, key, records)}`,
     );
   }
   const drainedSeconds = Number(/^drained after (\S+)$/m.exec(output)?.[1] ?? Number.NaN);
@@ -83,7 +88,7 @@ export async function goBack(
     to: { slot: previous, version: to },
     secondsToServing: Number.isNaN(drainedSeconds) ? total : total - drainedSeconds,
     secondsToDrained: total,
-    next: next(backend, system, records.service, state.version, to),
+    next: next(backend, key, again, state.version, to),
   };
 }
 
@@ -123,9 +128,22 @@ function oneOf<T extends { readonly records: ServiceRecords }>(
   );
 }
 
-function next(backend: Backend, system: string, service: string, from: string, to: string): string[] {
-  const key = `${system}:${service.slice(system.length + 1)}.version`;
-  const again = `To return to ${from}: ${backend.opsCommand} back ${system}`;
+/** The setting of a service's version; of one that is released with another, which pulls its image, that one's. */
+function versionKey(
+  deployment: Deployment,
+  system: string,
+  { service, state }: ServiceRecords,
+  all: readonly ServiceRecords[],
+): string {
+  const pulls = new Set(resources(deployment).map(({ urn }) => resourceName(urn)));
+  const owner = pulls.has(`${service}-pull`)
+    ? undefined
+    : all.find((each) => each.state?.image === state?.image && pulls.has(`${each.service}-pull`));
+  return `${system}:${(owner?.service ?? service).slice(system.length + 1)}.version`;
+}
+
+function next(backend: Backend, key: string, command: string, from: string, to: string): string[] {
+  const again = `To return to ${from}: ${command}`;
   if (from === to) {
     return [
       `Both slots run ${to}; they differ in a secret or a setting. Restore the earlier one in the configuration, then up. Until then up does not change this, and status shows the difference.`,
@@ -139,8 +157,7 @@ function next(backend: Backend, system: string, service: string, from: string, t
   ];
 }
 
-function byUp(backend: Backend, system: string, records: ServiceRecords): string {
-  const key = `${system}:${records.service.slice(system.length + 1)}.version`;
+function byUp(backend: Backend, key: string, records: ServiceRecords): string {
   const version =
     records.history.findLast(
       ({ outcome, version }) =>

@@ -8,7 +8,7 @@ import { levelOf, logsScript, parseLine, sinceArgument } from "../../ops/logs.ts
 import { planRecovery } from "../../ops/plan.ts";
 import { keptSlots, parseRecords, type ServiceState, versionOf } from "../../ops/records.ts";
 import type { RunCommand } from "../../ops/run.ts";
-import { deployment, host, object, service } from "../unit/ops-fixtures.ts";
+import { deployment, host, object, resource, service } from "../unit/ops-fixtures.ts";
 
 const record = {
   deployment_id: "20260128_143022_abc1234",
@@ -174,6 +174,19 @@ describe("going back", () => {
     await expect(back("drained after 0.500\n", {}, true, 4)).resolves.toMatchObject({
       to: { version: "v1.0.0" },
     });
+  });
+
+  test("of a worker that is released with the app names the app's version, and the worker to return to", async () => {
+    const { backend, run } = answering((script) =>
+      script.includes("release_run")
+        ? "drained after 0.500\n"
+        : files() + files().replaceAll("togather_app", "togather_worker"),
+    );
+    const pulled = deployment([resource("command:local:Command", "togather_app-pull", { id: "1" })]);
+    const report = await goBack({ ...backend, read: async () => pulled }, "togather", "worker", { run });
+    expect(report.service).toBe("togather_worker");
+    expect(report.next.join("\n")).toContain("deploy togather:app.version=v1.0.0");
+    expect(report.next.at(-1)).toBe("To return to v1.1.0: npm run ops -- back togather worker");
   });
 
   test("waits for nobody's deploy: it names who holds the lock, and since when", async () => {

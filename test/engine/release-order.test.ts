@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -92,7 +101,7 @@ function step(name: ReleaseStep, slot: string, order: "start-first" | "stop-firs
 
 function release(slot: string, order: "start-first" | "stop-first", probe = ":") {
   writeFileSync(join(folder, "tasks", slot), order === "stop-first" ? "0\n" : "1\n");
-  const probed = step("probe", slot, order, `slot_start "$SLOT" "$REPLICAS"\n${probe}`);
+  const probed = step("probe", slot, order, `slot_start "$SLOT" "$REPLICAS"\n${probe}\nslot_note_gap`);
   return probed.status === 0 ? step("switch", slot, order, takeOver) : probed;
 }
 
@@ -118,6 +127,9 @@ describe("stop-first", () => {
     expect(release("two", "stop-first").status).toBe(0);
     expect(scaled()).toEqual(["one=0", "two=1"]);
     expect(record()).toMatchObject({ active_slot: "two", previous_slot: "one", outcome: "success" });
+    const logs = join(folder, "log", "deployments");
+    const said = readdirSync(logs).map((name) => readFileSync(join(logs, name), "utf8"));
+    expect(said.filter((log) => /"nothing of unit_sync\d+ ran for \d+\.\d s"/.test(log))).toHaveLength(1);
   });
 
   test("the old one runs again when the new one is not healthy", () => {

@@ -117,7 +117,10 @@ while [ "$SECONDS" -lt "$deadline" ]; do
     fi
   done
   database=$(database_fields)
-  if [ "$healthy" -ge "$REPLICAS" ] && ! grep --quiet '^FAILED' <<<"$database"; then exit 0; fi
+  if [ "$healthy" -ge "$REPLICAS" ] && ! grep --quiet '^FAILED' <<<"$database"; then
+    slot_note_gap
+    exit 0
+  fi
   # A task that starts again and again answers now and then: what it said last is what helps.
   [ -z "$found$of_task" ] || seen=${found:-$of_task}
   # During the grace period a start is watched closely, afterwards at the configured pace.

@@ -59,14 +59,23 @@ slot_await_stop() {
 }
 
 # slot_start SLOT TASKS: one that was stopped because it was not healthy, or was gone back from, starts again. Where nothing of the
-# service may run twice (RELEASE_ORDER is stop-first), what ran before has stopped by then.
+# service may run twice (RELEASE_ORDER is stop-first), what ran before has stopped by then; slot_gap_began is when it was told to.
 slot_start() {
   local slot
+  slot_gap_began=
   if [ "${RELEASE_ORDER:-}" = stop-first ]; then
+    for slot in $(other_slots "$RELEASE_SERVICE" "$1"); do
+      [ "$(slot_tasks "$slot")" = 0 ] || slot_gap_began=$EPOCHREALTIME
+    done
     slots_stop "$RELEASE_SERVICE" "$1"
     for slot in $(other_slots "$RELEASE_SERVICE" "$1"); do slot_await_stop "$slot"; done
   fi
   slot_scale "$1" "$2"
+}
+
+# Says in the deployment's log how long nothing of the service ran.
+slot_note_gap() {
+  [ -z "$slot_gap_began" ] || note INFO "nothing of $RELEASE_SERVICE ran for $(awk -v from="$slot_gap_began" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }') s"
 }
 
 # Removes a slot and the secrets and configurations that only it used: what another service uses, Docker keeps.
