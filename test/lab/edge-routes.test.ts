@@ -1,13 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
+import { type IncomingHttpHeaders, request as requestInClear } from "node:http";
 import { type RequestOptions, request } from "node:https";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type Dockerode from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { EdgeKind } from "../../components/edge/kinds.ts";
+import { type EdgeKind, missingFeatures } from "../../components/edge/kinds.ts";
 import * as nginx from "../../components/edge/nginx/render.ts";
 import type { Route } from "../../components/edge/route.ts";
+import { renderRoutes } from "../../components/edge/traefik/render.ts";
+import { traefik } from "../../components/edge/traefik/traefik.ts";
+import { edgeRefusal } from "../../components/host/fail2ban.ts";
 import { type ImageLab, openImages } from "./image-containers.ts";
 import { until } from "./until.ts";
 
@@ -22,7 +26,7 @@ const plain = { domain, path: "/", port: 3000, bodyLimitMebibytes: 1 } as const;
 const lab = { name: "test-edge-routes", subnet: "198.18.244.0/24" };
 
 /** Routes by service, which is the name of its container too. */
-const services = (client: string): Readonly<Record<string, readonly Route[]>> => ({
+const services = (kind: EdgeKind, client: string): Readonly<Record<string, readonly Route[]>> => ({
   frontend: [
     plain,
     { ...plain, path: "/closed/", allowFrom: ["203.0.113.0/24"] },
@@ -37,6 +41,9 @@ const services = (client: string): Readonly<Record<string, readonly Route[]>> =>
     { ...plain, path: "/api/", port: 4000 },
     { ...plain, path: "/health", match: "exact", port: 4001 },
     { ...plain, path: "/electric/", port: 4000, stripPrefix: true, streaming: true },
+    ...[{ ...plain, path: "/h2c/", port: 5000, protocol: "h2c" } as const].filter(
+      (route) => missingFeatures(kind, route).length === 0,
+    ),
   ],
   auth: [{ ...plain, domain: other }],
 });
@@ -45,20 +52,27 @@ interface RunningEdge {
   readonly address: string;
   /** What it wrote for fail2ban to read. */
   refused(): Promise<string>;
+  /** All that it wrote. */
+  log(): Promise<string>;
 }
 type StartEdge = (
   images: ImageLab,
   routes: Readonly<Record<string, readonly Route[]>>,
 ) => Promise<RunningEdge>;
 
-const edges: Readonly<Record<EdgeKind, StartEdge>> = { nginx: startNginx };
+const edges: Readonly<Record<EdgeKind, StartEdge>> = {
+  nginx: startNginx,
+  traefik: startTraefik,
+};
+
+const sites = [domain, other].map((each) => ({
+  domain: each,
+  headers: { hstsIncludeSubDomains: true, frames: "deny" } as const,
+}));
+const challenge = "a-challenge_of-ACME";
 
 async function startNginx(images: ImageLab, routes: Parameters<StartEdge>[1]): Promise<RunningEdge> {
-  const folder = join(images.folder, "nginx");
-  const put = async (path: string, content: string) => {
-    await mkdir(join(folder, path, ".."), { recursive: true });
-    await writeFile(join(folder, path), content);
-  };
+  const { folder, put } = folderOf(images, "nginx");
   await put("nginx.conf", nginx.renderMain(5));
   for (const folderName of ["checks", "limits"]) await put(`${folderName}/none.conf`, "");
   for (const [service, list] of Object.entries(routes)) {
@@ -68,20 +82,71 @@ async function startNginx(images: ImageLab, routes: Parameters<StartEdge>[1]): P
       await put(`locations/${each}/${service}.conf`, nginx.renderLocations(service, service, each, list));
     }
   }
-  for (const each of [domain, other]) {
-    const headers = { hstsIncludeSubDomains: true, frames: "deny" } as const;
-    await put(`sites/${each}.conf`, nginx.renderSite({ domain: each, headers }));
-    await put(`tls/${each}.pem`, selfSigned(each));
+  for (const site of sites) {
+    await put(`sites/${site.domain}.conf`, nginx.renderSite(site));
+    await put(`tls/${site.domain}.pem`, selfSigned(site.domain));
   }
   const container = await images.start(await images.pull("nginx", "1.28.3"), {
     Cmd: ["nginx", "-c", `${nginx.containerDirectory}/nginx.conf`, "-g", "daemon off;"],
-    HostConfig: { Binds: [`${folder}:${nginx.containerDirectory}:ro`] },
+    HostConfig: {
+      Binds: [
+        `${folder}:${nginx.containerDirectory}:ro`,
+        `${await challenges(images)}:${nginx.challengesDirectory}:ro`,
+      ],
+    },
   });
   return {
     address: await images.addressOf(container),
     // What is served goes to standard output.
     refused: async () => (await container.logs({ stdout: false, stderr: true })).toString(),
+    log: async () => (await container.logs({ stdout: true, stderr: true })).toString(),
   };
+}
+
+async function startTraefik(images: ImageLab, routes: Parameters<StartEdge>[1]): Promise<RunningEdge> {
+  const { folder, put } = folderOf(images, "traefik");
+  const files = traefik.configuration({ sites, webSocketGraceSeconds: 5 });
+  for (const [index, path] of (files.FILES ?? "").split("\n").entries()) {
+    await put(path, files[`FILE_${index}`] ?? "");
+  }
+  await put("dynamic/sites.yml", files.SITES ?? "");
+  for (const [service, list] of Object.entries(routes)) {
+    await put(`dynamic/${service}.yml`, renderRoutes(service, service, list));
+  }
+  for (const site of sites) await put(`tls/${site.domain}.pem`, selfSigned(site.domain));
+  const { containerDirectory, challengesDirectory, container: settings } = traefik;
+  const container = await images.start(await images.pull("traefik", "3.6.12"), {
+    Entrypoint: settings.commands as string[],
+    HostConfig: {
+      Sysctls: settings.sysctl as Record<string, string>,
+      Binds: [
+        `${folder}:${containerDirectory}:ro`,
+        `${folder}/plugins:/plugins-local:ro`,
+        `${await challenges(images)}:${challengesDirectory}:ro`,
+      ],
+    },
+  });
+  return {
+    address: await images.addressOf(container),
+    refused: async () => (await container.logs({ stdout: false, stderr: true })).toString(),
+    log: async () => (await container.logs({ stdout: true, stderr: true })).toString(),
+  };
+}
+
+function folderOf(images: ImageLab, kind: EdgeKind) {
+  const folder = join(images.folder, kind);
+  const put = async (path: string, content: string) => {
+    await mkdir(join(folder, path, ".."), { recursive: true });
+    await writeFile(join(folder, path), content);
+  };
+  return { folder, put };
+}
+
+async function challenges(images: ImageLab): Promise<string> {
+  const folder = join(images.folder, "challenges");
+  await mkdir(join(folder, ".well-known/acme-challenge"), { recursive: true });
+  await writeFile(join(folder, ".well-known/acme-challenge", challenge), "the answer");
+  return folder;
 }
 
 function selfSigned(name: string): string {
@@ -95,6 +160,7 @@ function selfSigned(name: string): string {
 interface Answer {
   readonly status: number;
   readonly body: string;
+  readonly headers: IncomingHttpHeaders;
   /** When each part of the body came, after the request. */
   readonly partsMs: readonly number[];
 }
@@ -126,27 +192,70 @@ function ask(host: string, path: string, options: RequestOptions & { body?: Buff
         });
         response.on("error", reject);
         response.on("end", () =>
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString(), partsMs }),
+          resolve({
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(parts).toString(),
+            headers: response.headers,
+            partsMs,
+          }),
         );
       },
     );
     sent.on("timeout", () => sent.destroy(new Error(`no answer to ${path} within 15 s`)));
     sent.on("error", reject);
-    sent.end(body);
+    if (options.headers && "transfer-encoding" in options.headers && body !== undefined) {
+      // In pieces, so that nobody knows the size before the end.
+      for (let from = 0; from < body.length; from += 65_536) sent.write(body.subarray(from, from + 65_536));
+      sent.end();
+    } else {
+      sent.end(body);
+    }
   });
 }
 
-describe.each(Object.entries(edges))("%s", (_kind, start) => {
+/** Over HTTP; what comes of it, or why nothing does. */
+function askInClear(
+  host: string,
+  path: string,
+): Promise<{ status: number; location?: string; body: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = requestInClear(
+      { host: address, path, agent: false, timeout: 10_000, headers: { host } },
+      (response) => {
+        let body = "";
+        response.setEncoding("utf8").on("data", (part: string) => {
+          body += part;
+        });
+        response.on("end", () => {
+          const { location } = response.headers;
+          resolve({
+            status: response.statusCode ?? 0,
+            body,
+            ...(location === undefined ? {} : { location }),
+          });
+        });
+      },
+    );
+    sent.on("timeout", () => sent.destroy(new Error(`no answer to ${path} within 10 s`)));
+    sent.on("error", reject);
+    sent.end();
+  });
+}
+
+describe.each(Object.entries(edges) as [EdgeKind, StartEdge][])("%s", (kind, start) => {
   let images: ImageLab;
   let edge: RunningEdge;
+  let began = 0;
   const targets: Dockerode.Container[] = [];
 
   beforeAll(async () => {
     images = await openImages(lab.name, lab.subnet);
-    const routes = services(images.home.gateway);
+    const routes = services(kind, images.home.gateway);
     const image = await images.pull("nginx", "1.28.3");
     for (const [name, list] of Object.entries(routes)) {
-      const ports = [...new Set(list.map(({ port }) => String(port)))];
+      const ports = [
+        ...new Set(list.map(({ port, protocol }) => `${port}${protocol === "h2c" ? "/h2c" : ""}`)),
+      ];
       targets.push(
         await images.start(image, {
           name: `${lab.name}-${name}`,
@@ -160,6 +269,7 @@ describe.each(Object.entries(edges))("%s", (_kind, start) => {
         }),
       );
     }
+    began = Date.now();
     edge = await start(
       images,
       Object.fromEntries(Object.entries(routes).map(([name, list]) => [`${lab.name}-${name}`, list])),
@@ -173,6 +283,7 @@ describe.each(Object.entries(edges))("%s", (_kind, start) => {
     await until("the edge serves the backend", 20, async () =>
       (await ask(domain, "/api/")).status === 200 ? true : undefined,
     );
+    console.info(`${kind} serves ${Date.now() - began} ms after its start`);
   });
   afterAll(() => images?.close());
 
@@ -197,21 +308,91 @@ describe.each(Object.entries(edges))("%s", (_kind, start) => {
   });
 
   test("the service sees the client and its host, not what the client says", async () => {
-    const forged = { host: domain, "x-forwarded-for": "203.0.113.9", forwarded: "for=203.0.113.9" };
+    const forged = {
+      host: domain,
+      "x-forwarded-for": "203.0.113.9",
+      "x-real-ip": "203.0.113.9",
+      "x-forwarded-host": "elsewhere.example",
+      "x-forwarded-proto": "http",
+      forwarded: "for=203.0.113.9",
+    };
     const { body } = await ask(domain, "/", { headers: forged });
     const { headers } = JSON.parse(body) as { headers: Record<string, string> };
-    expect(headers).toMatchObject({ host: domain, "x-forwarded-proto": "https" });
-    expect(headers["x-forwarded-for"]).toBe(images.home.gateway);
+    expect(headers).toMatchObject({
+      host: domain,
+      "x-forwarded-proto": "https",
+      "x-forwarded-host": domain,
+      "x-forwarded-for": images.home.gateway,
+      "x-real-ip": images.home.gateway,
+    });
     expect(headers.forwarded).toBeUndefined();
   });
 
-  test("what is not for this client is 403", async () => {
-    expect((await ask(domain, "/closed/x")).status).toBe(403);
+  test.each([
+    ["/closed/x", [403]],
+    ["/cl%6fsed/x", [403]],
+    ["//closed/x", [403]],
+    ["/open/../closed/x", [403]],
+    // nginx decodes it, Traefik refuses it: neither hands on what a service could take for the prefix.
+    ["/closed%2Fx", kind === "nginx" ? [403] : [400]],
+  ])("what is not for this client is refused at %s with %o", async (path, allowed) => {
+    expect(allowed).toContain((await ask(domain, path)).status);
   });
 
-  test("an unknown host is not answered", async () => {
-    await expect(ask("unknown.example", "/")).rejects.toThrow();
+  test("a prefix without its last slash leads to the one with it", async () => {
+    const { status, headers } = await ask(domain, "/upload?of=it");
+    expect(status).toBe(301);
+    expect(headers.location).toBe(`https://${domain}/upload/?of=it`);
   });
+
+  test("an unknown host is not answered, by HTTP neither", async () => {
+    await expect(ask("unknown.example", "/")).rejects.toThrow();
+    await expect(askInClear("unknown.example", "/")).rejects.toThrow("socket hang up");
+  });
+
+  test("HTTP leads to HTTPS", async () => {
+    expect(await askInClear(domain, "/some/page?of=it")).toMatchObject({
+      status: 301,
+      location: `https://${domain}/some/page?of=it`,
+    });
+  });
+
+  test("an authority gets the answer to its challenge, and no other file", async () => {
+    const at = "/.well-known/acme-challenge/";
+    expect(await askInClear(domain, at + challenge)).toMatchObject({ status: 200, body: "the answer" });
+    expect((await askInClear(domain, `${at}another`)).status).toBe(404);
+    expect((await askInClear(domain, `${at}../../../../../etc/hostname`)).status).not.toBe(200);
+    expect((await askInClear(domain, `${at}..%2f..%2f..%2f..%2fetc/hostname`)).status).not.toBe(200);
+  });
+
+  test.each([
+    ["/", 200],
+    ["/closed/x", 403],
+    ["/status/404", 404],
+  ])("every answer has the domain's headers: %s with %d", async (path, expected) => {
+    const { status, headers } = await ask(domain, path);
+    expect(status).toBe(expected);
+    expect(headers).toMatchObject({
+      "strict-transport-security": "max-age=31536000; includeSubDomains",
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+      "referrer-policy": "strict-origin-when-cross-origin",
+    });
+  });
+
+  test("a request that its service got is never sent again", async () => {
+    const before = JSON.parse((await ask(domain, "/")).body) as { vanished: number };
+    expect((await ask(domain, "/vanish", { body: Buffer.from("once") })).status).toBe(502);
+    expect(JSON.parse((await ask(domain, "/")).body)).toMatchObject({ vanished: before.vanished + 1 });
+  });
+
+  if (missingFeatures(kind, { ...plain, protocol: "h2c" }).length === 0) {
+    test("HTTP/2 in clear text reaches the service", async () => {
+      const { status, body } = await ask(domain, "/h2c/x", { body: Buffer.alloc(1000) });
+      expect(status).toBe(200);
+      expect(JSON.parse(body)).toMatchObject({ path: "/h2c/x", bytes: 1000, httpVersion: "2.0" });
+    });
+  }
 
   test.each([
     ["/page", 1024 * 1024, 200],
@@ -220,6 +401,18 @@ describe.each(Object.entries(edges))("%s", (_kind, start) => {
     ["/upload/page", 20 * 1024 * 1024 + 1, 413],
   ])("a body at %s of %d bytes is %d", async (path, size, expected) => {
     const { status, body } = await ask(domain, path, { body: Buffer.alloc(size) });
+    expect(status).toBe(expected);
+    if (expected === 200) expect(JSON.parse(body)).toMatchObject({ bytes: size });
+  });
+
+  test.each([
+    ["/page", 1024 * 1024 - 1, 200],
+    ["/page", 1024 * 1024 + 1, 413],
+    ["/upload/page", 20 * 1024 * 1024, 200],
+    ["/upload/page", 20 * 1024 * 1024 + 1, 413],
+  ])("a body at %s that does not say its size, %d bytes, is %d", async (path, size, expected) => {
+    const headers = { host: domain, "transfer-encoding": "chunked" };
+    const { status, body } = await ask(domain, path, { body: Buffer.alloc(size), headers });
     expect(status).toBe(expected);
     if (expected === 200) expect(JSON.parse(body)).toMatchObject({ bytes: size });
   });
@@ -252,16 +445,34 @@ describe.each(Object.entries(edges))("%s", (_kind, start) => {
   });
 
   test("an answer counts as guessing where the route says so, and nowhere else", async () => {
-    expect((await ask(domain, "/status/401")).status).toBe(401);
+    expect((await ask(domain, "/status/401?key=secret")).status).toBe(401);
     expect((await ask(domain, "/status/404")).status).toBe(404);
     expect((await ask(other, "/status/401")).status).toBe(401);
-    const paths = async () =>
-      (await edge.refused())
+    const entries = (text: string) =>
+      text
         .split("\n")
-        .filter((line) => line.includes('"status":4') && line.includes("/status/"))
-        .map((line) => /"host":"([^"]+)".*"path":"([^"]+)"/.exec(line)?.slice(1, 3).join(""));
-    await until("the refusal is logged", 10, async () => ((await paths()).length > 0 ? true : undefined));
-    expect(await paths()).toEqual([`${domain}/status/401`]);
+        .filter((line) => line.includes("/status/"))
+        .map((line) => JSON.parse(line.slice(line.indexOf('{"'))) as Record<string, unknown>);
+    await until("everything is logged", 10, async () =>
+      entries(await edge.log()).some(({ host }) => host === other) ? true : undefined,
+    );
+    const known = { client: images.home.gateway, method: "GET", path: "/status/401" };
+    expect(entries(await edge.refused())).toEqual([
+      expect.objectContaining({ ...known, status: 401, host: domain }),
+    ]);
+    expect(entries(await edge.log())).toContainEqual(
+      expect.objectContaining({ ...known, status: 401, host: other }),
+    );
+  });
+
+  test("what the edge refused is what fail2ban's expression fits, and nothing that was served", async () => {
+    const lines = (await edge.refused()).split("\n").filter((line) => line.includes('"client"'));
+    const expression = new RegExp(edgeRefusal.replace("<ADDR>", "(?<address>[0-9a-f.:]+)"));
+    const found = lines.map((line) => expression.exec(`main edge: ${line.slice(line.indexOf('{"'))}`));
+    expect(found.length).toBeGreaterThan(3);
+    for (const match of found) expect(match?.groups?.address).toBe(images.home.gateway);
+    const statuses = lines.map((line) => Number(/"status":(\d+)/.exec(line)?.[1]));
+    expect(new Set(statuses)).toEqual(new Set([401, 403, 429]));
   });
 
   test.each(["/socket", "/electric/socket", "/api/socket"])("a WebSocket passes at %s", async (path) => {

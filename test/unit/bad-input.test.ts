@@ -85,7 +85,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.edge.kind",
     "caddy",
-    'berth:hosts.main.edge.kind: "caddy" is invalid; use one of: nginx',
+    'berth:hosts.main.edge.kind: "caddy" is invalid; use one of: nginx, traefik',
   ],
   [
     "berth:systems.togather.edgeNetwork",
@@ -107,7 +107,7 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.edge.kind",
     "caddy",
-    'berth:hosts.main.edge.kind: "caddy" is invalid; use one of: nginx',
+    'berth:hosts.main.edge.kind: "caddy" is invalid; use one of: nginx, traefik',
   ],
   ["berth:hosts.main.edge.version", "", 'berth:hosts.main.edge.version: "" is empty'],
   [
