@@ -231,17 +231,20 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
 
   private taskSpec() {
     const { container, containerDirectory, challengesDirectory } = this.proxy;
-    const { mounts = [], ...rest } = container;
+    const { mounts = [], commands, healthcheck, ...rest } = container;
     return {
+      // In this order: the digest of the specification is of its text.
       containerSpec: {
         image: this.args.image.reference,
-        ...rest,
+        commands,
         labels: [{ label: "berth.role", value: "edge" }],
         mounts: [
           { type: "bind", source: hostPaths.edge, target: containerDirectory, readOnly: true },
           { type: "bind", source: hostPaths.challenges, target: challengesDirectory, readOnly: true },
           ...mounts,
         ],
+        healthcheck,
+        ...rest,
       },
       restartPolicy: { condition: "any", delay: "1s", maxAttempts: 0, window: "0s" },
       networksAdvanceds: this.args.networks.map(({ id }) => ({ id })),

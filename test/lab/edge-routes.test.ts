@@ -350,6 +350,10 @@ describe.each(Object.entries(edges) as [EdgeKind, StartEdge][])("%s", (kind, sta
     await expect(askInClear("unknown.example", "/")).rejects.toThrow("socket hang up");
   });
 
+  test("another host than the one of the connection is not found", async () => {
+    expect((await ask(domain, "/", { headers: { host: "unknown.example" } })).status).toBe(404);
+  });
+
   test("HTTP leads to HTTPS", async () => {
     expect(await askInClear(domain, "/some/page?of=it")).toMatchObject({
       status: 301,

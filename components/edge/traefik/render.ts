@@ -38,16 +38,17 @@ const nothingPriority = 1;
  * loaded. There is no dashboard, no other provider than the files, and nothing that calls home.
  */
 export function renderStatic(): string {
+  // Refused with 400: a prefix must not be got round by a slash that Traefik leaves alone and the service decodes.
+  const http = {
+    encodedCharacters: {
+      allowEncodedSlash: false,
+      allowEncodedBackSlash: false,
+      allowEncodedNullCharacter: false,
+    },
+  };
   const entryPoint = (port: number) => ({
     address: `:${port}`,
-    // Refused with 400: a prefix must not be got round by a slash that Traefik leaves alone and the service decodes.
-    http: {
-      encodedCharacters: {
-        allowEncodedSlash: false,
-        allowEncodedBackSlash: false,
-        allowEncodedNullCharacter: false,
-      },
-    },
+    http,
     transport: {
       respondingTimeouts: { readTimeout: `${requestSeconds}s`, idleTimeout: `${idleSeconds}s` },
       // A stop waits for what is being answered, within the 10 s after which Docker kills.
@@ -73,7 +74,7 @@ export function renderStatic(): string {
     entryPoints: {
       http: entryPoint(edgePorts.http),
       https: entryPoint(edgePorts.https),
-      check: { address: `127.0.0.1:${checkPort}`, observability: { accessLogs: false } },
+      check: { address: `127.0.0.1:${checkPort}`, http, observability: { accessLogs: false } },
     },
     ping: { entryPoint: "check" },
     api: { dashboard: false },
@@ -140,14 +141,13 @@ export function renderSites(sites: readonly Site[]): string {
       routers: {
         ...Object.fromEntries(routers),
         "unknown-http": { entryPoints: ["http"], rule: all, middlewares: ["unknown"], ...nothing },
-        "unknown-https": { entryPoints: ["https"], rule: all, middlewares: ["unknown"], tls: {}, ...nothing },
         loaded: { entryPoints: ["check"], rule: "PathPrefix(`/api/`)", service: "api@internal", priority: 1 },
       },
       middlewares: {
         "to-https": { redirectScheme: { scheme: "https", permanent: true } },
         challenges: withPlugin({ files: challengesDirectory }),
         nothing: withPlugin({ refuse: 404 }),
-        unknown: withPlugin({ hangUp: true, refuse: 421 }),
+        unknown: withPlugin({ hangUp: true, refuse: 404 }),
         // Traefik replaces the other headers of this kind itself; of a WebSocket it would say wss.
         forwarded: {
           headers: {

@@ -2,6 +2,13 @@
 # with the same first fields, and without the query, which may hold secrets. What was refused goes to standard error, so that fail2ban
 # reads that and no other request: by the edge, which asked no service (no OriginStatus), or by a service on a route whose name says that
 # this answer counts. A quote in a value is escaped, so no client can write the name of a field.
+
+# A field in nanoseconds as one in seconds, under its name in nginx' log.
+function seconds(name, as, text) {
+  if (!match(text, "\"" name "\":[0-9]+")) return text
+  return substr(text, 1, RSTART - 1) "\"" as "\":" sprintf("%.3f", substr(text, RSTART + length(name) + 3, RLENGTH - length(name) - 3) / 1e9) substr(text, RSTART + RLENGTH)
+}
+
 /^\{"ClientAddr":"/ {
   match($0, /"DownstreamStatus":[0-9]+/)
   status = substr($0, RSTART + 19, RLENGTH - 19)
@@ -33,6 +40,7 @@
     rest = substr(rest, 1, RSTART - 1) "\"path\":\"" path "\"" substr(rest, RSTART + RLENGTH)
   }
   sub(/"ServiceAddr":/, "\"upstream\":", rest)
+  rest = seconds("Duration", "seconds", seconds("OriginDuration", "upstreamSeconds", rest))
   line = "{\"time\":\"" time "\",\"client\":\"" client "\",\"status\":" status "," rest
   if (refused) print line > "/dev/stderr"
   else print line

@@ -23,7 +23,7 @@ sudo chmod -R u=rwX,go= "$directory"
 
 container=$(edge_container)
 [ -n "$container" ] || exit 0
-if ! edge_reload "$container" '^(http|challenges|nothing)_|^unknown|^loaded@'; then
+if ! edge_reload "$container" '^(http|challenges|nothing)_|^unknown-|^loaded@'; then
   sudo cp -a "$backup/." "$directory/"
   edge_again "$container"
   fail "the edge keeps its old configuration"
