@@ -26,7 +26,7 @@ interface BackOptions {
   readonly run?: RunCommand;
 }
 
-/** How long the switch may take on the host; components/edge/nginx/nginx.ts has the same. */
+/** How long the switch may take on the host; components/edge/proxy-edge.ts has the same. */
 const switchSeconds = 180;
 /** How long the slot before may take to be healthy: what stays to be gone back to has no tasks. */
 const startSeconds = 120;

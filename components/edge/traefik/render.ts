@@ -92,7 +92,7 @@ export function renderStatic(): string {
         headers: { defaultMode: "drop" },
       },
     },
-    experimental: { localPlugins: { [plugin]: { moduleName: pluginModule } } },
+    experimental: { abortOnPluginFailure: true, localPlugins: { [plugin]: { moduleName: pluginModule } } },
   });
 }
 
