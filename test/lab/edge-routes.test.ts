@@ -1,17 +1,13 @@
-import { execFileSync } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
-import { type IncomingHttpHeaders, request as requestInClear } from "node:http";
-import { type RequestOptions, request } from "node:https";
+import { request } from "node:https";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type Dockerode from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type EdgeKind, missingFeatures } from "../../components/edge/kinds.ts";
-import * as nginx from "../../components/edge/nginx/render.ts";
 import type { Route } from "../../components/edge/route.ts";
-import { renderRoutes } from "../../components/edge/traefik/render.ts";
-import { traefik } from "../../components/edge/traefik/traefik.ts";
 import { edgeRefusal } from "../../components/host/fail2ban.ts";
+import { askEdge, askEdgeInClear } from "./edge-client.ts";
+import { challenge, domain, edges, other, type RunningEdge, type StartEdge } from "./edge-starts.ts";
 import { type ImageLab, openImages } from "./image-containers.ts";
 import { until } from "./until.ts";
 
@@ -20,8 +16,6 @@ import { until } from "./until.ts";
  * from the lab network's own address.
  */
 
-const domain = "app.example";
-const other = "auth.app.example";
 const plain = { domain, path: "/", port: 3000, bodyLimitMebibytes: 1 } as const;
 const lab = { name: "test-edge-routes", subnet: "198.18.244.0/24" };
 
@@ -48,199 +42,10 @@ const services = (kind: EdgeKind, client: string): Readonly<Record<string, reado
   auth: [{ ...plain, domain: other }],
 });
 
-interface RunningEdge {
-  readonly address: string;
-  /** What it wrote for fail2ban to read. */
-  refused(): Promise<string>;
-  /** All that it wrote. */
-  log(): Promise<string>;
-}
-type StartEdge = (
-  images: ImageLab,
-  routes: Readonly<Record<string, readonly Route[]>>,
-) => Promise<RunningEdge>;
-
-const edges: Readonly<Record<EdgeKind, StartEdge>> = {
-  nginx: startNginx,
-  traefik: startTraefik,
-};
-
-const sites = [domain, other].map((each) => ({
-  domain: each,
-  headers: { hstsIncludeSubDomains: true, frames: "deny" } as const,
-}));
-const challenge = "a-challenge_of-ACME";
-
-async function startNginx(images: ImageLab, routes: Parameters<StartEdge>[1]): Promise<RunningEdge> {
-  const { folder, put } = folderOf(images, "nginx");
-  await put("nginx.conf", nginx.renderMain(5));
-  for (const folderName of ["checks", "limits"]) await put(`${folderName}/none.conf`, "");
-  for (const [service, list] of Object.entries(routes)) {
-    await put(`upstreams/${service}/${service}.conf`, nginx.renderUpstream(service, list));
-    await put(`limits/${service}.conf`, nginx.renderLimits(service, list));
-    for (const each of new Set(list.map((route) => route.domain))) {
-      await put(`locations/${each}/${service}.conf`, nginx.renderLocations(service, service, each, list));
-    }
-  }
-  for (const site of sites) {
-    await put(`sites/${site.domain}.conf`, nginx.renderSite(site));
-    await put(`tls/${site.domain}.pem`, selfSigned(site.domain));
-  }
-  const container = await images.start(await images.pull("nginx", "1.28.3"), {
-    Cmd: ["nginx", "-c", `${nginx.containerDirectory}/nginx.conf`, "-g", "daemon off;"],
-    HostConfig: {
-      Binds: [
-        `${folder}:${nginx.containerDirectory}:ro`,
-        `${await challenges(images)}:${nginx.challengesDirectory}:ro`,
-      ],
-    },
-  });
-  return {
-    address: await images.addressOf(container),
-    // What is served goes to standard output.
-    refused: async () => (await container.logs({ stdout: false, stderr: true })).toString(),
-    log: async () => (await container.logs({ stdout: true, stderr: true })).toString(),
-  };
-}
-
-async function startTraefik(images: ImageLab, routes: Parameters<StartEdge>[1]): Promise<RunningEdge> {
-  const { folder, put } = folderOf(images, "traefik");
-  const files = traefik.configuration({ sites, webSocketGraceSeconds: 5 });
-  for (const [index, path] of (files.FILES ?? "").split("\n").entries()) {
-    await put(path, files[`FILE_${index}`] ?? "");
-  }
-  await put("dynamic/sites.yml", files.SITES ?? "");
-  for (const [service, list] of Object.entries(routes)) {
-    await put(`dynamic/${service}.yml`, renderRoutes(service, service, list));
-  }
-  for (const site of sites) await put(`tls/${site.domain}.pem`, selfSigned(site.domain));
-  const { containerDirectory, challengesDirectory, container: settings } = traefik;
-  const container = await images.start(await images.pull("traefik", "3.6.12"), {
-    Entrypoint: settings.commands as string[],
-    HostConfig: {
-      Sysctls: settings.sysctl as Record<string, string>,
-      Binds: [
-        `${folder}:${containerDirectory}:ro`,
-        `${folder}/plugins:/plugins-local:ro`,
-        `${await challenges(images)}:${challengesDirectory}:ro`,
-      ],
-    },
-  });
-  return {
-    address: await images.addressOf(container),
-    refused: async () => (await container.logs({ stdout: false, stderr: true })).toString(),
-    log: async () => (await container.logs({ stdout: true, stderr: true })).toString(),
-  };
-}
-
-function folderOf(images: ImageLab, kind: EdgeKind) {
-  const folder = join(images.folder, kind);
-  const put = async (path: string, content: string) => {
-    await mkdir(join(folder, path, ".."), { recursive: true });
-    await writeFile(join(folder, path), content);
-  };
-  return { folder, put };
-}
-
-async function challenges(images: ImageLab): Promise<string> {
-  const folder = join(images.folder, "challenges");
-  await mkdir(join(folder, ".well-known/acme-challenge"), { recursive: true });
-  await writeFile(join(folder, ".well-known/acme-challenge", challenge), "the answer");
-  return folder;
-}
-
-function selfSigned(name: string): string {
-  const subject = ["-subj", `/CN=${name}`, "-days", "1", "-keyout", "-", "-nodes"];
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
-  return execFileSync("openssl", ["req", "-x509", ...key, ...subject], {
-    stdio: ["ignore", "pipe", "ignore"],
-  }).toString();
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-  readonly headers: IncomingHttpHeaders;
-  /** When each part of the body came, after the request. */
-  readonly partsMs: readonly number[];
-}
-
 let address: string;
-
-function ask(host: string, path: string, options: RequestOptions & { body?: Buffer } = {}): Promise<Answer> {
-  const began = performance.now();
-  return new Promise((resolve, reject) => {
-    const { body, ...rest } = options;
-    const sent = request(
-      {
-        ...{
-          host: address,
-          servername: host,
-          path,
-          agent: false,
-          rejectUnauthorized: false,
-          timeout: 15_000,
-        },
-        ...{ headers: { host }, method: body === undefined ? "GET" : "POST", ...rest },
-      },
-      (response) => {
-        const parts: Buffer[] = [];
-        const partsMs: number[] = [];
-        response.on("data", (part: Buffer) => {
-          parts.push(part);
-          partsMs.push(performance.now() - began);
-        });
-        response.on("error", reject);
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            body: Buffer.concat(parts).toString(),
-            headers: response.headers,
-            partsMs,
-          }),
-        );
-      },
-    );
-    sent.on("timeout", () => sent.destroy(new Error(`no answer to ${path} within 15 s`)));
-    sent.on("error", reject);
-    if (options.headers && "transfer-encoding" in options.headers && body !== undefined) {
-      // In pieces, so that nobody knows the size before the end.
-      for (let from = 0; from < body.length; from += 65_536) sent.write(body.subarray(from, from + 65_536));
-      sent.end();
-    } else {
-      sent.end(body);
-    }
-  });
-}
-
-/** Over HTTP; what comes of it, or why nothing does. */
-function askInClear(
-  host: string,
-  path: string,
-): Promise<{ status: number; location?: string; body: string }> {
-  return new Promise((resolve, reject) => {
-    const sent = requestInClear(
-      { host: address, path, agent: false, timeout: 10_000, headers: { host } },
-      (response) => {
-        let body = "";
-        response.setEncoding("utf8").on("data", (part: string) => {
-          body += part;
-        });
-        response.on("end", () => {
-          const { location } = response.headers;
-          resolve({
-            status: response.statusCode ?? 0,
-            body,
-            ...(location === undefined ? {} : { location }),
-          });
-        });
-      },
-    );
-    sent.on("timeout", () => sent.destroy(new Error(`no answer to ${path} within 10 s`)));
-    sent.on("error", reject);
-    sent.end();
-  });
-}
+const ask = (host: string, path: string, options?: Parameters<typeof askEdge>[3]) =>
+  askEdge(address, host, path, options);
+const askInClear = (host: string, path: string) => askEdgeInClear(address, host, path);
 
 describe.each(Object.entries(edges) as [EdgeKind, StartEdge][])("%s", (kind, start) => {
   let images: ImageLab;

@@ -3,13 +3,9 @@ import { describe, expect, test } from "vitest";
 import type { Site } from "../../components/edge/edge.ts";
 import { missingFeatures } from "../../components/edge/kinds.ts";
 import { type Route, routeProblems } from "../../components/edge/route.ts";
-import {
-  checkPaths,
-  renderChecks,
-  renderRoutes,
-  renderSites,
-  renderStatic,
-} from "../../components/edge/traefik/render.ts";
+import { checkPaths, renderChecks, renderRoutes } from "../../components/edge/traefik/routes.ts";
+import { renderSites } from "../../components/edge/traefik/sites.ts";
+import { renderStatic } from "../../components/edge/traefik/static.ts";
 import { routesOfTheSeeds } from "./routes-of-the-seeds.ts";
 
 interface Router {

@@ -3,17 +3,14 @@ import { readScript } from "../../host/script.ts";
 import type { ProxyKind } from "../proxy-edge.ts";
 import {
   challengesDirectory,
-  checkPaths,
   checkPort,
   containerDirectory,
-  digestOf,
   pluginDirectory,
   pluginModule,
-  renderChecks,
-  renderRoutes,
-  renderSites,
-  renderStatic,
-} from "./render.ts";
+} from "./parts.ts";
+import { checkPaths, renderChecks, renderRoutes } from "./routes.ts";
+import { renderSites } from "./sites.ts";
+import { digestOf, renderStatic } from "./static.ts";
 
 const script = (name: string) => readScript(import.meta.url, `./scripts/${name}`);
 const file = (name: string) => readScript(import.meta.url, `./container/${name}`);
