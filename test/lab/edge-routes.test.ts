@@ -203,6 +203,25 @@ describe.each(Object.entries(edges) as [EdgeKind, StartEdge][])("%s", (kind, sta
     });
   }
 
+  test("a client that asks before it sends is refused before it has sent", async () => {
+    const headers = { host: domain, expect: "100-continue", "content-length": String(30 * 1024 * 1024) };
+    const status = await new Promise<number>((resolve, reject) => {
+      const sent = request({
+        ...{ host: address, servername: domain, path: "/upload/x", method: "POST", agent: false },
+        ...{ rejectUnauthorized: false, timeout: 5000, headers },
+      });
+      sent.on("continue", () => reject(new Error("it was told to go on")));
+      sent.on("response", (response) => {
+        resolve(response.statusCode ?? 0);
+        sent.destroy();
+      });
+      sent.on("timeout", () => sent.destroy(new Error("no answer within 5 s")));
+      sent.on("error", reject);
+      sent.flushHeaders();
+    });
+    expect(status).toBe(413);
+  });
+
   test.each([
     ["/page", 1024 * 1024, 200],
     ["/page", 1024 * 1024 + 1, 413],

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Config says what one use of the plugin does. Of several, the first that is set.
@@ -81,7 +82,7 @@ func (e *Edge) limited(w http.ResponseWriter, r *http.Request) {
 	limit := e.config.MaxBodyBytes
 	switch {
 	case r.ContentLength > limit:
-		tooLarge(w)
+		tooLarge(w, r)
 		return
 	case r.ContentLength >= 0 || r.Body == nil || r.Body == http.NoBody:
 		// Go's server hands on as many bytes as the request said, and no more.
@@ -95,7 +96,7 @@ func (e *Edge) limited(w http.ResponseWriter, r *http.Request) {
 		}
 		defer func() { _ = body.Close() }()
 		if size > limit {
-			tooLarge(w)
+			tooLarge(w, r)
 			return
 		}
 		r.Body = body
@@ -105,7 +106,17 @@ func (e *Edge) limited(w http.ResponseWriter, r *http.Request) {
 	e.next.ServeHTTP(w, r)
 }
 
-func tooLarge(w http.ResponseWriter) {
+// heardOutSeconds is for how long a client may go on sending what is too large; nginx calls it lingering.
+const heardOutSeconds = 10
+
+// tooLarge answers 413. A client that is still sending when the connection ends would not read the answer, so it is heard out first, but for one
+// that asks before it sends.
+func tooLarge(w http.ResponseWriter, r *http.Request) {
+	for end := time.Now().Add(heardOutSeconds * time.Second); r.Header.Get("Expect") == "" && time.Now().Before(end); {
+		if _, err := io.CopyN(io.Discard, r.Body, collectedInMemory); err != nil {
+			break
+		}
+	}
 	w.Header().Set("Connection", "close")
 	http.Error(w, http.StatusText(http.StatusRequestEntityTooLarge), http.StatusRequestEntityTooLarge)
 }
