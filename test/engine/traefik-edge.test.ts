@@ -85,12 +85,14 @@ const parameters = {
 
 function switches(world: World) {
   const body =
-    functions + script("edge/scripts/first-requests.sh") + script("edge/traefik/scripts/switch.sh");
+    functions +
+    script("edge/scripts/first-requests.sh") +
+    script("edge/traefik/scripts/switch.sh").replaceAll("/var/lib/berth/", `${folder}/`);
   return runOnHost(folder, programs(world), { ...parameters, EDGE_DIRECTORY: file("edge") }, body);
 }
 
 describe("a switch", () => {
-  beforeEach(() => writeFileSync(file("edge/dynamic/app.yml"), '{"url": "http://app-old:3000"}\n'));
+  beforeEach(() => writeFileSync(file("edge/dynamic/app.yml"), '{"url": "http://app-old:3000"}\n\n'));
   const files = () => readdirSync(file("edge/dynamic")).toSorted();
 
   test("puts the new routes in the place of the old ones and leaves nothing else", () => {
@@ -120,7 +122,7 @@ describe("a switch", () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(says);
     expect(stderr).toContain("the routes of app stay where they were");
-    expect(read("edge/dynamic/app.yml")).toBe('{"url": "http://app-old:3000"}\n');
+    expect(read("edge/dynamic/app.yml")).toBe('{"url": "http://app-old:3000"}\n\n');
     expect(files()).toEqual(["app.yml", "reload.yml"]);
   });
 
@@ -148,7 +150,7 @@ describe("a switch", () => {
     expect(stderr).toContain(
       "app-new did not survive its first requests (exited). They go to app-old again.",
     );
-    expect(read("edge/dynamic/app.yml")).toBe('{"url": "http://app-old:3000"}\n');
+    expect(read("edge/dynamic/app.yml")).toBe('{"url": "http://app-old:3000"}\n\n');
   });
 
   test("to the same slot has nothing to wait for", () => {

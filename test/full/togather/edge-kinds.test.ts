@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LoadReport } from "../../../lab/load/index.ts";
 import { strayFile } from "../faults.ts";
 import { scenarios } from "../search.ts";
@@ -63,6 +63,10 @@ async function changes(what: (typeof kinds)[number], announced: string): Promise
 test(kinds[0], () => changes(kinds[0], "main: the edge becomes traefik instead of nginx in this run"));
 
 describe("on Traefik, under a constant load", () => {
+  beforeAll(async () => {
+    await labOk("up", ...version((await togather()).version), ...onTraefik);
+  });
+
   test.each(["v1.1.0", "v1.0.0"])("%s is deployed and no request fails", async (name) => {
     const before = await togather();
     const { result, load } = await underLoad(`${before.version} to ${name} on Traefik`, () =>

@@ -8,12 +8,16 @@ directory=$EDGE_DIRECTORY/dynamic
 container=$(edge_container)
 [ -n "$container" ] || fail "the edge is not running: docker service ls --filter label=berth.resource=edge_traefik"
 own="^(check_)?${SERVICE}_"
-before=$(sudo cat "$directory/$SERVICE.yml" 2>/dev/null) || before=
+backup=$(sudo mktemp /var/lib/berth/edge-backup.XXXXXX)
+trap 'sudo rm -f "$backup"' EXIT
+sudo cp -a "$directory/$SERVICE.yml" "$backup" 2>/dev/null || true
+before=$(sudo cat "$backup")
 
 put_back() {
   sudo rm -f "$directory/$SERVICE.check.yml"
   if [ -n "$before" ]; then
-    edge_write "$directory/$SERVICE.yml" "$before"
+    sudo cp -a "$backup" "$directory/$SERVICE.yml.new"
+    sudo mv "$directory/$SERVICE.yml.new" "$directory/$SERVICE.yml"
   else
     sudo rm -f "$directory/$SERVICE.yml"
   fi
