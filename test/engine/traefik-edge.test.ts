@@ -169,6 +169,7 @@ describe("the ports change hands", () => {
 "service ls --filter label=berth.resource=edge_nginx"*) echo edge_nginx-1 ;;
 "service inspect --format {{.Spec"*) cat ${folder}/replicas-"\${@: -1}" ;;
 "service scale --detach "*) n="\${@: -1}"; echo "$n" >>${file("scaled")}; printf %s "\${n#*=}" >${folder}/replicas-"\${n%=*}" ;;
+*"--filter health=healthy"*) echo abc ;;
 *"--filter label=com.docker.swarm.service.name="*) ;;
 *"ps --quiet --no-trunc"*) echo abc ;;
 *Health*) echo ${healthy ? "healthy" : "starting"} ;;

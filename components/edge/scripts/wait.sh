@@ -37,6 +37,10 @@ done
 for other in $others; do
   scale "$SERVICE" 0
   scale "$other" 1
+  for _ in $(seq 60); do
+    [ -z "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$other" --filter health=healthy)" ] || break
+    sleep 0.5
+  done
   printf 'The edge of before, %s, has the ports again.\n' "$other" >&2
 done
 exit 1

@@ -60,7 +60,7 @@ export function renderStatic(): string {
       providersThrottleDuration: "100ms",
       file: { directory: `${containerDirectory}/dynamic`, watch: true },
     },
-    log: { level: "WARN" },
+    log: { level: "WARN", noColor: true },
     // Written to standard output and sorted by name, which container/log.awk relies on.
     accessLog: {
       format: "json",
