@@ -27,7 +27,7 @@ interface BackOptions {
   readonly run?: RunCommand;
 }
 
-/** How long the switch may take on the host; components/edge/nginx/nginx.ts has the same. */
+/** How long the switch may take on the host; components/edge/proxy-edge.ts has the same. */
 const switchSeconds = 180;
 /** How long the previous slot may take to become healthy; a kept slot has no tasks, so it starts. */
 const startSeconds = 120;

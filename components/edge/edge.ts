@@ -9,6 +9,9 @@ import type { EdgeKind } from "./kinds.ts";
 import type { Route } from "./route.ts";
 import type { Tls } from "./tls.ts";
 
+/** Where the certificates are, in the configuration folder of every kind of edge: one file for each domain, its key in front. */
+export const tlsDirectory = "tls";
+
 /** The edge of a host, as one system has it. */
 export interface Edge {
   readonly kind: EdgeKind;

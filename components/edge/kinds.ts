@@ -7,7 +7,7 @@ interface EdgeFeatures {
 }
 
 /** The kinds of edge: `berth:hosts.<host>.edge.kind`, and the name of the image in `berth:images`. */
-export const edgeKindNames = ["nginx"] as const;
+export const edgeKindNames = ["nginx", "traefik"] as const;
 export type EdgeKind = (typeof edgeKindNames)[number];
 
 /**
@@ -21,6 +21,7 @@ const features: Readonly<Record<EdgeKind, EdgeFeatures>> = {
     // ngx_http_proxy_module has `proxy_http_version 2` from 1.29.4 (nginx.org/en/CHANGES); `grpc_pass` is for gRPC alone.
     h2c: { no: "it speaks HTTP/1.1 to services (HTTP/2 begins with nginx 1.29.4)" },
   },
+  traefik: { h2c: true },
 };
 
 /** What a route asks for and a kind of edge cannot do. */
@@ -28,8 +29,7 @@ export function missingFeatures(kind: EdgeKind, route: Route): string[] {
   const { h2c } = features[kind];
   if (route.protocol !== "h2c" || h2c === true) return [];
   const able = edgeKindNames.filter((name) => features[name].h2c === true);
-  const instead = able.length === 0 ? "none yet, so leave the protocol out" : able.join(", ");
   return [
-    `${kind} cannot do the protocol h2c of the route ${routeText(route)}: ${h2c.no}; kinds that can: ${instead}`,
+    `${kind} cannot do the protocol h2c of the route ${routeText(route)}: ${h2c.no}; kinds that can: ${able.join(", ")}`,
   ];
 }

@@ -1,19 +1,18 @@
-import type { Network } from "@pulumi/docker";
 import type { Resource } from "@pulumi/pulumi";
-import type { Edge, EdgeArgs, HostEdge } from "./edge.ts";
+import type { Edge, EdgeArgs } from "./edge.ts";
 import type { EdgeKind } from "./kinds.ts";
 import { edgeNetworks } from "./networks.ts";
-import { NginxEdge } from "./nginx/nginx.ts";
+import { nginx } from "./nginx/nginx.ts";
+import { ProxyEdge, type ProxyKind } from "./proxy-edge.ts";
+import { traefik } from "./traefik/traefik.ts";
 
-const makers: Record<EdgeKind, (name: string, args: EdgeArgs, networks: readonly Network[]) => HostEdge> = {
-  nginx: (name, args, networks) => new NginxEdge(name, { ...args, networks }),
-};
+const proxies: Readonly<Record<EdgeKind, ProxyKind>> = { nginx, traefik };
 
 /** Makes the edge of a host by its kind, and the networks that it shares with the systems. */
 export function makeEdge(kind: EdgeKind, args: EdgeArgs) {
   const { host, onlyHost } = args;
   const networks = edgeNetworks(host, onlyHost);
-  const edge = makers[kind](`${host.name}-edge`, args, networks);
+  const edge = new ProxyEdge(`${host.name}-edge`, proxies[kind], { ...args, networks });
   return {
     certify: (dependsOn: readonly Resource[]) => edge.certify(dependsOn),
     /** The edge as a system has it, by the system's own network, 1 to 8. */

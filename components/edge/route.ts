@@ -14,7 +14,7 @@ export interface Route {
   readonly match?: "prefix" | "exact";
   /**
    * The service sees the path without the prefix, which ends with `/`: `/electric/v1/shape` arrives as `/v1/shape`. Escapes in the rest
-   * arrive decoded and encoded anew (nginx' documentation, proxy_pass with a URI), so `%2F` becomes `/`.
+   * arrive decoded and encoded anew by nginx (its documentation, proxy_pass with a URI), so `%2F` becomes `/`; Traefik answers it with 400.
    */
   readonly stripPrefix?: boolean;
   /** Port on which the slot listens, inside the overlay network. */
@@ -27,7 +27,7 @@ export interface Route {
   readonly connectTimeoutSeconds?: number;
   /**
    * How long the edge waits for the next bytes of an answer, a WebSocket's too, until it answers 504; 60 when left out, 3600 for
-   * {@link streaming}.
+   * {@link streaming}. Traefik waits so long for an answer's first bytes, and for the rest of it without an end.
    */
   readonly readTimeoutSeconds?: number;
   /** Answers are passed on as they come, never collected: server-sent events, long polling, ElectricSQL's shapes. */

@@ -6,7 +6,7 @@
  * | `/mnt/data`                            | host             | the Hetzner volume                                |
  * | `/mnt/data/<system>/<service>`         | stateful service | its data (PGDATA, Redis' append-only file)        |
  * | `/var/lib/berth/sockets/<service>`     | stateful service | its unix socket, for the forwarded connection     |
- * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, the certificate      |
+ * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, the certificates     |
  * | `/var/lib/berth/challenges`            | edge             | answers to ACME's challenges, readable by all     |
  * | `/mnt/data/acme/<authority>`           | edge             | ACME account, certificates and keys               |
  * | `/var/lib/berth/migrations/<service>`  | migration        | the image that brought the schema to where it is  |

@@ -9,7 +9,7 @@
  * await server.close();
  * ```
  *
- * Names: `nginx`, `postgres` and every declaration of `lab/apps` (`<system>/<service>`). An application answers at every
+ * Names: `nginx`, `postgres`, `traefik` and every declaration of `lab/apps` (`<system>/<service>`). An application answers at every
  * version; versions that begin with `broken-start`, `broken-health`, `broken-migration` or `broken-after` are its
  * deliberate failures.
  *
@@ -20,7 +20,7 @@
  * from run to run), the real image when a registry answers, a stand-in built from packages. Images and their layers
  * live in `<cacheDir>/registry`, shared by all labs; images given with `load` belong to one lab.
  *
- * Packages needed for stand-ins: `debootstrap` (as root) for the Debian base, `cargo` for nginx, `go` for `migrate`.
+ * Packages needed for stand-ins: `debootstrap` (as root) for the Debian base, `cargo` for nginx, `go` for `migrate` and Traefik.
  */
 export { ensureAuthority, issueCertificate } from "./authority.ts";
 export { createRegistry, registryAddress, registryHost } from "./registry.ts";

@@ -19,7 +19,7 @@ const registryPort = 5000;
 /** What the repositories of its images begin with. */
 export const registryAddress = `${registryHost}:${registryPort}`;
 /** A build waits this long for another command of the lab that builds the same image. */
-const buildLockSeconds = 1200;
+const buildLockSeconds = 2700;
 
 interface RegistryServer {
   /** `198.18.0.1:5000` */
@@ -39,7 +39,7 @@ export interface RegistryImage {
 
 interface LabRegistry {
   /**
-   * The image that answers for `name` at `version`: `nginx`, `postgres`, or a stand-in `<system>/<service>` of `lab/apps`,
+   * The image that answers for `name` at `version`: `nginx`, `postgres`, `traefik`, or a stand-in `<system>/<service>` of `lab/apps`,
    * which exists at every version. Builds or fetches on first use.
    */
   resolve(name: string, version: string): Promise<RegistryImage>;

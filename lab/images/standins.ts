@@ -8,7 +8,7 @@ import { type Base, baseRecipe } from "./base.ts";
 import { build, hasImage, tryPull } from "./outer.ts";
 import { recipeOf } from "./recipe.ts";
 import type { Store } from "./store.ts";
-import { nginxCrateVersion, nginxSource, nginxVersion } from "./tools.ts";
+import { nginxCrateVersion, nginxSource, nginxVersion, traefikBinary, traefikVersion } from "./tools.ts";
 
 /** What building an image may use. */
 export interface Workshop {
@@ -35,6 +35,7 @@ export interface Standin {
 const nginxFolder = join(import.meta.dirname, "nginx");
 const postgresFolder = join(import.meta.dirname, "postgres");
 const redisFolder = join(import.meta.dirname, "redis");
+const traefikFolder = join(import.meta.dirname, "traefik");
 
 const nginx: Standin = {
   async recipe() {
@@ -54,6 +55,32 @@ const nginx: Standin = {
       await cp(await nginxSource(workshop.home, progress), join(scratch, "source"), { recursive: true });
       const args = { BASE: base.reference, NGINX_VERSION: nginxVersion };
       const job = { folder: scratch, tag: reference, args, what: "building nginx", deadlineSeconds: 600 };
+      await build(docker, job, progress);
+    });
+    return { reference, provenance };
+  },
+};
+
+const traefik: Standin = {
+  async recipe() {
+    return recipeOf(traefikFolder, await baseRecipe(), traefikVersion);
+  },
+  async build(workshop, version) {
+    const { docker, home, progress } = workshop;
+    const real = `traefik:${version}`;
+    if (await tryPull(docker, real, progress)) return { reference: real, provenance: `the image ${real}` };
+    const base = await workshop.base();
+    const provenance = `Traefik ${traefikVersion}, built from the Go module proxy on ${base.provenance}`;
+    const reference = `berth-lab/traefik:${await traefik.recipe()}`;
+    if (await hasImage(docker, reference)) return { reference, provenance };
+    await inScratch(workshop.store, async (scratch) => {
+      const binary = await traefikBinary(home, join(traefikFolder, "go.mod"), progress);
+      for (const name of ["Dockerfile", "entrypoint.sh"]) {
+        await cp(join(traefikFolder, name), join(scratch, name));
+      }
+      await cp(binary, join(scratch, "traefik"));
+      const args = { BASE: base.reference };
+      const job = { folder: scratch, tag: reference, args, what: "building traefik", deadlineSeconds: 600 };
       await build(docker, job, progress);
     });
     return { reference, provenance };
@@ -120,4 +147,4 @@ const redis: Standin = {
 };
 
 /** The lab's own images, by the name under which the registry answers. */
-export const standins: Readonly<Record<string, Standin>> = { nginx, postgres, redis };
+export const standins: Readonly<Record<string, Standin>> = { nginx, postgres, redis, traefik };

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type EdgeKind, edgeKindNames } from "../../components/edge/kinds.ts";
 import { runOnHost, script } from "./host-script.ts";
 
 /** What a host does for the certificates of several domains; certbot, DNS and the edge are stood in for. */
@@ -15,16 +16,20 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const address = "203.0.113.10";
 const certificate = (domain: string) => join(folder, "edge/tls", `${domain}.pem`);
-const functions = script("edge/nginx/scripts/functions.sh");
-const places = () => ({
+const functionsOf = (kind: EdgeKind) =>
+  script("edge/scripts/functions.sh") + script(`edge/${kind}/scripts/functions.sh`);
+const places = (kind: EdgeKind) => ({
+  EDGE_KIND: kind,
+  EDGE_KINDS: edgeKindNames.join("\n"),
   EDGE_DIRECTORY: join(folder, "edge"),
   TLS_DIRECTORY: "tls",
   CHALLENGES_DIRECTORY: join(folder, "challenges"),
   CONTAINER_DIRECTORY: "/etc/nginx/berth",
   WORKER_DEADLINE_SECONDS: 1,
+  GRACE_SECONDS: 1,
 });
 
-describe("renewal", () => {
+describe.each(edgeKindNames)("renewal on %s", (kind) => {
   const store = () => join(folder, "store");
   const asked = () =>
     existsSync(join(folder, "asked")) ? readFileSync(join(folder, "asked"), "utf8").trim().split("\n") : [];
@@ -50,7 +55,7 @@ echo "chain of $name" >${store()}/live/$name/fullchain.pem`,
     };
     for (const domain of Object.keys(leads)) writeFileSync(certificate(domain), "the one before\n");
     const parameters = {
-      ...places(),
+      ...places(kind),
       DOMAINS: Object.keys(leads).join("\n"),
       ADDRESS: address,
       DIRECTORY_URL: "https://acme.example/directory",
@@ -60,7 +65,7 @@ echo "chain of $name" >${store()}/live/$name/fullchain.pem`,
       DATA_VOLUME: "/mnt/data",
       DNS_WAIT_SECONDS: 0,
     };
-    return runOnHost(folder, programs, parameters, functions + script("edge/nginx/scripts/renew.sh"));
+    return runOnHost(folder, programs, parameters, functionsOf(kind) + script("edge/scripts/renew.sh"));
   }
 
   test("each domain has its own certificate, key in front", () => {
@@ -88,22 +93,27 @@ echo "chain of $name" >${store()}/live/$name/fullchain.pem`,
   });
 });
 
-describe("the first certificate of a domain", () => {
+describe.each(edgeKindNames)("the first certificate of a domain on %s", (kind) => {
   function configure(given = "") {
     const parameters = {
-      ...places(),
+      ...places(kind),
       DOMAINS: "a.example\nb.example",
       SITE_0: "site a",
       SITE_1: "site b",
       MAIN: "main",
+      SITES: "{}",
+      FILES: "traefik.yml\nplugins/src/one/edge.go",
+      FILE_0: "{}",
+      FILE_1: "package one",
       CERTIFICATE: given,
       PRIVATE_KEY: given === "" ? "" : "given key",
       RENEWAL_SCRIPT: join(folder, "none"),
       RENEWAL_UNIT: "none",
     };
     // The folder of backups is the host's.
-    const body = script("edge/nginx/scripts/configure.sh").replaceAll("/var/lib/berth/", `${folder}/`);
-    return runOnHost(folder, { docker: "exit 0" }, parameters, functions + body);
+    const scripts = script("edge/scripts/certificate-files.sh") + script(`edge/${kind}/scripts/configure.sh`);
+    const body = functionsOf(kind) + scripts.replaceAll("/var/lib/berth/", `${folder}/`);
+    return runOnHost(folder, { docker: "exit 0" }, parameters, body);
   }
 
   test("is the one that all domains had on a host of before", () => {

@@ -34,6 +34,15 @@ const backend = new StateFileBackend(stack, stateFile);
 /** A port of its own for the tunnel to the database, so that another lab may deploy meanwhile. */
 export const tunnelSetting = `togather:postgres.tunnelPort=${process.env.BERTH_TEST_TUNNEL_PORT ?? "15440"}`;
 
+/** What makes the host's edge Traefik instead of what the stack file says; Docker Hub's tag of the version that the lab has. */
+export const onTraefik: readonly string[] = [
+  ...["--set", "berth:hosts.main.edge.kind=traefik"],
+  ...["--set", "berth:hosts.main.edge.version=3.6.12"],
+];
+
+/** Every scenario runs on either kind of edge: `BERTH_TEST_EDGE=traefik npm run test:full`. */
+export const edgeKind = process.env.BERTH_TEST_EDGE ?? "nginx";
+
 /** Everything that any command has printed, for the search for canaries. */
 export const captured: string[] = [];
 /** Every argument list that any process on this machine, or in a machine of the lab, was seen with. */
@@ -61,7 +70,9 @@ export function startLab(
   onStep: (step: WatchedStep, lab: RunningLab) => void = () => undefined,
 ): RunningLab {
   const began = performance.now();
-  const own = ["up", "preview"].includes(args[0] ?? "") ? ["--set", tunnelSetting] : [];
+  const own = ["up", "preview"].includes(args[0] ?? "")
+    ? ["--set", tunnelSetting, ...(edgeKind === "traefik" ? onTraefik : [])]
+    : [];
   const child: ChildProcess = spawn("npm", ["run", "--silent", "lab", "--", ...args, ...own], {
     cwd: projectDir,
     detached: true,

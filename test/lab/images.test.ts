@@ -108,6 +108,21 @@ describe("the nginx image", () => {
   });
 });
 
+describe("the traefik image", () => {
+  test("is the version that is asked for, started as it was told to, and sorts lines as they come", async () => {
+    const traefik = await lab.start(await lab.pull("traefik", "3.6.12"), {
+      Cmd: ["traefik", "--ping=true", "--entryPoints.traefik.address=127.0.0.1:8080"],
+    });
+    await until("Traefik is well", 20, () => lab.inside(traefik, "traefik", "healthcheck", "--ping"));
+    expect(await lab.inside(traefik, "traefik", "version")).toMatch(/Version: +3\.6\.12\n/);
+    // One that reads in blocks would keep the last lines of a quiet log to itself.
+    const sorted = '{ echo one; sleep 3; } | awk "{ print; fflush() }" & sleep 1';
+    expect(await lab.inside(traefik, "sh", "-c", `sh -c '${sorted}' >/tmp/x; cat /tmp/x`)).toBe("one");
+    await traefik.stop({ t: 10 });
+    expect((await traefik.inspect()).State.ExitCode).toBe(0);
+  });
+});
+
 describe("an image given by hand", () => {
   test("answers by its digest, and the name and version keep their own image", async () => {
     const given = await lab.registry.load("togather/app", "v9.9.9", await lab.pull("nginx", "1.28.3"));
@@ -118,7 +133,7 @@ describe("an image given by hand", () => {
       "the image no/such-image:1 is neither in the lab's engine nor can it be pulled",
     );
     await expect(lab.registry.resolve("no/such", "v1")).rejects.toThrow(
-      'the lab has no image "no/such"; it has: connected-repo/api, mfa/app, nginx, postgres, redis, togather/app, togather/postgres',
+      'the lab has no image "no/such"; it has: connected-repo/api, mfa/app, nginx, postgres, redis, togather/app, togather/postgres, traefik',
     );
   });
 });

@@ -472,6 +472,77 @@ describe("edge networks", () => {
   });
 });
 
+describe("another kind of edge", () => {
+  const hosts = () => JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
+  const images = () => JSON.parse(completeConfig("production").values["berth:images"] ?? "{}");
+  const onTraefik = () => {
+    const { main } = hosts();
+    const { traefik, ...rest } = images();
+    const digests = { "3.6.12": `sha256:${"cd".repeat(32)}` };
+    return {
+      "berth:hosts": JSON.stringify({ main: { ...main, edge: { kind: "traefik", version: "3.6.12" } } }),
+      "berth:images": JSON.stringify({ ...rest, traefik: { ...traefik, digests } }),
+    };
+  };
+
+  test("changes the component and the service, and nothing else that is registered", async () => {
+    const lines = ({ registrations }: ProgramRun) =>
+      registrations.map(({ type, name, parent }) => `${type}  ${name}  <  ${parent}`);
+    const before = lines(await runProgram("production"));
+    const program = await runProgram("production", onTraefik());
+    expect(program.error).toBeUndefined();
+    const after = lines(program);
+    const service = "docker:index/service:Service";
+    expect(before.filter((line) => !after.includes(line)).toSorted()).toEqual([
+      "berth:edge:NginxEdge  main-edge  <  (stack)",
+      `${service}  edge_nginx  <  main-edge`,
+    ]);
+    expect(after.filter((line) => !before.includes(line)).toSorted()).toEqual([
+      "berth:edge:TraefikEdge  main-edge  <  (stack)",
+      `${service}  edge_traefik  <  main-edge`,
+    ]);
+  });
+
+  test("keeps what the kind of before had, as an update", async () => {
+    const urn = (kind: string) => `urn:pulumi:production::berth::berth:edge:${kind}::main-edge`;
+    for (const [change, former] of [
+      [onTraefik(), "NginxEdge"],
+      [{}, "TraefikEdge"],
+    ] as const) {
+      const { find } = await runProgram("production", change);
+      for (const name of ["configuration", "pull", "ready", "certificates"]) {
+        const { aliases } = find("command:local:Command", `main-edge-${name}`);
+        expect(aliases).toEqual([` in ${urn(former)}`]);
+      }
+    }
+  });
+
+  test("has the ports, no Docker socket, and no file of the host that it can write", async () => {
+    const { find } = await runProgram("production", onTraefik());
+    const { inputs } = find("docker:index/service:Service", "edge_traefik");
+    expect(inputs).toMatchObject({
+      endpointSpec: {
+        mode: "dnsrr",
+        ports: [
+          { publishedPort: 80, publishMode: "host" },
+          { publishedPort: 443, publishMode: "host" },
+        ],
+      },
+      updateConfig: { order: "stop-first" },
+    });
+    const { containerSpec, networksAdvanceds } = inputs.taskSpec as {
+      containerSpec: { mounts: { source: string; readOnly: boolean }[] };
+      networksAdvanceds: unknown[];
+    };
+    expect(containerSpec.mounts.map(({ source, readOnly }) => [source, readOnly])).toEqual([
+      ["/var/lib/berth/edge", true],
+      ["/var/lib/berth/challenges", true],
+      ["/var/lib/berth/edge/plugins", true],
+    ]);
+    expect(networksAdvanceds).toHaveLength(8);
+  });
+});
+
 test("the certificate is asked for when the edge serves and the records are there", async () => {
   const program = await runProgram("production");
   const command = program.find("command:local:Command", "main-edge-certificates");

@@ -107,6 +107,6 @@ test("HTTP/2 to a service is refused on an edge that cannot do it", () => {
   );
   expect(problems([[system, 2]])).toEqual([
     "berth:hosts.main.edge.kind: nginx cannot do the protocol h2c of the route gadgetbot.togather.example/: it speaks HTTP/1.1 to services " +
-      "(HTTP/2 begins with nginx 1.29.4); kinds that can: none yet, so leave the protocol out. gadgetbot has it",
+      "(HTTP/2 begins with nginx 1.29.4); kinds that can: traefik. gadgetbot has it",
   ]);
 });

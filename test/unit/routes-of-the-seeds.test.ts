@@ -73,7 +73,7 @@ describe("nginx", () => {
     ]);
     expect(missingFeatures("nginx", known("gadgetbot zitadel 0").route)).toEqual([
       "nginx cannot do the protocol h2c of the route gadgetbot-auth.vellandi.net/: it speaks HTTP/1.1 to services (HTTP/2 begins with nginx 1.29.4); " +
-        "kinds that can: none yet, so leave the protocol out",
+        "kinds that can: traefik",
     ]);
   });
 });

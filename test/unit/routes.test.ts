@@ -136,6 +136,17 @@ describe("a restart of the edge is announced", () => {
     ]);
   });
 
+  test("with the kind, where that changes", async () => {
+    const kind = (text: string) => `EDGE_KIND=${text}\n`;
+    const traefik = kind("traefik") + stdin("edge_traefik-1a2b3c4", "0123456789ab");
+    expect(await said(traefik)).toEqual([
+      expect.stringMatching(
+        /^main: the edge becomes traefik instead of nginx in this run; ports 80 and 443 /,
+      ),
+    ]);
+    expect(await said(kind("nginx") + before)).toEqual([]);
+  });
+
   test("and not when the script alone has changed", async () => {
     expect(await said(stdin("edge_nginx-1a2b3c4", "0123456789ab", "exit 1"))).toEqual([]);
   });

@@ -1,4 +1,4 @@
-import type { Site } from "../edge.ts";
+import { type Site, tlsDirectory } from "../edge.ts";
 import { defaultTimeouts, edgePorts, type RateLimit, type Route } from "../route.ts";
 
 /** The edge's own port inside its container, on loopback. */
@@ -110,9 +110,6 @@ http {
 }
 `;
 }
-
-/** Where the certificates are, in the configuration folder: one file for each domain, its key in front. */
-export const tlsDirectory = "tls";
 
 const frameOptions = { deny: "DENY", sameOrigin: "SAMEORIGIN", everybody: undefined } as const;
 

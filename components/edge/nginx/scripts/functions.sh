@@ -1,9 +1,5 @@
 # shellcheck shell=bash
-# What the scripts of the edge use. EDGE_DIRECTORY, CONTAINER_DIRECTORY and WORKER_DEADLINE_SECONDS are parameters.
-
-edge_container() {
-  docker ps --quiet --filter label=berth.role=edge --filter status=running | head -n 1
-}
+# What the scripts use of nginx. EDGE_DIRECTORY, CONTAINER_DIRECTORY and WORKER_DEADLINE_SECONDS are parameters.
 
 # Children of nginx' master, seen from the host: workers of the old and the new configuration alike.
 edge_workers() {
@@ -35,6 +31,11 @@ edge_reload() {
       return 1
     fi
   done
+}
+
+# Files that were put back were good a moment ago; nginx takes them again in case some workers saw others.
+edge_again() {
+  docker exec "$1" nginx -s reload -c "$CONTAINER_DIRECTORY/nginx.conf" 2>/dev/null || true
 }
 
 edge_old_workers_serve() {

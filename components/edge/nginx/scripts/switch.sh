@@ -17,15 +17,8 @@ sudo cp -a "${folders[@]/#/$directory/}" "$backup/"
 put_back() {
   sudo rm -rf "${folders[@]/#/$directory/}"
   sudo cp -a "${folders[@]/#/$backup/}" "$directory/"
-  # The old configuration was good a moment ago; the edge takes it again in case some workers saw the new one.
-  docker exec "$container" nginx -s reload -c "$CONTAINER_DIRECTORY/nginx.conf" 2>/dev/null || true
+  edge_again "$container"
   fail "the routes of $SERVICE stay where they were"
-}
-
-# A whole file at a time: the edge may restart at any moment and must never read half of one.
-write() {
-  sudo tee "$1.new" >/dev/null <<<"$2"
-  sudo mv "$1.new" "$1"
 }
 
 resolved() {
@@ -51,29 +44,9 @@ done < <(sudo find "$upstreams" -name '*.conf')
 standing_by=$UPSTREAM
 [ -z "$replaced" ] || standing_by=$(sed -E "s/^( *server )$SLOT(:[0-9]+ [^;]*);/&\\n\\1$replaced\\2 backup;/" <<<"$UPSTREAM")
 
-# An app may be healthy until the first real requests arrive. What ran when they came must still run, healthy, a while later,
-# and as long as the old workers have to be waited for anyway.
-survives_first_requests() {
-  local container state began=$SECONDS
-  while [ "$SECONDS" -lt $((began + WATCH_SECONDS)) ] || { [ "$SECONDS" -lt $((began + WORKER_DEADLINE_SECONDS)) ] && edge_old_workers_serve; }; do
-    for container in ${tasks:-none}; do
-      state=$(docker inspect --format '{{.State.Status}}{{with .State.Health}}, {{.Status}}{{end}}' "$container" 2>/dev/null) || state="gone"
-      case $state in running | "running, healthy" | "running, starting") continue ;; esac
-      {
-        printf '%s did not survive its first requests (%s). They go to %s again.\nIts tasks:\n' "$SLOT" "$state" "$replaced"
-        docker service ps --no-trunc --format '  {{.CurrentState}}  {{.Error}}' "$SLOT" 2>&1 | head -n 5
-        printf 'Last lines of its log:\n'
-        timeout 10 docker service logs --raw --tail 20 "$SLOT" 2>&1 | sed 's/^/  /'
-      } | redact >&2
-      return 1
-    done
-    sleep 0.3
-  done
-}
-
 if ! sudo grep -rqsF --include="$SERVICE.conf" "http://${SLOT}_" "$directory/locations"; then
-  write "$upstreams/$SLOT.conf" "$standing_by"
-  write "$directory/checks/$SERVICE.conf" "$CHECKS"
+  edge_write "$upstreams/$SLOT.conf" "$standing_by"
+  edge_write "$directory/checks/$SERVICE.conf" "$CHECKS"
   edge_reload "$container" || put_back
   reached=
   for _ in $(seq 50); do
@@ -88,28 +61,28 @@ if ! sudo grep -rqsF --include="$SERVICE.conf" "http://${SLOT}_" "$directory/loc
     put_back
   fi
 fi
-write "$upstreams/$SLOT.conf" "$standing_by"
+edge_write "$upstreams/$SLOT.conf" "$standing_by"
 
-write "$directory/limits/$SERVICE.conf" "$LIMITS"
+edge_write "$directory/limits/$SERVICE.conf" "$LIMITS"
 index=0
 while IFS= read -r domain; do
   [ -n "$domain" ] || continue
   variable=LOCATIONS_$index
   sudo mkdir -p "$directory/locations/$domain"
-  write "$directory/locations/$domain/$SERVICE.conf" "${!variable}"
+  edge_write "$directory/locations/$domain/$SERVICE.conf" "${!variable}"
   index=$((index + 1))
 done <<<"$DOMAINS"
 while IFS= read -r file; do
   grep -qxF "$(basename "$(dirname "$file")")" <<<"$DOMAINS" || sudo rm -f "$file"
 done < <(sudo find "$directory/locations" -name "$SERVICE.conf")
 sudo rm -f "$directory/checks/$SERVICE.conf"
-tasks=$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$SLOT" --filter status=running)
+mapfile -t tasks < <(slot_containers "$SLOT")
 edge_reload "$container" || put_back
 note INFO "the routes of $SERVICE lead to $SLOT"
 if [ -n "$replaced" ]; then
-  survives_first_requests || put_back
+  survives_first_requests "$replaced" "${tasks[@]}" || put_back
 fi
 edge_drain || put_back
-write "$upstreams/$SLOT.conf" "$UPSTREAM"
+edge_write "$upstreams/$SLOT.conf" "$UPSTREAM"
 sudo find "$upstreams" -type f ! -name "$SLOT.conf" -delete
 edge_reload "$container" || put_back

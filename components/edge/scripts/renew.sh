@@ -24,7 +24,7 @@ take() (
     exit 0
   fi
   sudo mv "$backup" "$certificate"
-  [ -z "$container" ] || docker exec "$container" nginx -s reload -c "$CONTAINER_DIRECTORY/nginx.conf" 2>/dev/null
+  [ -z "$container" ] || edge_again "$container"
   exit 1
 )
 

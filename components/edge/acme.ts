@@ -1,9 +1,9 @@
 import { type Input, interpolate, type Output } from "@pulumi/pulumi";
-import { wholeScript } from "../../host/command.ts";
-import { shellAssignments } from "../../host/connection.ts";
-import { deployUser } from "../../host/host-files.ts";
-import { hostPaths } from "../../host/paths.ts";
-import { type Acme, directoryUrl } from "../tls.ts";
+import { wholeScript } from "../host/command.ts";
+import { shellAssignments } from "../host/connection.ts";
+import { deployUser } from "../host/host-files.ts";
+import { hostPaths } from "../host/paths.ts";
+import { type Acme, directoryUrl } from "./tls.ts";
 
 /** How long a domain may take to lead to the host; a resolver may still hold that it does not exist. */
 const dnsWaitSeconds = 60;
