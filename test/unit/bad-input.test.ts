@@ -112,13 +112,13 @@ const cases: [path: string, value: unknown, says: string][] = [
   [
     "berth:hosts.main.edge",
     { kind: "traefik", version: "3.6.12" },
-    `berth:hosts.main.edge.version: "3.6.12" of traefik has no digest, and production takes images by digest only; known: 16, 1.28.3, v1.0.0. Look it up: docker buildx imagetools inspect docker.io/library/traefik:3.6.12 --format '{{.Manifest.Digest}}', then set it: npx pulumi config set --path 'berth:images["traefik"].digests["3.6.12"]' sha256:… --stack production`,
+    `berth:hosts.main.edge.version: "3.6.12" of traefik has no digest, and production deploys images only by digest; known: 16, 1.28.3, v1.0.0. Find it: docker buildx imagetools inspect docker.io/library/traefik:3.6.12 --format '{{.Manifest.Digest}}', then set it: npx pulumi config set --path 'berth:images["traefik"].digests["3.6.12"]' sha256:… --stack production`,
   ],
   [
     "berth:hosts.main.edge",
     { kind: "traefik", version: "latest" },
-    `berth:hosts.main.edge.version: "latest" of traefik has no digest, and production takes images by digest only; known: 16, 1.28.3, v1.0.0. Look it up: docker buildx imagetools inspect docker.io/library/traefik:latest --format '{{.Manifest.Digest}}', then set it: npx pulumi config set --path 'berth:images["traefik"].digests["latest"]' sha256:… --stack production
-berth:hosts.main.edge.version: "latest" is another image tomorrow; name a version, as in v1.2.0`,
+    `berth:hosts.main.edge.version: "latest" of traefik has no digest, and production deploys images only by digest; known: 16, 1.28.3, v1.0.0. Find it: docker buildx imagetools inspect docker.io/library/traefik:latest --format '{{.Manifest.Digest}}', then set it: npx pulumi config set --path 'berth:images["traefik"].digests["latest"]' sha256:… --stack production
+berth:hosts.main.edge.version: "latest" can be another image tomorrow; use a version, as in v1.2.0`,
   ],
   ["berth:hosts.main.edge.version", "", 'berth:hosts.main.edge.version: "" is empty'],
   [
