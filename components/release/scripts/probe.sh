@@ -126,9 +126,11 @@ while [ "$SECONDS" -lt "$deadline" ]; do
   # During the grace period a start is watched closely, afterwards at the configured pace.
   if [ "$SECONDS" -lt $((deadline - ATTEMPTS * INTERVAL_SECONDS)) ]; then sleep 0.3; else sleep "$INTERVAL_SECONDS"; fi
 done
+old_slot="the old slot serves"
+[ "${RELEASE_ORDER:-}" != stop-first ] || old_slot="the old slot starts again"
 {
-  printf '%s did not become healthy within %s s of grace and %s attempts of %s s: %s of %s tasks healthy. It takes no requests; the old slot serves.\n' \
-    "$SLOT" "$GRACE_SECONDS" "$ATTEMPTS" "$INTERVAL_SECONDS" "$healthy" "$REPLICAS"
+  printf '%s did not become healthy within %s s of grace and %s attempts of %s s: %s of %s tasks healthy. It takes no requests; %s.\n' \
+    "$SLOT" "$GRACE_SECONDS" "$ATTEMPTS" "$INTERVAL_SECONDS" "$healthy" "$REPLICAS" "$old_slot"
   printf 'Field by field, as last seen:\n%s\n' "$(printf '%s\n%s\n' "$database" "${seen:-FAILED  task: none ever ran}" | sed '/^$/d; s/^/  /')"
   printf 'Its tasks:\n'
   docker service ps --no-trunc --format '  {{.CurrentState}}  {{.Error}}' "$SLOT" 2>&1 | head -n 5
