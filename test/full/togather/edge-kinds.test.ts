@@ -120,9 +120,8 @@ before=$(packets); sleep 10; paste <(printf '%s\n' "$before") <(packets) | awk '
     const sum = await onMachine(routes);
     const { result, load } = await underLoad("a broken file in Traefik's folder", async () => {
       const undo = await strayFile("/var/lib/berth/edge/dynamic/left-by-somebody.yml", "http: [");
-      const run = await lab("up", ...version("v1.2.0"), ...onTraefik);
+      const run = await lab("up", ...version("v1.2.0"), ...onTraefik).finally(undo);
       expect(await onMachine(routes)).toBe(sum);
-      await undo();
       return run;
     });
     note("a file that Traefik cannot read", result, load);
@@ -138,11 +137,10 @@ before=$(packets); sleep 10; paste <(printf '%s\n' "$before") <(packets) | awk '
 
 test("an edge that does not start gives the ports back, and says so", async () => {
   // The start that it has is made unusable while nothing asks for it.
+  await labOk("up", ...version((await togather()).version));
   const before = await togather();
-  await labOk("up", ...version(before.version));
   const undo = await strayFile("/var/lib/berth/edge/plugins/src/berth/edge/broken.go", "package nothing");
-  const run = await lab("up", ...version(before.version), ...onTraefik);
-  await undo();
+  const run = await lab("up", ...version(before.version), ...onTraefik).finally(undo);
   expect(run.exitCode).not.toBe(0);
   printFailure("an edge that does not start", run);
   expect(run.output).toMatch(/the edge edge_traefik-\w+ is not healthy after 30 seconds/);
@@ -153,4 +151,7 @@ test("an edge that does not start gives the ports back, and says so", async () =
   expect(await togather()).toEqual(before);
 });
 
-test(kinds[1], () => changes(kinds[1], "main: the edge becomes nginx instead of traefik in this run"));
+test(kinds[1], async () => {
+  await labOk("up", ...version((await togather()).version), ...onTraefik);
+  await changes(kinds[1], "main: the edge becomes nginx instead of traefik in this run");
+});
