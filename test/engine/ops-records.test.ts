@@ -160,7 +160,7 @@ describe("going back", () => {
     const failed = back("missing: is gone\n");
     await expect(failed).rejects.toThrow("the previous slot, togather_app-1, is gone. Go back by releasing");
     await expect(failed).rejects.toThrow("togather:app.version=v1.0.0");
-    await expect(back("", { previous_slot: null })).rejects.toThrow("no slot served before");
+    await expect(back("", { previous_slot: null })).rejects.toThrow("there is no previous slot");
   });
 
   test("to a slot that expects an older schema is refused with the choice, until somebody has chosen", async () => {
