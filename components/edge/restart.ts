@@ -3,7 +3,7 @@ import { log, type ResourceHookFunction } from "@pulumi/pulumi";
 /** What a restart of the edge was measured to take on two busy cores, 2.2 and 2.4, rounded up: docs/decisions/0008-one-edge-network-a-system.md. */
 const gapSeconds = 3;
 
-/** The same of one kind after the other: docs/decisions/0010-traefik-as-an-edge.md. */
+/** The same of one kind after the other: docs/decisions/0011-traefik-as-an-edge.md. */
 const changeSeconds = 5;
 
 /**
