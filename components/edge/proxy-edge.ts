@@ -33,7 +33,8 @@ export interface ProxyKind {
   readonly checkPort: number;
   /**
    * Bodies of its scripts. The functions are in front of each: `edge_reload CONTAINER` makes the edge take what lies in its folder,
-   * `edge_drain` waits for what still uses what it had before, `edge_again CONTAINER` makes it take files that were put back.
+   * `edge_drain` waits for what still uses what it had before, `edge_again CONTAINER` makes it take files that were put back, and
+   * `edge_loaded CONTAINER` says whether it has what lies there.
    */
   readonly functions: string;
   readonly configureScript: string;

@@ -162,7 +162,7 @@ describe("a switch", () => {
 
 describe("the ports change hands", () => {
   /** Two edges; `healthy` says whether the new one serves. */
-  function waits(healthy: boolean) {
+  function waits(healthy: boolean, loaded = true) {
     writeFileSync(file("replicas-edge_nginx-1"), "1");
     writeFileSync(file("replicas-edge_traefik-1"), "1");
     const docker = `case "$*" in
@@ -177,7 +177,12 @@ describe("the ports change hands", () => {
 esac`;
     const body = `current_container() { echo abc; }\n${functions}${script("edge/scripts/wait.sh")}`;
     const given = { ...parameters, EDGE_DIRECTORY: file("edge"), SERVICE: "edge_traefik-1" };
-    return runOnHost(folder, { docker, sleep: "exec /bin/sleep 0.01" }, given, body);
+    const more = {
+      nsenter: `shift 3; exec "$@"`,
+      curl: `echo '{"routers": ${loaded ? '{"unknown-http@file": {}}' : "{}"}}'`,
+      sleep: "exec /bin/sleep 0.01",
+    };
+    return runOnHost(folder, { docker, ...more }, given, body);
   }
 
   test("the other kind is stopped, and once", () => {
@@ -185,8 +190,11 @@ esac`;
     expect(read("scaled")).toBe("edge_nginx-1=0\n");
   });
 
-  test("and has them again when the new one does not serve", () => {
-    const { status, stderr } = waits(false);
+  test.each([
+    ["does not serve", false, true],
+    ["could read none of its files", true, false],
+  ])("and has them again when the new one %s", (_what, healthy, loaded) => {
+    const { status, stderr } = waits(healthy, loaded);
     expect(status).toBe(1);
     expect(stderr).toMatch(/the edge edge_traefik-1 is not healthy after 30 seconds/);
     expect(stderr).toContain("The edge of before, edge_nginx-1, has the ports again.");

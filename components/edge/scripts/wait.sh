@@ -24,7 +24,7 @@ for _ in $(seq 60); do
   # One that was replaced still runs for a while, and all that asks for the edge would find it.
   container=$(current_container "$SERVICE")
   running=$(docker ps --quiet --no-trunc --filter label=berth.role=edge --filter status=running)
-  if [ -n "$container" ] && [ "$running" = "$container" ] && [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ]; then
+  if [ -n "$container" ] && [ "$running" = "$container" ] && [ "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy ] && edge_loaded "$container"; then
     exit 0
   fi
   sleep 0.5

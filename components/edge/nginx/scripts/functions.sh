@@ -38,6 +38,11 @@ edge_again() {
   docker exec "$1" nginx -s reload -c "$CONTAINER_DIRECTORY/nginx.conf" 2>/dev/null || true
 }
 
+# nginx does not start with a configuration that it cannot use.
+edge_loaded() {
+  [ -n "$1" ]
+}
+
 edge_old_workers_serve() {
   local pid
   for pid in $edge_old_workers; do

@@ -9,6 +9,11 @@ edge_ask() {
   sudo nsenter --target "$process" --net curl --silent --max-time 8 "$@"
 }
 
+# Traefik starts, and calls itself healthy, without a file that it can read.
+edge_loaded() {
+  edge_ask "$1" "http://127.0.0.1:$CHECK_PORT/api/rawdata" | jq --exit-status '.routers | has("unknown-http@file")' >/dev/null 2>&1
+}
+
 # Traefik reads all files of its folder whenever one changes, the certificates that they name too. It takes them as a whole or, where one cannot be
 # read, not at all. A file that is written last names this reload; what Traefik has loaded names it when everything before it is there.
 # What the second argument (a regular expression) fits must be usable. No request is cut off: it ends as it began.
