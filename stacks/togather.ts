@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { Database } from "../components/data/database.ts";
 import { Postgres } from "../components/data/postgres.ts";
-import { Redis } from "../components/data/redis.ts";
-import { postgresSettings, redisSettings, snapshotSettings } from "../components/data/settings.ts";
+import { postgresSettings, snapshotSettings } from "../components/data/settings.ts";
 import { defineSystem } from "../components/declaration.ts";
 import { network } from "../components/edge/route.ts";
 import { limited, limitsSettings, rateSettings } from "../components/edge/settings.ts";
@@ -32,7 +31,6 @@ export const togather = defineSystem({
         variables: { PORT: "port", ENVIRONMENT: "berth:environment", LOG_LEVEL: "logLevel" },
         secrets: { JWT_SECRET: "jwtSecret", ADMIN_API_KEY: "adminApiKey" },
         connection: { DATABASE_URL: "url" },
-        made: ["CACHE_URL"],
         healthFields: {
           status: "healthy",
           database: "connected",
@@ -48,7 +46,6 @@ export const togather = defineSystem({
       },
     ),
     postgres: postgresSettings({ image: "togather/postgres", memoryMebibytes: 1024, tunnelPort: 15432 }),
-    cache: redisSettings({ image: "togather/cache", memoryMebibytes: 128, policy: "allkeys-lru" }),
     limits: limitsSettings(
       { requestsPerSecond: 500, burst: 1000 },
       { admin: rateSettings({ requestsPerSecond: 5, burst: 20 }) },
@@ -84,7 +81,6 @@ export const togather = defineSystem({
       // Its first migration adds WGS 84, for images whose PostGIS lacks it.
       grants: [{ table: "spatial_ref_sys", privileges: ["INSERT"] }],
     });
-    const cache = new Redis(services.cache, { network });
     const tests = {
       command: ["/app/integration-tests"],
       deadlineSeconds: 300,
@@ -96,8 +92,6 @@ export const togather = defineSystem({
       // The server reads variables only.
       secretsAs: "variables",
       database,
-      secrets: { CACHE_URL: cache.url },
-      dependsOn: [cache.ready],
       schema: { migrations, snapshots },
       health: { tool: "wget", path: "/health" },
       probe,
