@@ -58,5 +58,5 @@ export async function backToTheBeginning(): Promise<void> {
 
 /** Databases of the server that Berth may have made beside the system's own. */
 export function copies(): Promise<string> {
-  return sql("SELECT datname FROM pg_database WHERE datname LIKE 'togather_%'");
+  return sql("SELECT datname FROM pg_database WHERE datname ~ '^togather_' AND datname !~ '^togather_replaced_'");
 }

@@ -2,8 +2,11 @@ import { createHash } from "node:crypto";
 import { edgePorts } from "../route.ts";
 import { checkPort, containerDirectory, json, plugin, pluginModule } from "./parts.ts";
 
-/** How long an idle connection of a client stays open, in seconds; a new configuration closes none. */
-const idleSeconds = 10;
+/**
+ * How long an idle connection of a client stays open, in seconds: Traefik's own default. A new configuration closes none, so that there
+ * is no reason for a shorter time, within which a client might send a request just as the connection is closed.
+ */
+const idleSeconds = 180;
 
 /**
  * How long a client may take to send a request with its body, in seconds. Go's HTTP server has this one limit for all of it, where nginx has

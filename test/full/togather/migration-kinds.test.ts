@@ -133,7 +133,7 @@ describe("migrations of every kind", () => {
     expect(failed.output).toContain("Failed: queue.");
     expect(failed.output).toContain("Applied before it: schema to version 4");
     expect(failed.output).toContain("npm run ops -- reverse-migration togather --to 3");
-    expect(failed.output).toMatch(/npm run ops -- restore togather togather_production_\d{8}_\d{6}\.sql\.gz/);
+    expect(failed.output).toMatch(/npm run ops -- restore togather togather_production_\d{8}_\d{6}\.tar/);
     expect(await versions()).toEqual(["4|f", "2", "seed of togather"]);
     expect((await togather()).slot).toBe(before.slot);
     expectNoFailure(load);

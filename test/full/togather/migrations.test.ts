@@ -78,7 +78,7 @@ describe("a migration that fails", () => {
     expect(failed.exitCode).not.toBe(0);
     expect(failed.output).toContain("fails on the database itself, on purpose");
     expect(failed.output).toContain("Failed: 000005_broken_live.up.sql. It was rolled back");
-    expect(failed.output).toMatch(/npm run ops -- restore togather togather_production_\d{8}_\d{6}\.sql\.gz/);
+    expect(failed.output).toMatch(/npm run ops -- restore togather togather_production_\d{8}_\d{6}\.tar/);
     // Nothing went before it, so there is nothing to reverse.
     expect(failed.output).not.toContain("npm run ops -- reverse-migration");
     expect(await schema()).toBe("4|f");
