@@ -58,5 +58,10 @@ export async function backToTheBeginning(): Promise<void> {
 
 /** Databases of the server that Berth may have made beside the system's own. */
 export function copies(): Promise<string> {
-  return sql("SELECT datname FROM pg_database WHERE datname ~ '^togather_' AND datname !~ '^togather_replaced_'");
+  return sql("SELECT datname FROM pg_database WHERE datname LIKE 'togather_%'");
+}
+
+/** The copy on which migrations are rehearsed, while they are. */
+export function rehearsal(): Promise<string> {
+  return sql("SELECT datname FROM pg_database WHERE datname = 'togather_rehearsal'");
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
+import { backToTheBeginning, copies, decorate, dumpAll, opsOk, rehearsal, sql } from "../database.ts";
 import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
 import {
@@ -261,7 +261,7 @@ describe("kill -9 in a rehearsal", () => {
       void running.done.then(() => {
         ended = true;
       });
-      while (!ended && (await copies()) === "") await sleep(200);
+      while (!ended && (await rehearsal()) === "") await sleep(200);
       running.kill();
       return { killed: await running.done, next: await labOk("up", ...version("v2.0.0")) };
     });
@@ -270,7 +270,7 @@ describe("kill -9 in a rehearsal", () => {
     expectNoFailure(load);
     expect(await schema()).toBe("4|f");
     expect(await togather()).toMatchObject({ version: "v2.0.0" });
-    expect(await copies()).toBe("");
+    expect(await rehearsal()).toBe("");
     expect(await jobs()).toBe("");
     expect(await leftovers()).toEqual([]);
   });
