@@ -25,9 +25,12 @@ export const runCommand: RunCommand = async (command, args, options) => {
     ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
     // What stays behind in the background (a shared ssh connection) keeps the pipes open; its owner is not waited for.
     forceKillAfterDelay: 1000,
+    // A host's journal of a day is longer than execa's 100 MB.
+    maxBuffer: 500_000_000,
   });
   if (!result.failed) return String(result.stdout);
   if (result.timedOut) throw new CommandError(command, `no answer within ${options.timeoutSeconds} s`);
+  if (result.isMaxBuffer) throw new CommandError(command, "answered more than 500 MB");
   if (result.code === "ENOENT") throw new CommandError(command, "not found on the PATH; install it");
   const said = String(result.stderr).trim() || String(result.stdout).trim();
   throw new CommandError(command, said.slice(-2000) || `exit status ${result.exitCode ?? result.signal}`);
