@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureDocker } from "../../../lab/docker/index.ts";
 import { build } from "../../../lab/images/outer.ts";
-import { backToTheBeginning, copies, opsOk, sql } from "../database.ts";
+import { backToTheBeginning, opsOk, rehearsal, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
 import {
   expectNoFailure,
@@ -105,7 +105,7 @@ describe("migrations of every kind", () => {
     expect(said).toContain("schema: nothing to apply");
     expect(said).toContain("rehearsed on a copy restored from togather_production_");
     expect(said).toContain("applied: queue to version 2, seed");
-    expect(await copies()).toBe("");
+    expect(await rehearsal()).toBe("");
     await labOk("preview", ...release("v1.1.0", steps), "--expect-no-changes");
     expect(await leftovers()).toEqual([]);
   });
@@ -120,7 +120,7 @@ describe("migrations of every kind", () => {
     expect(failed.output).toContain('column "this_fails_on_purpose" does not exist');
     expect(await versions()).toEqual(["3|f", "2", "seed of togather"]);
     expect((await togather()).slot).toBe(before.slot);
-    expect(await copies()).toBe("");
+    expect(await rehearsal()).toBe("");
   });
 
   test("a second step that fails on the database alone names what went before; the next up goes on from there", async () => {

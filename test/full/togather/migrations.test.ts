@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dumpAll, opsOk, rehearsal, sql } from "../database.ts";
+import { backToTheBeginning, decorate, dumpAll, opsOk, rehearsal, sql } from "../database.ts";
 import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
 import {
@@ -43,7 +43,7 @@ describe("a migration that fails", () => {
     expect(after.length).toBeGreaterThan(10_000);
     expectSameDump(after, before);
     expect(after === before, "the same lines in the same order").toBe(true);
-    expect(await copies()).toBe("");
+    expect(await rehearsal()).toBe("");
     expect(await jobs()).toBe("");
   });
 
@@ -65,7 +65,7 @@ describe("a migration that fails", () => {
     expectNoFailure(load);
     expect(await schema()).toBe("4|f");
     expect(await togather()).toMatchObject({ version: "v2.0.0" });
-    expect(await copies()).toBe("");
+    expect(await rehearsal()).toBe("");
     expect(await leftovers()).toEqual([]);
   });
 
@@ -202,7 +202,7 @@ describe("going back to a version whose schema is older than the database's", ()
       ),
     ).toBe("0");
     await labOk("up", ...version("v1.0.0"));
-    expect(await copies()).toBe("");
+    expect(await rehearsal()).toBe("");
     expect(await leftovers()).toEqual([]);
   });
 
