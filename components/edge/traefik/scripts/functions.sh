@@ -18,10 +18,11 @@ edge_loaded() {
 # read, not at all. A file that is written last names this reload; what Traefik has loaded names it when everything before it is there.
 # What the second argument (a regular expression) fits must be usable. No request is cut off: it ends as it began.
 edge_reload() {
-  local container=$1 mark loaded wrong
+  local container=$1 mark loaded wrong since began=$SECONDS
+  since=$(date +%s)
   mark=reload-$(date +%s%N)
   edge_write "$EDGE_DIRECTORY/dynamic/reload.yml" '{"http":{"middlewares":{"'"$mark"'":{"redirectScheme":{"scheme":"https"}}}}}'
-  for _ in $(seq 100); do
+  while [ $((SECONDS - began)) -lt 10 ]; do
     loaded=$(edge_ask "$container" "http://127.0.0.1:$CHECK_PORT/api/rawdata") || loaded=
     if jq --exit-status --arg mark "$mark@file" '.middlewares | has($mark)' <<<"$loaded" >/dev/null 2>&1; then
       wrong=$(jq --raw-output --arg own "${2:-^$}" '[.routers, .services, .middlewares][] // {} | to_entries[] |
@@ -36,7 +37,7 @@ edge_reload() {
     sleep 0.1
   done
   printf 'Traefik does not take the files in %s within 10 seconds: %s\n' "$EDGE_DIRECTORY/dynamic" \
-    "$(docker logs --since 20s "$container" 2>&1 | grep -E 'ERR|error' | tail -n 3)" | redact >&2
+    "$(docker logs --since "$since" "$container" 2>&1 | grep -E 'ERR|error' | tail -n 3)" | redact >&2
   return 1
 }
 
