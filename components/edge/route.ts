@@ -39,6 +39,11 @@ export interface Route {
    * ten. What the edge refuses itself counts anyway, what a service answers does not: its own limits are its own business.
    */
   readonly banOn?: readonly (401 | 403 | 404 | 429)[];
+  /**
+   * At each release nothing of the service runs for a while (`stop-first`): what then reaches no task gets 503 instead of 502 or 504, and
+   * on nginx a Retry-After. Traefik cannot tell a 502 of its own from the service's, which becomes a 503 too. The service sets it itself.
+   */
+  readonly pausesForReleases?: boolean;
   /** Requests of one client address beyond this get 429; `burst` more are answered before that. */
   readonly rateLimit?: RateLimit;
 }
@@ -48,6 +53,9 @@ export type RateLimit =
   | { readonly requestsPerMinute: number; readonly requestsPerSecond?: undefined; readonly burst: number };
 
 export const defaultTimeouts = { connectSeconds: 2, readSeconds: 60, streamingReadSeconds: 3600 } as const;
+
+/** When a client that got 503 of {@link Route.pausesForReleases} may ask again, in seconds. */
+export const pauseRetrySeconds = 5;
 
 /** Where a route leads from, as messages name it. */
 export function routeText({ domain, path, match }: Route): string {

@@ -31,6 +31,8 @@ export class WebService extends ComponentResource {
   constructor(service: ServiceContext<AppSettings>, args: WebServiceArgs) {
     const { name, host, system, edge, image, settings, routes } = service;
     super("berth:release:WebService", name, {}, { parent: service.parent });
+    const routesOfOrder =
+      args.order === "stop-first" ? routes.map((route) => ({ ...route, pausesForReleases: true })) : routes;
     const { tool, ...http } = args.health;
     const { slot, probed, container, record } = release(this, service, {
       ...args,
@@ -42,7 +44,13 @@ export class WebService extends ComponentResource {
     });
     this.switched = edge.switchTo(
       `${name}-switch`,
-      { service: name, slot: slot.name, routes, recorded: record("switch"), dependsOn: [probed] },
+      {
+        service: name,
+        slot: slot.name,
+        routes: routesOfOrder,
+        recorded: record("switch"),
+        dependsOn: [probed],
+      },
       { parent: this },
     );
     if (args.integrationTests !== undefined) {

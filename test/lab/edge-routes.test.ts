@@ -18,6 +18,8 @@ import { until } from "./until.ts";
  */
 
 const plain = { domain, path: "/", port: 3000, bodyLimitMebibytes: 1 } as const;
+/** Port on which nobody listens. */
+const nobody = 9;
 const lab = { name: "test-edge-routes", subnet: "198.18.244.0/24" };
 
 /** Routes by service, which is the name of its container too. */
@@ -40,7 +42,13 @@ const services = (kind: EdgeKind, client: string): Readonly<Record<string, reado
       (route) => missingFeatures(kind, route).length === 0,
     ),
   ],
-  auth: [{ ...plain, domain: other }],
+  auth: [
+    { ...plain, domain: other },
+    // Nothing listens there, as while a service that may not run twice is released.
+    { ...plain, domain: other, path: "/away/", port: nobody },
+    { ...plain, domain: other, path: "/paused/", port: nobody, pausesForReleases: true },
+    { ...plain, domain: other, path: "/pausing/", readTimeoutSeconds: 1, pausesForReleases: true },
+  ],
 });
 
 let address: string;
@@ -64,7 +72,11 @@ describe.each(kinds)("%s", (kind, start) => {
     const image = await images.pull("nginx", "1.28.3");
     for (const [name, list] of Object.entries(routes)) {
       const ports = [
-        ...new Set(list.map(({ port, protocol }) => `${port}${protocol === "h2c" ? "/h2c" : ""}`)),
+        ...new Set(
+          list
+            .filter(({ port }) => port !== nobody)
+            .map(({ port, protocol }) => `${port}${protocol === "h2c" ? "/h2c" : ""}`),
+        ),
       ];
       targets.push(
         await images.start(image, {
@@ -261,6 +273,20 @@ describe.each(kinds)("%s", (kind, start) => {
   test("silence that is longer than the route's time-out is 504, and less is not", async () => {
     expect((await ask(domain, "/slow/silent/2")).status).toBe(504);
     expect((await ask(domain, "/silent/2")).status).toBe(200);
+  });
+
+  test("a service that pauses for its releases is unavailable meanwhile, and no other one is", async () => {
+    expect((await ask(other, "/away/x")).status).toBe(502);
+    const paused = await ask(other, "/paused/x");
+    expect(paused.status).toBe(503);
+    expect(paused.headers["retry-after"]).toBe(kind === "nginx" ? "5" : undefined);
+    expect(paused.headers["strict-transport-security"]).toContain("max-age=");
+    const answered = await ask(other, "/pausing/x");
+    expect(answered).toMatchObject({ status: 200 });
+    expect(answered.headers["retry-after"]).toBeUndefined();
+    expect((await ask(other, "/pausing/silent/2")).status).toBe(504);
+    expect((await ask(other, "/pausing/status/500")).status).toBe(500);
+    expect((await ask(other, "/pausing/vanish")).status).toBe(kind === "nginx" ? 502 : 503);
   });
 
   test.each(["/second/", "/minute/"])("requests of one client beyond %s's burst get 429", async (path) => {

@@ -1,5 +1,5 @@
 import { type Site, tlsDirectory } from "../edge.ts";
-import { defaultTimeouts, edgePorts, type RateLimit, type Route } from "../route.ts";
+import { defaultTimeouts, edgePorts, pauseRetrySeconds, type RateLimit, type Route } from "../route.ts";
 
 /** The edge's own port inside its container, on loopback. */
 export const checkPort = 8081;
@@ -82,6 +82,13 @@ http {
     "" "";
   }
 
+  # What is answered for a service that pauses for its releases: 503 where no task was sent anything, otherwise what the edge says anyway.
+  map "$upstream_bytes_sent|$upstream_status" $berth_pause {
+    default 502;
+    "~^[-0, ]*[|]" 503;
+    "~504$" 504;
+  }
+
   # Default server: unknown host names.
   server {
     listen ${edgePorts.http} default_server;
@@ -135,6 +142,7 @@ server {
   http2 on;
   server_name ${domain};
   set $berth_ban_on "";
+  set $berth_retry_after "";
   # Key and chain in one file, which is replaced as a whole.
   ssl_certificate ${containerDirectory}/${tlsDirectory}/${domain}.pem;
   ssl_certificate_key ${containerDirectory}/${tlsDirectory}/${domain}.pem;
@@ -143,6 +151,7 @@ server {
   add_header Strict-Transport-Security "max-age=31536000${subDomains}" always;
   add_header X-Content-Type-Options nosniff always;${framing}
   add_header Referrer-Policy strict-origin-when-cross-origin always;
+  add_header Retry-After $berth_retry_after always;
 
   include ${containerDirectory}/locations/${domain}/*.conf;
 }
@@ -205,9 +214,9 @@ export function renderLocations(
   domain: string,
   routes: readonly Route[],
 ): string {
-  return routes
-    .map((route, index) => ({ route, index }))
-    .filter(({ route }) => route.domain === domain)
+  const own = routes.map((route, index) => ({ route, index })).filter(({ route }) => route.domain === domain);
+  const pauses = own.some(({ route }) => route.pausesForReleases) ? renderPause(service) : "";
+  const locations = own
     .map(({ route, index }) => {
       const limit =
         route.rateLimit === undefined
@@ -216,12 +225,13 @@ export function renderLocations(
       const allowed = route.allowFrom?.map((network) => `  allow ${network};\n`).join("") ?? "";
       const access = route.allowFrom === undefined ? "" : `${allowed}  deny all;\n`;
       const counted = route.banOn === undefined ? "" : `  set $berth_ban_on "${route.banOn.join(",")}";\n`;
+      const paused = route.pausesForReleases ? `  error_page 502 504 = ${pauseName(service)};\n` : "";
       const unbuffered = route.streaming ? "  proxy_buffering off;\n" : "";
       const readSeconds =
         route.readTimeoutSeconds ??
         (route.streaming ? defaultTimeouts.streamingReadSeconds : defaultTimeouts.readSeconds);
       return `location ${route.match === "exact" ? "= " : ""}${route.path} {
-${counted}${access}${limit}${unbuffered}  client_max_body_size ${route.bodyLimitMebibytes}m;
+${counted}${access}${limit}${paused}${unbuffered}  client_max_body_size ${route.bodyLimitMebibytes}m;
   proxy_pass http://${upstreamName(slot, route.port)}${route.stripPrefix ? "/" : ""};
   proxy_http_version 1.1;
   proxy_set_header Connection $berth_connection;
@@ -241,6 +251,26 @@ ${counted}${access}${limit}${unbuffered}  client_max_body_size ${route.bodyLimit
 `;
     })
     .join("");
+  return locations + pauses;
+}
+
+/** Where a request of a service goes that pauses for its releases when its answer is the edge's own 502 or 504. */
+function renderPause(service: string): string {
+  return `location ${pauseName(service)} {
+  if ($berth_pause = 503) {
+    set $berth_retry_after ${pauseRetrySeconds};
+    return 503;
+  }
+  if ($berth_pause = 504) {
+    return 504;
+  }
+  return 502;
+}
+`;
+}
+
+function pauseName(service: string): string {
+  return `@${service}_pause`;
 }
 
 function portsOf(routes: readonly Route[]): number[] {

@@ -124,6 +124,10 @@ function ownMiddlewares(route: Route): Record<string, object> {
       // What is sent and answered at the same time must not be collected.
       collect: route.protocol !== "h2c",
     }),
+    // Of what it intercepts only the status is kept, so the service behind it need not answer anything.
+    ...(route.pausesForReleases
+      ? { pause: { errors: { status: ["502"], statusRewrites: { "502": 503 }, service: "noop@internal" } } }
+      : {}),
     ...(route.stripPrefix ? { strip: { stripPrefix: { prefixes: [route.path.slice(0, -1)] } } } : {}),
   };
 }
