@@ -45,7 +45,7 @@ export function probe(name: string, args: ProbeArgs, opts: CustomResourceOptions
       connection: args.host.connection,
       script: databaseScript("probe"),
       parameters: {
-        ...(schema === undefined ? { DATABASE: "" } : databaseParameters(schema.scope)),
+        ...databaseParameters(schema?.scope),
         SERVICE: "",
         STEPS: schema?.steps ?? "[]",
         SKIP: schema?.mayBeNewer ? "yes" : "no",

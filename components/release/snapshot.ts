@@ -45,16 +45,17 @@ export function snapshot(name: string, args: SnapshotArgs, opts: CustomResourceO
   );
 }
 
-export function databaseParameters(scope: DatabaseScope): Record<string, string | number> {
+/** What scripts/database.sh asks for; all but the stack is empty without a database. */
+export function databaseParameters(scope: DatabaseScope | undefined): Record<string, string | number> {
   return {
     STACK: getStack(),
-    SYSTEM: scope.system,
-    ENVIRONMENT_NAME: scope.environmentName,
-    DATABASE: scope.database.name,
-    POSTGRES_SERVICE: scope.database.postgres.name,
-    DIRECTORY: hostPaths.backups(scope.system),
-    KEEP: scope.keep,
-    FLOOR_MEBIBYTES: diskFloorMebibytes,
+    SYSTEM: scope?.system ?? "",
+    ENVIRONMENT_NAME: scope?.environmentName ?? "",
+    DATABASE: scope?.database.name ?? "",
+    POSTGRES_SERVICE: scope?.database.postgres.name ?? "",
+    DIRECTORY: scope === undefined ? "" : hostPaths.backups(scope.system),
+    KEEP: scope?.keep ?? "",
+    FLOOR_MEBIBYTES: scope === undefined ? "" : diskFloorMebibytes,
   };
 }
 
