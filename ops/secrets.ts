@@ -8,6 +8,7 @@ import {
   secretRecordsSchema,
   updatedRecords,
 } from "../components/secrets/records.ts";
+import { canBeGuessed } from "../components/secrets/secret.ts";
 import type { System } from "../components/system.ts";
 import type { RunCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
@@ -49,12 +50,12 @@ export async function recordSecrets(options: {
   const shown = shownConfig.parse(JSON.parse(await run("pulumi", args, { timeoutSeconds: 60 })));
   const values: Record<string, string> = {};
   for (const definition of definitions) {
-    for (const key of Object.keys(definition.secrets)) {
+    for (const [key, { format }] of Object.entries(definition.secrets)) {
       const full = `${definition.name}:${key}`;
       const entry = shown[full];
       if (entry === undefined) continue;
       if (!entry.secret) throw new Error(`${name}: ${full}: is stored in clear; set it with --secret first`);
-      values[full] = entry.value;
+      if (!canBeGuessed(format)) values[full] = entry.value;
     }
   }
   const today = (options.now ?? new Date()).toISOString().slice(0, 10);

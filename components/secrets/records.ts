@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { generateCommand, type SecretSpec } from "./secret.ts";
+import { canBeGuessed, generateCommand, type SecretSpec } from "./secret.ts";
 
 /**
  * What a stack's file says, in clear, about the secrets that it holds encrypted: since when each has its value, and a
@@ -80,6 +80,7 @@ export function reuseProblems(
   about: { readonly stack: string; readonly environment: string; readonly others: readonly StackRecords[] },
 ): string[] {
   return secrets.flatMap(({ key, value, spec }) => {
+    if (canBeGuessed(spec.format)) return [];
     const candidates = about.others.filter(
       ({ environment, records }) => environment !== about.environment && records[key] !== undefined,
     );
@@ -103,7 +104,8 @@ export function ageWarnings(
   records: SecretRecords,
   about: { readonly stack: string; readonly now: Date },
 ): string[] {
-  const recorded = secrets.filter(({ key, value }) => {
+  const recordable = secrets.filter(({ spec }) => !canBeGuessed(spec.format));
+  const recorded = recordable.filter(({ key, value }) => {
     const record = records[key];
     return record !== undefined && record.fingerprint === fingerprint(key, value);
   });
@@ -115,7 +117,7 @@ export function ageWarnings(
         `npx pulumi config set --secret ${key} --stack ${about.stack}, then npm run ops -- record-secrets --stack ${about.stack}`,
     ];
   });
-  const unknown = secrets.filter((secret) => !recorded.includes(secret)).map(({ key }) => key);
+  const unknown = recordable.filter((secret) => !recorded.includes(secret)).map(({ key }) => key);
   if (unknown.length === 0) return past;
   return [
     ...past,

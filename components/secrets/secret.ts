@@ -16,8 +16,15 @@ export type SecretFormat =
   | { readonly kind: "hex"; readonly bytes: number }
   /** Given by somebody else (an API token): any printable text of at least this length. */
   | { readonly kind: "text"; readonly minimumLength: number }
+  /** Where and as whom a service of somebody else is used: anybody could guess it, and environments may share it. */
+  | { readonly kind: "host" | "port" | "address" }
   /** Letters and digits, exactly so many, as the key of a cipher that is read as text. */
   | { readonly kind: "characters"; readonly length: number };
+
+/** Whether a value could be found by trying: nothing about it is recorded, and another environment may have the same. */
+export function canBeGuessed({ kind }: SecretFormat): boolean {
+  return kind === "host" || kind === "port" || kind === "address";
+}
 
 /** The command that makes a value of this format and prints it, for error messages and the reference. */
 export function generateCommand(format: SecretFormat): string {
@@ -27,6 +34,9 @@ export function generateCommand(format: SecretFormat): string {
     case "hex":
       return `openssl rand -hex ${format.bytes}`;
     case "text":
+    case "host":
+    case "port":
+    case "address":
       return "cat value.txt";
     case "characters":
       return `openssl rand -hex ${Math.ceil(format.length / 2)} | cut -c 1-${format.length}`;
@@ -51,6 +61,18 @@ export function secretProblem(format: SecretFormat, value: string): string | und
       return value.length === format.length
         ? undefined
         : `has ${value.length} characters, needs exactly ${format.length}`;
+    case "host":
+      return /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(value)
+        ? undefined
+        : "is not the name or IPv4 address of a host; leave out scheme, port and path";
+    case "port":
+      return /^[1-9]\d{0,4}$/.test(value) && Number(value) <= 65_535
+        ? undefined
+        : "is not a port; use a number from 1 to 65535";
+    case "address":
+      return /[^\s<>@]+@[^\s<>@]+>?$/.test(value)
+        ? undefined
+        : "is not an e-mail address; use a form like coach@example.org or Coach <coach@example.org>";
     case "text":
       return value.length < format.minimumLength
         ? `has ${value.length} characters, needs at least ${format.minimumLength}`

@@ -75,6 +75,12 @@ export function inventSecret(format: SecretFormat, canary = false): string {
       const value = randomBytes(format.length).toString("hex");
       return (canary ? canaryMarks.characters + value : value).slice(0, format.length);
     }
+    case "host":
+      return `${randomBytes(8).toString("hex")}.example`;
+    case "port":
+      return String(1 + (randomBytes(2).readUInt16BE() % 65_535));
+    case "address":
+      return `${randomBytes(8).toString("hex")}@mail.example`;
     case "text": {
       const value = randomBytes(Math.max(16, Math.ceil(format.minimumLength / 2))).toString("hex");
       return canary ? canaryMarks.text + value : value;
@@ -84,6 +90,8 @@ export function inventSecret(format: SecretFormat, canary = false): string {
 
 /** Adds a value to `<stateDir>/canaries.json`: a list of `{ key, value }`, earlier values of a rotated key included. */
 export function recordCanary(stateDir: string, key: string, value: string): void {
+  // A port is in many texts.
+  if (value.length < 8) return;
   const path = join(stateDir, "canaries.json");
   const known: { key: string; value: string }[] = existsSync(path)
     ? JSON.parse(readFileSync(path, "utf8"))
