@@ -28,14 +28,14 @@ export function labProgram(context: () => LabContext): Command {
   withRunOptions(
     program
       .command("start")
-      .description("boot the lab, converge every system of the stack, show where it answers"),
+      .description("boot the lab, converge the first system of the stack, show where it answers"),
   ).action((options) => upCommand(context(), [], options));
 
   withRunOptions(
     program
       .command("up")
       .description(
-        "converge the named systems beside those that run, or all of the stack; recovers after a crash first",
+        "converge the named systems beside those that run, on an empty lab the first of the stack; recovers after a crash first",
       )
       .argument("[system...]"),
   )

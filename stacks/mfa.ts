@@ -35,11 +35,11 @@ export const mfa = defineSystem({
     airtableBaseId: given("Airtable base id"),
     jwtSecret: { description: "key that signs tokens", format: { kind: "base64", bytes: 32 } },
     openaiApiKey: given("OpenAI API key", 10),
-    smtpServer: given("host name of the mail server"),
-    smtpPort: given("port of the mail server"),
+    smtpServer: { description: "host name of the mail server", format: { kind: "host" } },
+    smtpPort: { description: "port of the mail server", format: { kind: "port" } },
     smtpUser: given("user at the mail server"),
     smtpPassword: given("password at the mail server", 8),
-    smtpFrom: given("address that mail comes from", 3),
+    smtpFrom: { description: "address that mail comes from", format: { kind: "address" } },
   },
   settings: {
     app: appSettings(

@@ -35,6 +35,8 @@ export interface StandIn {
   readonly http?: HttpService;
   /** Module in the folder beside the declaration with what data cannot say; see `lab/apps/server/special.ts`. */
   readonly special?: string;
+  /** npm packages of this project that the own code imports. */
+  readonly packages?: readonly string[];
   /** Whom the real app talks to beyond its system's own services. */
   readonly outside?: readonly { readonly host: string; readonly why: string }[];
   /** What the load generator sends, all of it well-formed; {@link LoadRequest.weight} says how often. */

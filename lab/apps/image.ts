@@ -34,11 +34,12 @@ const created = "2026-01-28T00:00:00Z";
 /** The image of `name` (`<system>/<service>`) at any version; the folder of that name beside the declaration goes with it. */
 export function applicationImage(name: string, declaration: StandIn, version: string): ApplicationImage {
   const { database, http, entrypoint, command, workingDirectory, user } = declaration;
+  const imported = [...(database === undefined ? [] : ["pg"]), ...(declaration.packages ?? [])];
   const commit = createHash("sha256").update(version).digest("hex").slice(0, 40);
   return {
     created,
     layers: [
-      ...(database === undefined ? [] : [packages("pg")]),
+      ...(imported.length === 0 ? [] : [packages(imported)]),
       program(name, declaration),
       ...(database?.migrations === undefined ? [] : [migrations(name, database.migrations, version)]),
     ],
@@ -115,8 +116,8 @@ function imageFile(name: string, path: string, file: ImageFile): ImageEntry {
   return { path: at, text: `#!/bin/sh\nexec /usr/local/bin/node ${target} "$@"\n`, mode: 0o755 };
 }
 
-/** A package with everything it depends on, from this project's node_modules. */
-function packages(root: string): ImageEntry[] {
+/** Packages with everything they depend on, from this project's node_modules. */
+function packages(roots: readonly string[]): ImageEntry[] {
   const found = new Map<string, string>();
   const collect = (name: string, from: string) => {
     if (found.has(name)) return;
@@ -127,7 +128,7 @@ function packages(root: string): ImageEntry[] {
     };
     for (const dependency of Object.keys(manifest.dependencies ?? {})) collect(dependency, folder);
   };
-  collect(root, here);
+  for (const root of roots) collect(root, here);
   return [...found].sort().map(([name, from]) => ({ path: `${home}/node_modules/${name}`, from }));
 }
 

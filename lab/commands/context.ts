@@ -52,26 +52,22 @@ export function owner(): string {
 }
 
 /**
- * The plan of a run: the named systems beside those that run already, or all of the stack file.
+ * The plan of a run: the named systems beside those that run already; without names those that run, or the first one of the stack file.
  * @throws before anything is made, with all that is wrong with the configuration.
  */
 export function planRun(
   context: LabContext,
   options: Pick<RunOptions, "stack" | "set" | "acme">,
   names: readonly string[],
-  withoutNames: "all" | "running" = "all",
 ): PlannedStack {
-  const running = readSelection(context.home, options.stack);
-  let systems: readonly string[] | undefined;
-  if (names.length > 0) systems = [...new Set([...running, ...names])];
-  else if (withoutNames === "running" && running.length > 0) systems = running;
   return planStack(
     {
       projectDir: context.projectDir,
       project: context.project,
       stack: options.stack,
       definitions,
-      ...(systems === undefined ? {} : { systems }),
+      systems: names,
+      running: readSelection(context.home, options.stack),
       settings: options.set ?? [],
       acme: options.acme ?? false,
     },

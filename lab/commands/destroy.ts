@@ -25,7 +25,7 @@ export async function operateCommand(
   options: StackOptions & EngineChoice,
 ): Promise<void> {
   const { stack } = options;
-  const planned = planRun(context, options, [], "running");
+  const planned = planRun(context, options, []);
   await requireMachine();
   const engine = engineNamed(options, context.home);
   const { phases, prepared } = preparation(context, planned, {});

@@ -21,7 +21,7 @@ export async function previewCommand(
   names: readonly string[],
   options: PreviewOptions,
 ): Promise<void> {
-  const planned = planRun(context, options, names, "running");
+  const planned = planRun(context, options, names);
   await requireMachine();
   const engine = engineNamed(options, context.home);
   const { phases, prepared } = preparation(context, planned, options);

@@ -17,19 +17,18 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   const file = readStackFile(request.projectDir, request.project, stack);
   const placed = Object.keys(objectAt(file.values["berth:systems"]));
   requirePlaced(request, placed);
-  const systems = request.systems ? placed.filter((name) => request.systems?.includes(name)) : placed;
+  const wanted = placed.filter((name) => [request.systems, request.running].flat().includes(name));
+  const systems = wanted.length > 0 ? wanted : placed.slice(0, 1);
   const used = definitions.filter((definition) => systems.includes(definition.name));
   const declared = used.flatMap(({ name, secrets }) => Object.keys(secrets).map((key) => `${name}:${key}`));
   const inventable = [...declared, "berth:tlsPrivateKeyPem", tokenKey];
   refuseUndecryptable(request, file.encryptedKeys, inventable);
   const values = withSettings(file.values, request.settings ?? [], inventable);
   const domains = domainsOf(values, definitions);
-  const allSystems = values["berth:systems"];
-  if (isObject(allSystems)) {
-    values["berth:systems"] = Object.fromEntries(
-      Object.entries(allSystems).filter(([name]) => systems.includes(name) || !placed.includes(name)),
-    );
-  }
+  leaveOut(
+    values,
+    placed.filter((name) => !systems.includes(name)),
+  );
   const hosts = Object.values(objectAt(values["berth:hosts"]));
   const images = imagesInUse(values, used);
   const planned: PlannedStack = {
@@ -44,6 +43,19 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   };
   checkPlan(planned, home);
   return planned;
+}
+
+/** Takes systems out of the values, and the hosts on which no other one is. */
+export function leaveOut(values: Record<string, Json>, systems: readonly string[]): void {
+  const all = values["berth:systems"];
+  const hosts = values["berth:hosts"];
+  if (!isObject(all) || !isObject(hosts)) return;
+  const kept = Object.entries(all).filter(([name]) => !systems.includes(name));
+  values["berth:systems"] = Object.fromEntries(kept);
+  const used = kept.map(([, system]) => String(objectAt(system).host));
+  // The schema says which hosts there are to one that is placed on none of them.
+  if (used.every((host) => host in hosts))
+    values["berth:hosts"] = Object.fromEntries(Object.entries(hosts).filter(([name]) => used.includes(name)));
 }
 
 function requirePlaced({ stack, systems = [] }: StackRequest, placed: readonly string[]): void {

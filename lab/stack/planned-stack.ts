@@ -9,8 +9,10 @@ export interface StackRequest {
   readonly stack: string;
   /** Every system there is. */
   readonly definitions: readonly System[];
-  /** Systems to converge; left out, all of the stack file. */
+  /** Systems to converge beside those that run. With none of both, the first one of the stack file. */
   readonly systems?: readonly string[];
+  /** Systems that run in the lab; one that the stack file no longer has is removed. */
+  readonly running?: readonly string[];
   /** `--set`, as typed. */
   readonly settings?: readonly string[];
   /** Certificates by ACME, from Pebble; left out, from the lab's own authority. */

@@ -171,7 +171,10 @@ export interface RunningSystem {
 }
 
 /** Togather as `lab status --json` shows it in a stack. */
-export async function togather(of = stack): Promise<RunningSystem> {
+export const togather = (of = stack) => running("togather", "app", of);
+
+/** A system as `lab status --json` shows it, and of its services one. */
+export async function running(name: string, service: string, of = stack): Promise<RunningSystem> {
   const { stdout } = await labOk("status", "--stack", of, "--json");
   const status = JSON.parse(stdout) as {
     systems: {
@@ -179,14 +182,15 @@ export async function togather(of = stack): Promise<RunningSystem> {
       address: string;
       healthy: boolean;
       urls: string[];
-      services: { version: string; slot: string }[];
+      services: { name: string; version: string; slot: string }[];
     }[];
   };
-  const system = status.systems.find(({ name }) => name === "togather");
-  const [service] = system?.services ?? [];
-  if (system === undefined || service === undefined) throw new Error(`togather does not run: ${stdout}`);
+  const system = status.systems.find((each) => each.name === name);
+  const found = system?.services.find((each) => each.name === service);
+  if (system === undefined || found === undefined) throw new Error(`${name} does not run: ${stdout}`);
   const { address, healthy, urls } = system;
-  return { address, healthy, domain: new URL(urls[0] ?? "").hostname, ...service };
+  const { version, slot } = found;
+  return { address, healthy, domain: new URL(urls[0] ?? "").hostname, version, slot };
 }
 
 /** Requests a second. Fewer only where the machine has other work: its figures then prove less, and say so. */
@@ -202,13 +206,14 @@ const calmSeconds = 2;
 export async function underLoad<T>(
   title: string,
   work: () => Promise<T>,
+  system = "togather",
 ): Promise<{ readonly result: T; readonly load: LoadReport }> {
-  const { address, domain } = await togather();
+  const { address, domain } = await running(system, "app");
   const load = await startLoad({
     home,
     address,
     domain,
-    requests: loadMix("togather"),
+    requests: loadMix(system),
     caPem: readFileSync(authorityFile(home), "utf8"),
     seconds: loadSeconds,
     requestsPerSecond,

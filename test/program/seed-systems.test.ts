@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import type { System } from "../../components/system.ts";
+import { inventSecret } from "../../lab/stack/invented-secrets.ts";
 import { connectedRepo } from "../../stacks/connected-repo.ts";
 import { gadgetbot } from "../../stacks/gadgetbot.ts";
 import { systems } from "../../stacks/index.ts";
@@ -9,7 +10,7 @@ import { sertantai } from "../../stacks/sertantai.ts";
 import { routesOfTheSeeds } from "../unit/routes-of-the-seeds.ts";
 import { completeConfig, runProgram } from "./support.ts";
 
-/** The systems that do not run yet, with the values of their owners: what follows from their files, and that they register. */
+/** The systems beside Togather, with the values of their owners: what follows from their files, and that they register. */
 interface Seed {
   readonly definition: System;
   readonly routes: string;
@@ -102,8 +103,8 @@ const seeds: readonly Seed[] = [
 ];
 
 test("none of them can be configured before it runs", () => {
-  const running = systems.map(({ name }) => name);
-  for (const { definition } of seeds) expect(running).not.toContain(definition.name);
+  const known = seeds.map(({ definition }) => definition.name);
+  expect(systems.map(({ name }) => name).filter((name) => known.includes(name))).toEqual(["mfa"]);
 });
 
 describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets, services }) => {
@@ -140,6 +141,8 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
     const { name } = definition;
     const made = secrets.map((key): [string, string] => {
       const { format } = definition.secrets[key] ?? { format: { kind: "hex" as const, bytes: 1 } };
+      if (format.kind === "host" || format.kind === "port" || format.kind === "address")
+        return [`${name}:${key}`, inventSecret(format)];
       if (format.kind === "base64")
         return [`${name}:${key}`, Buffer.alloc(format.bytes, key).toString("base64")];
       return [`${name}:${key}`, `canary${key}`.padEnd(32, "0").slice(0, 32)];
@@ -182,7 +185,7 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
       const names = registered.map((each) => each.name).filter((each) => each !== "edge_nginx");
       expect(names.toSorted()).toEqual(services.map(([service]) => `${name}_${service}`).toSorted());
       const specifications = JSON.stringify(registered.map(({ inputs }) => inputs));
-      for (const [, value] of made) expect(specifications).not.toContain(value);
+      for (const [, value] of made) if (value.length > 5) expect(specifications).not.toContain(value);
     } finally {
       vi.doUnmock("../../stacks/index.ts");
     }

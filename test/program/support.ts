@@ -4,6 +4,8 @@ import type resourceProto from "@pulumi/pulumi/proto/resource_pb.js";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks.js";
 import { vi } from "vitest";
 import { parse } from "yaml";
+import { leaveOut } from "../../lab/stack/plan.ts";
+import type { Json } from "../../lab/stack/stack-file.ts";
 
 /**
  * Runs the real program against Pulumi's mocks and records every registration. Mocks hide parent, protect and dependencies,
@@ -46,6 +48,21 @@ export interface ProgramRun {
 export const madeUpSecrets: Readonly<Record<string, string>> = {
   "togather:jwtSecret": Buffer.from("canary-jwt-secret-0123456789abcdef").toString("base64"),
   "togather:adminApiKey": Buffer.from("canary-admin-api-key-0123456789ab").toString("hex"),
+  "mfa:airtableAccessToken": "canary-airtable-access-token",
+  "mfa:airtableBaseId": "canary-airtable-base-id",
+  "mfa:jwtSecret": Buffer.from("canary-mfa-jwt-secret-0123456789abcdef").toString("base64"),
+  "mfa:openaiApiKey": "canary-openai-api-key",
+  "mfa:smtpServer": "canary.mail.example",
+  "mfa:smtpPort": "58765",
+  "mfa:smtpUser": "canary-smtp-user",
+  "mfa:smtpPassword": "canary-smtp-password",
+  "mfa:smtpFrom": "canary@mail.example",
+};
+
+/** Versions of images that the stacks use, for all systems and for one. */
+const versions: Readonly<Record<string, readonly string[]>> = {
+  berth: ["1.28.3", "v1.0.0", "16"],
+  mfa: ["3.6.12", "16-alpine", "7-alpine"],
 };
 
 /** A certificate that is given, in the place of the committed stacks' ACME. */
@@ -64,23 +81,42 @@ export const givenLogin: Readonly<Record<string, string>> = {
   "berth:registryPassword.ghcr.io": "canary-registry-password",
 };
 
-/** The committed configuration of a stack, completed with what a team adds to it. */
-export function completeConfig(stack: string): { values: Record<string, string>; secretKeys: string[] } {
+/** The systems of a stack's file. */
+export function systemsOf(stack: string): string[] {
   const file: unknown = parse(readFileSync(new URL(`../../Pulumi.${stack}.yaml`, import.meta.url), "utf8"));
-  const committed = (file as { config: Record<string, unknown> }).config;
+  return Object.keys((file as { config: { "berth:systems": object } }).config["berth:systems"]);
+}
+
+/** The committed configuration of a stack, completed with what a team adds to it; of its systems with these alone, and their hosts. */
+export function completeConfig(
+  stack: string,
+  systems: readonly string[] = ["togather"],
+): { values: Record<string, string>; secretKeys: string[] } {
+  const file: unknown = parse(readFileSync(new URL(`../../Pulumi.${stack}.yaml`, import.meta.url), "utf8"));
+  const committed = (file as { config: Record<string, Json> }).config;
+  const others = systemsOf(stack).filter((name) => !systems.includes(name));
+  leaveOut(committed, others);
+  for (const key of Object.keys(committed))
+    if (others.includes(key.split(":")[0] ?? "")) delete committed[key];
+  // The others' domains lie there.
+  if (others.length > 0) delete (committed["berth:dns"] as { otherZones?: unknown }).otherZones;
+  const secrets = Object.fromEntries(
+    Object.entries(madeUpSecrets).filter(([key]) => systems.includes(key.split(":")[0] ?? "")),
+  );
   const digest = `sha256:${"ab".repeat(32)}`;
+  const known = ["berth", ...systems].flatMap((name) => versions[name] ?? []);
   const images = Object.fromEntries(
-    Object.entries(committed["berth:images"] as Record<string, { repository: string }>).map(
-      ([image, entry]) => [
+    Object.entries(committed["berth:images"] as Record<string, { repository: string }>)
+      .filter(([image]) => !others.includes(image.split("/")[0] ?? ""))
+      .map(([image, entry]) => [
         image,
-        { ...entry, digests: { "1.28.3": digest, "v1.0.0": digest, "16": digest } },
-      ],
-    ),
+        { ...entry, digests: Object.fromEntries(known.map((version) => [version, digest])) },
+      ]),
   );
   const added = {
     "berth:images": images,
     "berth:ssh": { authorizedKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample deploy@example"] },
-    ...madeUpSecrets,
+    ...secrets,
   };
   const values = Object.fromEntries(
     Object.entries({ ...committed, ...added }).map(([key, value]) => [
@@ -98,13 +134,17 @@ export function completeConfig(stack: string): { values: Record<string, string>;
   };
 }
 
-/** Runs the program with the configuration of a stack; `change` replaces keys, undefined takes one away; `secrets` are more keys of secrets. */
+/**
+ * Runs the program with the configuration of a stack; `change` replaces keys, undefined takes one away; `secrets` are more keys of secrets;
+ * `systems` those of the stack's file that run.
+ */
 export async function runProgram(
   stack: string,
   change: Readonly<Record<string, string | undefined>> = {},
   secrets: readonly string[] = [],
+  systems?: readonly string[],
 ): Promise<ProgramRun> {
-  const { values: complete, secretKeys: known } = completeConfig(stack);
+  const { values: complete, secretKeys: known } = completeConfig(stack, systems);
   const secretKeys = [...known, ...secrets];
   const values: Record<string, string> = {};
   for (const [key, value] of Object.entries({ ...complete, ...change })) {

@@ -9,6 +9,7 @@ import {
   type ProgramRun,
   type Registration,
   runProgram,
+  systemsOf,
 } from "./support.ts";
 
 const secretSignature = "4dabf18193072939515e22adb298388d";
@@ -23,7 +24,9 @@ describe.each(["production", "staging", "development"])("the program of %s", (st
   });
 
   // A changed name, type or parent is a replacement on every running host. Proves what is registered, not that it works.
-  test("registers exactly the committed list", async () => {
+  test("registers exactly the committed list, with the other systems of the stack", async () => {
+    const program = await runProgram(stack, {}, [], systemsOf(stack));
+    expect(program.error).toBeUndefined();
     const lines = program.registrations.map(({ type, name, parent }) => `${type}  ${name}  <  ${parent}`);
     await expect(`${lines.toSorted().join("\n")}\n`).toMatchFileSnapshot(`registered/${stack}.txt`);
   });

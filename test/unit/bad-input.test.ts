@@ -1,40 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { ConfigError, parseConfig } from "../../config.ts";
+import { parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig } from "../program/support.ts";
+import { changedValues, problemsOf } from "./changed-config.ts";
 
 /** The catalogue of bad input, on top of test/unit/config.test.ts: production's file with one value changed, and what is said. */
 
 const { values, secretKeys } = completeConfig("production");
 
-/** Sets what a path leads to, as in `berth:hosts.main.sshPort`; a name that holds dots stands in brackets. */
-function changed(path: string, value: unknown): Record<string, string> {
-  // A key may have dots itself.
-  if (path.startsWith("berth:registryPassword.")) return { ...values, [path]: String(value) };
-  const [key = "", ...steps] = path.split(/\.(?![^[]*\])/).map((step) => step.replace(/^\[(.*)\]$/, "$1"));
-  const last = steps.pop();
-  if (last === undefined) return { ...values, [key]: String(value) };
-  const whole = JSON.parse(values[key] ?? "{}");
-  let place = whole;
-  for (const step of steps) place = place[step] ??= {};
-  place[last] = value;
-  return { ...values, [key]: JSON.stringify(whole) };
-}
-
-function problems(input: Record<string, string>): readonly string[] {
-  try {
-    parseConfig(
-      { stack: "production", values: input, isSecret: (key) => secretKeys.includes(key) },
-      systems,
-      policies,
-    );
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  return [];
-}
+const changed = (path: string, value: unknown) => changedValues(values, path, value);
+const problems = (input: Readonly<Record<string, string>>) => problemsOf(input, secretKeys);
 
 const cases: [path: string, value: unknown, says: string][] = [
   [

@@ -3,13 +3,18 @@ import { describe, expect, test } from "vitest";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
-import { completeConfig, givenCertificate, madeUpSecrets } from "../program/support.ts";
+import { completeConfig, givenCertificate, madeUpSecrets, systemsOf } from "../program/support.ts";
 
 type Change = Record<string, unknown>;
 
 /** Parses a committed stack with some keys changed; undefined takes one away. */
-function parse(stack: string, change: Change = {}, secretKeys = Object.keys(madeUpSecrets)) {
-  const values: Record<string, string> = { ...completeConfig(stack).values };
+function parse(
+  stack: string,
+  change: Change = {},
+  secretKeys = Object.keys(madeUpSecrets),
+  placed?: readonly string[],
+) {
+  const values: Record<string, string> = { ...completeConfig(stack, placed).values };
   for (const [key, value] of Object.entries(change)) {
     if (value === undefined) delete values[key];
     else values[key] = typeof value === "string" ? value : JSON.stringify(value);
@@ -43,8 +48,8 @@ describe("the committed stacks", () => {
   test.each(["production", "staging", "development"])(
     "%s parses once a team's own values are added",
     (stack) => {
-      const config = parse(stack);
-      expect(Object.keys(config.systems)).toEqual(["togather"]);
+      const config = parse(stack, {}, undefined, systemsOf(stack));
+      expect(Object.keys(config.systems)).toEqual(systemsOf(stack));
       expect(config.image("togather/app", "v1.0.0").reference).toMatch(
         /^ghcr\.io\/togather\/togather-server@sha256:/,
       );
@@ -81,7 +86,7 @@ describe("bad input", () => {
     [
       "an unknown namespace",
       { "togehter:app": "x" },
-      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather'],
+      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa'],
     ],
     [
       "a missing secret",
@@ -172,7 +177,7 @@ describe("bad input", () => {
     [
       "an unknown system",
       { "berth:systems": { togather: placement, mfaa: placement } },
-      ["berth:systems.mfaa: no such system; use one of: togather"],
+      ["berth:systems.mfaa: no such system; use one of: togather, mfa"],
     ],
     [
       "a system on an unknown host",

@@ -159,15 +159,41 @@ describe("a planned stack", () => {
     const planned = planStack(request(), home);
     expect(planned.systems).toEqual(["togather"]);
     expect(planned.images.map(({ name }) => name)).toEqual(["nginx", "togather/app", "togather/postgres"]);
-    expect(planned.domains).toEqual(["togather.example"]);
+    // Those of the stack's other systems too: a certificate for all of them.
+    expect(planned.domains).toEqual(["togather.example", "mfa.drvn.be"]);
     expect(planned.inventedKeys).toEqual(["togather:jwtSecret", "togather:adminApiKey"]);
     expect(() => statSync(join(home.stateDir, "secrets-production.json"))).toThrow("ENOENT");
   });
 
   test("unknown systems are refused with the allowed ones", () => {
     expect(() => planStack(request({ systems: ["nosuch"] }), home)).toThrow(
-      'no system "nosuch" in Pulumi.production.yaml; use one of: togather',
+      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa',
     );
+  });
+
+  test("the first system of the file begins; others join what runs, each with its host and with no other one", () => {
+    const hostsOf = (more: Partial<StackRequest>) => {
+      const { systems, values } = planStack(request(more), home);
+      return [systems, Object.keys(values["berth:hosts"] as object)];
+    };
+    expect(hostsOf({})).toEqual([["togather"], ["main"]]);
+    expect(hostsOf({ systems: ["mfa"] })).toEqual([["mfa"], ["code"]]);
+    expect(hostsOf({ running: ["mfa"] })).toEqual([["mfa"], ["code"]]);
+    const both = [
+      ["togather", "mfa"],
+      ["main", "code"],
+    ];
+    expect(hostsOf({ systems: ["mfa"], running: ["togather"] })).toEqual(both);
+    // One that the file no longer has is removed by the next run.
+    expect(hostsOf({ systems: ["mfa"], running: ["gone"] })).toEqual([["mfa"], ["code"]]);
+    const beside = planStack(
+      request({
+        systems: ["mfa"],
+        settings: ["berth:systems.mfa={host: main, domain: mfa.drvn.be, edgeNetwork: 2}"],
+      }),
+      home,
+    );
+    expect(Object.keys(beside.values["berth:hosts"] as object)).toEqual(["main"]);
   });
 
   test("a wrong value is refused with the configuration's own message", () => {
@@ -250,7 +276,15 @@ describe("a planned stack", () => {
       "togather:adminApiKey",
     ]);
     const committed = readStackFile(projectDir, "berth", "production").values;
-    const overridden = ["berth:images", "berth:ssh", "berth:hosts", "berth:tls", "togather:app"];
+    // Of the other systems and their hosts nothing is said.
+    const overridden = [
+      "berth:images",
+      "berth:ssh",
+      "berth:hosts",
+      "berth:systems",
+      "berth:tls",
+      "togather:app",
+    ];
     for (const [key, value] of Object.entries(committed)) {
       if (overridden.includes(key)) continue;
       expect(config[key]).toBe(typeof value === "string" ? value : JSON.stringify(value));

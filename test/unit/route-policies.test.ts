@@ -46,19 +46,19 @@ function problems(others: readonly (readonly [system: System, edgeNetwork?: numb
 const plain = (domain: string): Route => ({ domain, path: "/", port: 3000, bodyLimitMebibytes: 1 });
 
 test("a system with a domain beside its own, on a network of its own, is taken", () => {
-  const system = made("mfa", (domain) => [plain(domain), plain(`auth.${domain}`)]);
+  const system = made("diary", (domain) => [plain(domain), plain(`auth.${domain}`)]);
   expect(problems([[system, 2]])).toEqual([]);
 });
 
 test("systems of one host do not share an edge network, left out or not", () => {
-  const mfa = made("mfa", (domain) => [plain(domain)]);
+  const diary = made("diary", (domain) => [plain(domain)]);
   const gadgetbot = made("gadgetbot", (domain) => [plain(domain)]);
   const why = "and systems that share one can bypass the edge to reach each other";
-  expect(problems([[mfa], [gadgetbot, 2]])).toEqual([
-    `berth:systems.mfa.edgeNetwork: 1 is togather's, ${why}; 3 is free: npx pulumi config set --path berth:systems.mfa.edgeNetwork 3 --stack production`,
+  expect(problems([[diary], [gadgetbot, 2]])).toEqual([
+    `berth:systems.diary.edgeNetwork: 1 is togather's, ${why}; 3 is free: npx pulumi config set --path berth:systems.diary.edgeNetwork 3 --stack production`,
   ]);
-  expect(problems([[mfa], [gadgetbot]]).map((problem) => problem.split("; ")[1])).toEqual([
-    "2 is free: npx pulumi config set --path berth:systems.mfa.edgeNetwork 2 --stack production",
+  expect(problems([[diary], [gadgetbot]]).map((problem) => problem.split("; ")[1])).toEqual([
+    "2 is free: npx pulumi config set --path berth:systems.diary.edgeNetwork 2 --stack production",
     "3 is free: npx pulumi config set --path berth:systems.gadgetbot.edgeNetwork 3 --stack production",
   ]);
 });
@@ -74,9 +74,9 @@ test("a host has eight", () => {
 });
 
 test("every domain of a route lies in a zone", () => {
-  const system = made("mfa", (domain) => [plain(domain), plain("auth.elsewhere.example")]);
+  const system = made("diary", (domain) => [plain(domain), plain("auth.elsewhere.example")]);
   expect(problems([[system, 2]])).toEqual([
-    'berth:systems.mfa.domain: "auth.elsewhere.example" is in none of the zones of berth:dns; use a name in togather.example. ' +
+    'berth:systems.diary.domain: "auth.elsewhere.example" is in none of the zones of berth:dns; use a name in togather.example. ' +
       "Add its zone: npx pulumi config set --path 'berth:dns.otherZones[0]' ZONE --stack production",
   ]);
 });
@@ -84,20 +84,20 @@ test("every domain of a route lies in a zone", () => {
 test("an exact path and a prefix of the same text are two routes, the same one twice is one too many", () => {
   const health = (domain: string): Route => ({ ...plain(domain), path: "/health" });
   const exact = (domain: string): Route => ({ ...health(domain), match: "exact" });
-  expect(problems([[made("mfa", (domain) => [health(domain), exact(domain)]), 2]])).toEqual([]);
-  expect(problems([[made("mfa", () => [plain("togather.example")]), 2]])).toEqual([
-    "berth:systems.mfa.domain: togather.example/ is already a route of togather; choose another domain",
+  expect(problems([[made("diary", (domain) => [health(domain), exact(domain)]), 2]])).toEqual([]);
+  expect(problems([[made("diary", () => [plain("togather.example")]), 2]])).toEqual([
+    "berth:systems.diary.domain: togather.example/ is already a route of togather; choose another domain",
   ]);
 });
 
 test("a route that cannot be rendered is refused, with all that is wrong", () => {
-  const system = made("mfa", (domain) => [
+  const system = made("diary", (domain) => [
     { ...plain(domain), path: "/a b", stripPrefix: true, bodyLimitMebibytes: 0 },
   ]);
   expect(problems([[system, 2]])).toEqual([
-    'mfa: the route mfa.togather.example/a b: path: "/a b" is invalid; it begins with / and has letters, digits and . _ ~ @ : / - alone',
-    "mfa: the route mfa.togather.example/a b: stripPrefix: true is invalid with the path /a b; use it with a prefix that ends with /, as in /electric/",
-    "mfa: the route mfa.togather.example/a b: bodyLimitMebibytes: 0 is invalid; use 1 or more",
+    'diary: the route diary.togather.example/a b: path: "/a b" is invalid; it begins with / and has letters, digits and . _ ~ @ : / - alone',
+    "diary: the route diary.togather.example/a b: stripPrefix: true is invalid with the path /a b; use it with a prefix that ends with /, as in /electric/",
+    "diary: the route diary.togather.example/a b: bodyLimitMebibytes: 0 is invalid; use 1 or more",
   ]);
 });
 

@@ -107,13 +107,14 @@ describe("what the seeds say", () => {
     expect(togather.database?.migrations?.folder).toBe("/app/internal/storage/postgres/migrations");
   });
 
-  test("of mfa: ten secrets of the app, each from a file too; migrations by hand", () => {
+  test("of mfa: the secrets of the app, each from a file too; migrations by hand", () => {
     const names = [
       "AIRTABLE_ACCESS_TOKEN",
       "AIRTABLE_BASE_ID",
       "DATABASE_URL",
       "JWT_SECRET",
       "OPENAI_API_KEY",
+      "REDIS_URL",
     ];
     const mail = ["SMTP_FROM", "SMTP_PASSWORD", "SMTP_PORT", "SMTP_SERVER", "SMTP_USER"];
     expect(required(mfa)).toEqual([...names, ...mail]);

@@ -4,9 +4,9 @@ const backends = ["airtable_only", "postgres_shadow_read", "postgres_only"];
 
 /**
  * The Mental Fitness App's server, Express on Node. Source: the seed `mfa.md`, whose lines are named below; the app's own source is
- * not public, so the port, the health's fields beside its path, the page and `/api/programs` are the stand-in's.
- *
- * Not here yet: the cache and the job queue in Redis (L172, L389), with them `POST /api/cache/invalidate` (L488) and the worker.
+ * not public, so the port, the health's fields beside its path, the page, `/api/programs` and `/api/sync` are the stand-in's, and so is
+ * the variable that names Redis. Cache and job queue in Redis (L172, L389) and the worker (L159), which is the same image with
+ * another command, are code in the folder beside. OpenAI, the mail server and Airtable are named and not asked.
  */
 export const declaration = standIn({
   standsInFor: "the Mental Fitness App",
@@ -15,6 +15,7 @@ export const declaration = standIn({
   entrypoint: ["node", "server.mjs"],
   files: {
     "/app/server.mjs": { runs: "server" },
+    "/app/worker.mjs": { runs: "worker.ts" },
     // L28: run by hand inside the container; L236: idempotent, no way down (L275).
     "/app/tasks/db-migrate.mjs": { runs: "migrations" },
   },
@@ -37,6 +38,12 @@ export const declaration = standIn({
     DATABASE_URL: {
       is: "postgresql://postgres:password@mfa_postgres:5432/mfa",
       url: ["postgresql", "postgres"],
+      secret: true,
+      file: true,
+    },
+    REDIS_URL: {
+      is: "redis://:password@mfa_redis:6379",
+      url: ["redis", "rediss"],
       secret: true,
       file: true,
     },
@@ -73,6 +80,8 @@ export const declaration = standIn({
       },
     },
   },
+  special: "api.ts",
+  packages: ["@redis/client"],
   http: {
     port: 3000,
     health: {
@@ -88,7 +97,6 @@ export const declaration = standIn({
     },
     routes: {
       "GET /": { html: "<!doctype html><title>Mental Fitness App</title>" },
-      "GET /api/programs": { sql: "SELECT id, name FROM programs ORDER BY id DESC LIMIT 20" },
       "POST /api/programs": {
         sql: "INSERT INTO programs (name) SELECT $1::jsonb->>'name' RETURNING id, name",
         status: 201,
@@ -103,6 +111,7 @@ export const declaration = standIn({
   load: [
     { method: "GET", path: "/api/health", expect: [200], weight: 9, version: { field: "version" } },
     { method: "GET", path: "/api/programs", expect: [200], weight: 9 },
+    { method: "POST", path: "/api/sync", body: JSON.stringify({ ids: ["load"] }), expect: [202], weight: 1 },
     {
       method: "POST",
       path: "/api/programs",
