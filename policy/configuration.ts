@@ -182,6 +182,32 @@ const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
     );
 };
 
+/**
+ * A registry that the stack runs is logged in to by Berth itself, and what it needs to run does not come from it: a host that starts from
+ * nothing has neither.
+ */
+const ownRegistryStandsAlone: ConfigurationRule = ({ stack, berth, systems }) =>
+  Object.entries(systems)
+    .filter(([, { definition }]) => definition.servesImages)
+    .flatMap(([name, { definition, domain, settings }]) => {
+      const own = [
+        ...Object.values(berth.hosts).map(({ edge }) => edge.kind),
+        ...definition.services(settings).map(({ image }) => image),
+      ].filter((image) => registryOf(berth.images[image]?.repository ?? "") === domain);
+      return [
+        ...(berth.registries[domain] === undefined
+          ? []
+          : [
+              `berth:registries.${domain}: is the domain of the system ${name}, whose login Berth makes itself. ` +
+                `Remove it: npx pulumi config rm --path 'berth:registries["${domain}"]' --stack ${stack}`,
+            ]),
+        ...[...new Set(own)].map(
+          (image) =>
+            `berth:images.${image}.repository: "${berth.images[image]?.repository}" is in the registry of the system ${name}, which cannot start without it; use a repository elsewhere, as in docker.io/library/${image}`,
+        ),
+      ];
+    });
+
 /** Production does not use Let's Encrypt's staging, whose certificates browsers do not trust. */
 const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, tls } }) =>
   environment === "production" && tls.kind === "acme" && tls.directory === "letsencrypt-staging"
@@ -219,6 +245,7 @@ const rules: readonly ConfigurationRule[] = [
   edgeNetworksHaveOneOwner,
   headersHaveOneOwner,
   registriesAreUsed,
+  ownRegistryStandsAlone,
   productionIsTrusted,
   noTestsInProduction,
 ];

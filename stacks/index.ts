@@ -1,5 +1,6 @@
 import type { System } from "../components/system.ts";
+import { registry } from "./registry.ts";
 import { togather } from "./togather.ts";
 
 /** Every system that Berth knows; a stack's `berth:systems` says which of them run. */
-export const systems: readonly System[] = [togather];
+export const systems: readonly System[] = [togather, registry];

@@ -172,7 +172,7 @@ describe("bad input", () => {
     [
       "an unknown system",
       { "berth:systems": { togather: placement, mfaa: placement } },
-      ["berth:systems.mfaa: no such system; use one of: togather"],
+      ["berth:systems.mfaa: no such system; use one of: togather, registry"],
     ],
     [
       "a system on an unknown host",

@@ -216,7 +216,9 @@ export function renderLocations(
       const allowed = route.allowFrom?.map((network) => `  allow ${network};\n`).join("") ?? "";
       const access = route.allowFrom === undefined ? "" : `${allowed}  deny all;\n`;
       const counted = route.banOn === undefined ? "" : `  set $berth_ban_on "${route.banOn.join(",")}";\n`;
-      const unbuffered = route.streaming ? "  proxy_buffering off;\n" : "";
+      const unbuffered =
+        (route.streaming ? "  proxy_buffering off;\n" : "") +
+        (route.streamingRequests ? "  proxy_request_buffering off;\n" : "");
       const readSeconds =
         route.readTimeoutSeconds ??
         (route.streaming ? defaultTimeouts.streamingReadSeconds : defaultTimeouts.readSeconds);
