@@ -81,7 +81,7 @@ describe("bad input", () => {
     [
       "an unknown namespace",
       { "togehter:app": "x" },
-      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather'],
+      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather, registry'],
     ],
     [
       "a missing secret",
