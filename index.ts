@@ -7,6 +7,7 @@ import {
   Config as PulumiConfig,
   runtime,
 } from "@pulumi/pulumi";
+import { buildRepository } from "./components/build/repository.ts";
 import { Dns } from "./components/dns/records.ts";
 import { makeEdge } from "./components/edge/make-edge.ts";
 import { Host } from "./components/host/host.ts";
@@ -113,6 +114,14 @@ const built = registriesFirst.map(([name, system]) => {
   const urls = routes.map((route) => `https://${route.domain}${route.path}`);
   return [name, { domain: system.domain, host: system.host, urls, ...result }] as const;
 });
+
+for (const [name, build] of Object.entries(config.builds)) {
+  const machine = machines.find(({ name: host }) => host === build.host)?.machine;
+  const image = config.images[build.image];
+  if (machine === undefined || image === undefined) throw new Error(`berth:builds.${name} was checked`);
+  const { repository } = image;
+  buildRepository(name, { host: machine, build, repository, stack }, { parent: machine });
+}
 
 /** Where each host is and how it proves to be the one. */
 export const hosts: Output<Record<string, unknown>> = all(

@@ -208,6 +208,44 @@ const ownRegistryStandsAlone: ConfigurationRule = ({ stack, berth, systems }) =>
       ];
     });
 
+/** A build has a host, an image whose registry that host may push to, and a setting that takes the image's version. */
+const buildsFit: ConfigurationRule = ({ stack, berth, systems }) =>
+  Object.entries(berth.builds).flatMap(([name, { host, image, setting }]) => {
+    const path = `berth:builds.${name}`;
+    const problems: string[] = [];
+    if (berth.hosts[host] === undefined) {
+      const known = Object.keys(berth.hosts).join(", ");
+      problems.push(`${path}.host: no host "${host}" in berth:hosts; use one of: ${known}`);
+    }
+    const entry = berth.images[image];
+    if (entry === undefined) {
+      const known = Object.keys(berth.images).join(", ");
+      problems.push(`${path}.image: no image "${image}" in berth:images; use one of: ${known}`);
+    } else {
+      const address = registryOf(entry.repository);
+      const own = Object.values(systems).some(
+        ({ definition, domain }) => definition.servesImages && domain === address,
+      );
+      if (!own && berth.registries[address] === undefined) {
+        problems.push(
+          `${path}.image: "${image}" is in ${address}, where the host cannot push: there is no login in berth:registries. ` +
+            `Set it: npx pulumi config set --path 'berth:registries["${address}"].user' USER --stack ${stack}`,
+        );
+      }
+    }
+    const [system = "", service = ""] = setting.split(":");
+    const placed = systems[system];
+    const spec = placed?.definition.services(placed.settings).find((each) => each.name === service);
+    if (placed !== undefined && spec?.image !== image) {
+      problems.push(
+        spec === undefined
+          ? `${path}.setting: "${setting}" is no service of ${system}`
+          : `${path}.setting: "${setting}" takes its image from ${spec.image}, not from ${image}`,
+      );
+    }
+    return problems;
+  });
+
 /** Production does not use Let's Encrypt's staging, whose certificates browsers do not trust. */
 const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, tls } }) =>
   environment === "production" && tls.kind === "acme" && tls.directory === "letsencrypt-staging"
@@ -246,6 +284,7 @@ const rules: readonly ConfigurationRule[] = [
   headersHaveOneOwner,
   registriesAreUsed,
   ownRegistryStandsAlone,
+  buildsFit,
   productionIsTrusted,
   noTestsInProduction,
 ];

@@ -146,3 +146,76 @@ describe("what is refused", () => {
     expect(String(error)).toContain(says);
   });
 });
+
+describe("a build", () => {
+  const builds = (build: object) => ({ "berth:builds": JSON.stringify({ togather: build }) });
+  const good = { host: "main", image: "togather/app", setting: "togather:app" };
+
+  test("is a repository of its host, which is logged in to where the image is pushed", async () => {
+    const { error, find } = await runProgram(
+      "production",
+      configuration(builds({ ...good, arguments: { VITE_API_URL: "https://api.example.org" } })),
+    );
+    expect(error).toBeUndefined();
+    const build = find(command, "main-build-togather");
+    expect(build.dependsOn).toContain("main-registry-registry.togather.example");
+    const stdin = String(build.inputs.stdin);
+    expect(stdin).toContain("DIRECTORY=/mnt/data/git/togather.git\n");
+    expect(stdin).toContain(`REPOSITORY=${domain}/togather\n`);
+    expect(stdin).toContain("ARGUMENTS=VITE_API_URL=https://api.example.org\n");
+    // The hook takes its input itself.
+    expect(stdin).toContain('main "$@"');
+  });
+
+  const path = "berth:builds.togather";
+  test.each([
+    ["host", { ...good, host: "other" }, `${path}.host: no host "other" in berth:hosts; use one of: main`],
+    ["image", { ...good, image: "x" }, `${path}.image: no image "x" in berth:images; use one of: `],
+    [
+      "login",
+      { ...good, image: "nginx", setting: "mfa:app" },
+      `${path}.image: "nginx" is in docker.io, where the host cannot push: there is no login in berth:registries. Set it: npx pulumi config set --path 'berth:registries["docker.io"].user' USER --stack production`,
+    ],
+    [
+      "service",
+      { ...good, setting: "togather:api" },
+      `${path}.setting: "togather:api" is no service of togather`,
+    ],
+    [
+      "other image",
+      { ...good, setting: "togather:postgres" },
+      `${path}.setting: "togather:postgres" takes its image from togather/postgres, not from togather/app`,
+    ],
+    [
+      "setting",
+      { ...good, setting: "app" },
+      `${path}.setting: "app" is not a setting with a version; use one as in mfa:app`,
+    ],
+    [
+      "path outside",
+      { ...good, dockerfile: "../Dockerfile" },
+      `${path}.dockerfile: "../Dockerfile" is not a path inside the repository; use a relative one without .., as in apps/backend/Dockerfile`,
+    ],
+    [
+      "branch",
+      { ...good, branch: "-x" },
+      `${path}.branch: "-x" is not the name of a branch; use one as in main`,
+    ],
+    ["memory", { ...good, memoryMebibytes: 64 }, `${path}.memoryMebibytes: 64 is too small; use 256 or more`],
+    ["unknown", { ...good, cache: true }, `${path}.cache: unknown key`],
+    [
+      "secret",
+      { ...good, arguments: { API_TOKEN: "canary-of-a-build" } },
+      `${path}.arguments.API_TOKEN: is a credential by its name, and a build argument stands in clear in this file and in the image. Remove it: npx pulumi config rm --path ${path}.arguments.API_TOKEN`,
+    ],
+    [
+      "own",
+      { ...good, arguments: { VERSION: "1" } },
+      `${path}.arguments.VERSION: is set by Berth. Remove it: npx pulumi config rm --path ${path}.arguments.VERSION`,
+    ],
+  ])("%s: is refused", async (_what, build, says) => {
+    const { error } = await runProgram("production", configuration(builds(build)));
+    expect(String(error)).toContain(says);
+    expect(String(error)).not.toContain("canary-of-a-build");
+  });
+});
