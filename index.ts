@@ -7,6 +7,7 @@ import {
   Config as PulumiConfig,
   runtime,
 } from "@pulumi/pulumi";
+import { buildRepository } from "./components/build/repository.ts";
 import { Dns } from "./components/dns/records.ts";
 import { makeEdge } from "./components/edge/make-edge.ts";
 import { Host } from "./components/host/host.ts";
@@ -77,12 +78,19 @@ if (config.dns !== undefined) {
 // An authority looks where the records lead.
 for (const { edge } of machines) edge.certify(records);
 
-const built = Object.entries(config.systems).map(([name, system]) => {
+/** How long the edge may take to serve a new registry: its certificate, which the run asks for meanwhile, and its record. */
+const registryWaitSeconds = 300;
+
+const registriesFirst = Object.entries(config.systems).toSorted(
+  ([, one], [, other]) =>
+    Number(other.definition.servesImages ?? false) - Number(one.definition.servesImages ?? false),
+);
+const built = registriesFirst.map(([name, system]) => {
   const place = machines.find(({ name: host }) => host === system.host);
   if (place === undefined) throw new Error(`host ${system.host} of ${name} was checked, but is not there`);
   const secrets = new PulumiConfig(name);
   const versions = system.definition.services(system.settings);
-  const result = system.definition.build({
+  const { registry, ...result } = system.definition.build({
     environment: config.environment,
     domain: system.domain,
     host: place.machine,
@@ -96,10 +104,24 @@ const built = Object.entries(config.systems).map(([name, system]) => {
     },
     parent: new ComponentResource("berth:index:System", name),
   });
+  if (registry !== undefined) {
+    const { user, password, ready, passwordSetting } = registry;
+    const setPassword = `npx pulumi config set --path ${passwordSetting} NUMBER --stack ${stack}, with the next number`;
+    const login = { address: system.domain, user, password, setPassword, waitSeconds: registryWaitSeconds };
+    for (const { machine } of machines) machine.logIn(login, ready);
+  }
   const routes = system.definition.routes(system.domain, system.settings);
   const urls = routes.map((route) => `https://${route.domain}${route.path}`);
   return [name, { domain: system.domain, host: system.host, urls, ...result }] as const;
 });
+
+for (const [name, build] of Object.entries(config.builds)) {
+  const machine = machines.find(({ name: host }) => host === build.host)?.machine;
+  const image = config.images[build.image];
+  if (machine === undefined || image === undefined) throw new Error(`berth:builds.${name} was checked`);
+  const { repository } = image;
+  buildRepository(name, { host: machine, build, repository, stack }, { parent: machine });
+}
 
 /** Where each host is and how it proves to be the one. */
 export const hosts: Output<Record<string, unknown>> = all(

@@ -104,6 +104,8 @@ export interface Declaration<P extends Parts, Key extends string> {
   readonly settings: P;
   /** What the outside reaches, by the service that answers. */
   routes(domain: string, settings: SettingsOf<P>): Readonly<Record<string, readonly Route[]>>;
+  /** See {@link System.servesImages}. */
+  readonly servesImages?: boolean;
   /** Declares the resources. */
   build(context: Context<P, Key>): SystemResult;
 }
@@ -142,6 +144,7 @@ export function defineSystem<P extends Parts, Key extends string>(declaration: D
     settings: settings as z.ZodObject & z.ZodType<Settings>,
     secrets,
     services,
+    ...(declaration.servesImages === undefined ? {} : { servesImages: declaration.servesImages }),
     routes: (domain, all) => Object.values(routes(domain, all)).flat(),
     build: (context) =>
       declaration.build(

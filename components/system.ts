@@ -1,4 +1,4 @@
-import type { ComponentResource, Output } from "@pulumi/pulumi";
+import type { ComponentResource, Output, Resource } from "@pulumi/pulumi";
 import type { z } from "zod";
 import type { Edge } from "./edge/edge.ts";
 import type { Route } from "./edge/route.ts";
@@ -25,6 +25,8 @@ export interface System<Settings = unknown> {
   /** What the outside reaches, by `domain` and any other domain beside it. */
   routes(domain: string, settings: Settings): readonly Route[];
   build(context: SystemContext<Settings>): SystemResult;
+  /** Its result has a {@link SystemResult.registry}: built before the systems whose images may come from there. */
+  readonly servesImages?: boolean;
 }
 
 export interface ServiceSpec {
@@ -60,8 +62,20 @@ export interface SystemContext<Settings> {
   readonly parent: ComponentResource;
 }
 
+/** A registry that Berth runs. Its address is the system's domain. */
+export interface ServedRegistry {
+  readonly user: string;
+  readonly password: Output<string>;
+  /** What a login waits for. */
+  readonly ready: readonly Resource[];
+  /** The setting that counts its passwords: `registry:server.passwordGeneration`. */
+  readonly passwordSetting: string;
+}
+
 export interface SystemResult {
   readonly services: Readonly<Record<string, { readonly version: string; readonly slot: Output<string> }>>;
   /** URL that says from outside whether the system is healthy. */
   readonly healthUrl: string;
+  /** A registry that the system runs: every host of the stack is logged in to it. */
+  readonly registry?: ServedRegistry;
 }

@@ -9,6 +9,8 @@ export interface VariableNames {
   readonly secrets: Readonly<Record<string, string | undefined>>;
   /** Variables that the image does not read although somebody may think so, and what to do instead. */
   readonly refused?: Readonly<Record<string, string>>;
+  /** What to do with a credential instead; where left out, a secret of the system. */
+  readonly credentials?: string;
 }
 
 /** Keys that are published on purpose are none. */
@@ -33,7 +35,8 @@ export function plainVariables(names: VariableNames) {
   });
 }
 
-function nameProblem({ path, set, secrets, refused = {} }: VariableNames, name: string): string | undefined {
+function nameProblem(names: VariableNames, name: string): string | undefined {
+  const { path, set, secrets, refused = {} } = names;
   if (!/^[A-Z][A-Z0-9_]*$/.test(name)) {
     return "is not the name of a variable; use upper-case letters, digits and _, a letter first, as in CORS_ALLOWED_ORIGINS";
   }
@@ -50,25 +53,27 @@ function nameProblem({ path, set, secrets, refused = {} }: VariableNames, name: 
       : `is the secret ${key}. ${remove}. Set the secret: ${setSecret(key)}`;
   }
   return credentialName.test(name) && !publishedName.test(name)
-    ? credentialProblem(path, name, "is a credential by its name")
+    ? credentialProblem(names, name, "is a credential by its name")
     : undefined;
 }
 
-function valueProblem({ path }: VariableNames, name: string, value: unknown): string | undefined {
+function valueProblem(names: VariableNames, name: string, value: unknown): string | undefined {
   if (!["string", "number", "boolean"].includes(typeof value)) {
     return "has the wrong type; use text, a number, true or false";
   }
   const text = String(value);
-  if (urlWithPassword.test(text)) return credentialProblem(path, name, "holds a URL with a password");
-  if (privateKey.test(text)) return credentialProblem(path, name, "holds a private key");
+  if (urlWithPassword.test(text)) return credentialProblem(names, name, "holds a URL with a password");
+  if (privateKey.test(text)) return credentialProblem(names, name, "holds a private key");
   return /[\r\n\0]/.test(text) ? "contains a line break; use a single line" : undefined;
 }
 
-function credentialProblem(path: string, name: string, what: string): string {
+function credentialProblem({ path, credentials }: VariableNames, name: string, what: string): string {
   const [system = ""] = path.split(":");
   const key = name.toLowerCase().replace(/_+([a-z0-9])/g, (_all, letter: string) => letter.toUpperCase());
+  const remove = `Remove it: npx pulumi config rm --path ${path}.${name}`;
+  if (credentials !== undefined) return `${what}, ${credentials}. ${remove}`;
   return (
-    `${what}, and a plain variable stands in clear in this file and on the host. Remove it: npx pulumi config rm --path ${path}.${name}. ` +
+    `${what}, and a plain variable stands in clear in this file and on the host. ${remove}. ` +
     `Declare the secret "${key}" in stacks/${system}.ts, then set it: ${setSecret(`${system}:${key}`)}`
   );
 }

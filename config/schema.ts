@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { buildsSchema } from "../components/build/build-config.ts";
 import { dnsSchema } from "../components/dns/records.ts";
 import { edgeNetworkSchema, headersSchema } from "../components/edge/edge-config.ts";
 import { tlsSchema } from "../components/edge/tls.ts";
@@ -40,6 +41,8 @@ export const berthSchema = z.strictObject({
     missing("where images come from, as togather/app: { repository: ghcr.io/owner/name }"),
   ),
   registries: registriesSchema.default({}),
+  /** Images that a host builds from what is pushed to it, by the name of the repository. */
+  builds: buildsSchema.prefault({}),
   pulls: pullPatienceSchema,
   /** Where the certificate for all domains comes from. */
   tls: tlsSchema,

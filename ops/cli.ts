@@ -1,11 +1,13 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Only for production. */
+import { resolve } from "node:path";
 import { execa } from "execa";
 import { serverTypeFile } from "../components/host/server-types.ts";
 import { Cloud } from "./cloud.ts";
 import { definitions, opsProgram, projectDir } from "./program.ts";
+import { pushAndDeploy } from "./push.ts";
 import { recordVersion } from "./record-version.ts";
 import { logInToRegistries } from "./registry-login.ts";
-import { runCommand } from "./run.ts";
+import { attach, runCommand } from "./run.ts";
 import { packageFoldersLast } from "./search-path.ts";
 import { recordSecrets, renderRecorded } from "./secrets.ts";
 import { readServerTypes, writeServerTypes } from "./server-types.ts";
@@ -47,6 +49,26 @@ program
       },
     });
     process.stdout.write(`${said}\n`);
+  });
+
+program
+  .command("push")
+  .description(
+    "push a commit of an app to its host, which builds the image, then deploy it; of a commit that was built before: deploy that",
+  )
+  .argument("<name>", "the key in berth:builds")
+  .option("--ref <ref>", "branch, tag or commit of the app's repository", "main")
+  .option("--from <folder>", "the app's repository", process.env.INIT_CWD ?? ".")
+  .option("--stack <name>", "the stack", "production")
+  .action(async (name: string, options: Record<"ref" | "from" | "stack", string>) => {
+    const { ref, from, stack } = options;
+    const print = (line: string) => process.stderr.write(`${line}\n`);
+    const { backend } = await pulumiTarget(projectDir, stack, runCommand, print);
+    const up = ["up", "--stack", stack, "--continue-on-error", "--yes", "--cwd", projectDir];
+    process.exitCode = await pushAndDeploy({
+      ...{ projectDir, stack, backend, name, ref, folder: resolve(from), run: runCommand, print },
+      up: () => attach("pulumi", up),
+    });
   });
 
 program

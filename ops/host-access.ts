@@ -37,7 +37,17 @@ export function hostsOf(deployment: Deployment, run: RunCommand): HostAccess[] {
     });
 }
 
-function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefined {
+/** How Git reaches a host of the state: by the same connection as everything else. */
+export function gitAccess(deployment: Deployment, host: string): { sshCommand: string; url: string } {
+  const provider = resources(deployment).find(
+    ({ urn, type, delete: old }) => type === providerType && !old && resourceName(urn) === `${host}-docker`,
+  );
+  const target = provider && sshTarget(provider);
+  if (target === undefined) throw new Error(`the state has no way to the host ${host}; run up first`);
+  return { sshCommand: ["ssh", ...target.options].map(quote).join(" "), url: target.url.href };
+}
+
+function sshTarget(provider: StateResource): { options: readonly string[]; url: URL } | undefined {
   const { inputs } = provider;
   const name = resourceName(provider.urn);
   if (isSecret(inputs?.host) || isSecret(inputs?.sshOpts)) {
@@ -45,9 +55,16 @@ function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefi
   }
   const host = textOf(inputs, "host");
   if (!host?.startsWith("ssh://")) return undefined;
-  const url = new URL(host);
+  return { options: textsOf(inputs, "sshOpts") ?? [], url: new URL(host) };
+}
+
+function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefined {
+  const name = resourceName(provider.urn);
+  const way = sshTarget(provider);
+  if (way === undefined) return undefined;
+  const { options, url } = way;
   const target = url.username ? `${decodeURIComponent(url.username)}@${url.hostname}` : url.hostname;
-  const args = [...(textsOf(inputs, "sshOpts") ?? []), "-p", url.port || "22", target];
+  const args = [...options, "-p", url.port || "22", target];
   return {
     provider: name,
     run: (script, timeoutSeconds) =>

@@ -287,8 +287,14 @@ async function health(deployment: Deployment, hosts: readonly HostAccess[]): Pro
       const host = hosts.find(({ provider }) => provider === `${textOf(output, "host")}-docker`);
       if (url === undefined || host === undefined || !/^https:\/\/[a-z0-9.-]+\/[\w./-]*$/.test(url))
         return [];
-      const script = `curl --silent --show-error --insecure --max-time 10 --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;
-      return [host.run(script, 20).then((answer) => ({ system, answer: answer.trim().slice(0, 500) }))];
+      const script = `curl --silent --show-error --insecure --max-time 10 --write-out ' %{http_code}' --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;
+      return [
+        host.run(script, 20).then((said) => {
+          // Not every healthy answer has a body.
+          const [, body = said, code = ""] = /^(.*) (\d{3})$/s.exec(said.trim()) ?? [];
+          return { system, answer: (body.trim() || code).slice(0, 500) };
+        }),
+      ];
     }),
   );
 }

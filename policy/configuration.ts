@@ -182,6 +182,70 @@ const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
     );
 };
 
+/**
+ * A registry that the stack runs is logged in to by Berth itself, and what it needs to run does not come from it: a host that starts from
+ * nothing has neither.
+ */
+const ownRegistryStandsAlone: ConfigurationRule = ({ stack, berth, systems }) =>
+  Object.entries(systems)
+    .filter(([, { definition }]) => definition.servesImages)
+    .flatMap(([name, { definition, domain, settings }]) => {
+      const own = [
+        ...Object.values(berth.hosts).map(({ edge }) => edge.kind),
+        ...definition.services(settings).map(({ image }) => image),
+      ].filter((image) => registryOf(berth.images[image]?.repository ?? "") === domain);
+      return [
+        ...(berth.registries[domain] === undefined
+          ? []
+          : [
+              `berth:registries.${domain}: is the domain of the system ${name}, whose login Berth makes itself. ` +
+                `Remove it: npx pulumi config rm --path 'berth:registries["${domain}"]' --stack ${stack}`,
+            ]),
+        ...[...new Set(own)].map(
+          (image) =>
+            `berth:images.${image}.repository: "${berth.images[image]?.repository}" is in the registry of the system ${name}, which cannot start without it; use a repository elsewhere, as in docker.io/library/${image}`,
+        ),
+      ];
+    });
+
+/** A build has a host, an image whose registry that host may push to, and a setting that takes the image's version. */
+const buildsFit: ConfigurationRule = ({ stack, berth, systems }) =>
+  Object.entries(berth.builds).flatMap(([name, { host, image, setting }]) => {
+    const path = `berth:builds.${name}`;
+    const problems: string[] = [];
+    if (berth.hosts[host] === undefined) {
+      const known = Object.keys(berth.hosts).join(", ");
+      problems.push(`${path}.host: no host "${host}" in berth:hosts; use one of: ${known}`);
+    }
+    const entry = berth.images[image];
+    if (entry === undefined) {
+      const known = Object.keys(berth.images).join(", ");
+      problems.push(`${path}.image: no image "${image}" in berth:images; use one of: ${known}`);
+    } else {
+      const address = registryOf(entry.repository);
+      const own = Object.values(systems).some(
+        ({ definition, domain }) => definition.servesImages && domain === address,
+      );
+      if (!own && berth.registries[address] === undefined) {
+        problems.push(
+          `${path}.image: "${image}" is in ${address}, where the host cannot push: there is no login in berth:registries. ` +
+            `Set it: npx pulumi config set --path 'berth:registries["${address}"].user' USER --stack ${stack}`,
+        );
+      }
+    }
+    const [system = "", service = ""] = setting.split(":");
+    const placed = systems[system];
+    const spec = placed?.definition.services(placed.settings).find((each) => each.name === service);
+    if (placed !== undefined && spec?.image !== image) {
+      problems.push(
+        spec === undefined
+          ? `${path}.setting: "${setting}" is no service of ${system}`
+          : `${path}.setting: "${setting}" takes its image from ${spec.image}, not from ${image}`,
+      );
+    }
+    return problems;
+  });
+
 /** Production does not use Let's Encrypt's staging, whose certificates browsers do not trust. */
 const productionIsTrusted: ConfigurationRule = ({ stack, berth: { environment, tls } }) =>
   environment === "production" && tls.kind === "acme" && tls.directory === "letsencrypt-staging"
@@ -219,6 +283,8 @@ const rules: readonly ConfigurationRule[] = [
   edgeNetworksHaveOneOwner,
   headersHaveOneOwner,
   registriesAreUsed,
+  ownRegistryStandsAlone,
+  buildsFit,
   productionIsTrusted,
   noTestsInProduction,
 ];

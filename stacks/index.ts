@@ -1,6 +1,7 @@
 import type { System } from "../components/system.ts";
 import { mfa } from "./mfa.ts";
+import { registry } from "./registry.ts";
 import { togather } from "./togather.ts";
 
 /** Every system that Berth knows; a stack's `berth:systems` says which of them run. */
-export const systems: readonly System[] = [togather, mfa];
+export const systems: readonly System[] = [togather, mfa, registry];

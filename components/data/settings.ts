@@ -74,6 +74,28 @@ export function redisSettings(declared: {
 
 export type RedisSettings = z.output<ReturnType<ReturnType<typeof redisSettings>["schema"]>>;
 
+/** A registry of images: which image, and what of it can be set. */
+export function registrySettings(declared: {
+  /** Key of its image in `berth:images`. */
+  readonly image: string;
+  /** Memory limit by default. */
+  readonly memoryMebibytes: number;
+}) {
+  const schema = z.strictObject({
+    version: z.string().min(1),
+    memoryMebibytes: memorySchema.default(declared.memoryMebibytes),
+    /** Largest layer of an image, which is one request; larger ones get 413. */
+    layerMebibytes: z.int().min(16).max(65_536).default(4096),
+    /** Tags of each repository that stay, the newest, beside every image that its host has. The rest goes daily. */
+    keepVersions: z.int().min(1).max(1000).default(20),
+    /** Count up for a new password: hosts log in anew, nothing restarts. */
+    passwordGeneration,
+  });
+  return statefulPart(declared.image, schema, () => ({}));
+}
+
+export type RegistrySettings = z.output<ReturnType<ReturnType<typeof registrySettings>["schema"]>>;
+
 /** How many database snapshots are kept. */
 export const snapshotSettings = z
   .strictObject({ keep: z.int().min(1).max(365).default(7) })

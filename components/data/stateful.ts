@@ -6,6 +6,7 @@ import {
   type Input,
   log,
   mergeOptions,
+  type Resource,
   ResourceHook,
   type ResourceHookFunction,
 } from "@pulumi/pulumi";
@@ -39,6 +40,8 @@ export interface StatefulArgs {
     readonly secrets: Readonly<Record<string, Input<string>>>;
   };
   readonly beforeUpdate?: readonly ResourceHook[];
+  /** There before it starts. */
+  readonly after?: readonly Resource[];
 }
 
 const waitSeconds = 120;
@@ -119,7 +122,7 @@ export function stateful(
     mergeOptions(child, {
       provider: host.docker,
       protect: true,
-      dependsOn: [folders],
+      dependsOn: [folders, ...(args.after ?? [])],
       hooks: {
         beforeUpdate: [
           ...(args.beforeUpdate ?? []),

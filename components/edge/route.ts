@@ -32,6 +32,8 @@ export interface Route {
   readonly readTimeoutSeconds?: number;
   /** Answers are passed on as they come, never collected: server-sent events, long polling, ElectricSQL's shapes. */
   readonly streaming?: boolean;
+  /** Requests are passed on as they come, never collected first: uploads of gigabytes. */
+  readonly streamingRequests?: boolean;
   /** Networks whose clients are answered, all others get 403; empty: nobody. Left out: everybody. */
   readonly allowFrom?: readonly string[];
   /**

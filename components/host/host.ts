@@ -10,6 +10,7 @@ import {
   mergeOptions,
   type Output,
   output,
+  type Resource,
   ResourceHook,
   type ResourceHookFunction,
   secret,
@@ -25,7 +26,7 @@ import type { HostConfig } from "./host-config.ts";
 import { deployUser } from "./host-files.ts";
 import { hostPaths } from "./paths.ts";
 import type { PullPatience } from "./registries.ts";
-import { type RegistryLogin, registryLogin } from "./registry-login.ts";
+import { type RegistryLogin, registryLogin, setPasswordOf } from "./registry-login.ts";
 import { hostSettings } from "./settings.ts";
 
 export interface HostArgs {
@@ -37,6 +38,12 @@ export interface HostArgs {
   readonly adopt: Adoptions;
   readonly registries: readonly RegistryLogin[];
   readonly pulls: PullPatience;
+}
+
+interface HostLogin {
+  readonly command: local.Command;
+  /** The command that sets another password. */
+  readonly setPassword: string;
 }
 
 /** How long a new server may take until SSH, cloud-init, Docker and the volume are ready; package downloads included. */
@@ -58,9 +65,8 @@ export class Host extends ComponentResource {
   readonly docker: DockerProvider;
   /** The gate: depend on it before anything on the host. */
   readonly ready: local.Command;
-  /** Its logins to registries, by address: what pulls an image of one depends on it. */
-  readonly logins: ReadonlyMap<string, local.Command>;
   readonly pulls: PullPatience;
+  readonly #logins = new Map<string, HostLogin>();
 
   constructor(name: string, args: HostArgs, opts?: ComponentResourceOptions) {
     super("berth:host:Host", name, {}, opts);
@@ -176,22 +182,29 @@ export class Host extends ComponentResource {
       { parent: this, dependsOn: [up] },
     );
     this.pulls = args.pulls;
-    this.logins = new Map(
-      args.registries.map((login) => [
-        login.address,
-        registryLogin(
-          `${name}-registry-${login.address.replace(":", "-")}`,
-          { connection: this.connection, login, dependsOn: [this.ready] },
-          child,
-        ),
-      ]),
-    );
+    for (const login of args.registries) this.logIn(login);
     this.docker = new DockerProvider(
       `${name}-docker`,
       { host: dockerHost(this.connection), sshOpts: sshOptions(this.connection) },
       { parent: this, dependsOn: [this.ready] },
     );
     this.registerOutputs();
+  }
+
+  /** Its logins to registries, by address: what pulls an image of one depends on it. */
+  get logins(): ReadonlyMap<string, HostLogin> {
+    return this.#logins;
+  }
+
+  /** Logs the host in to a registry, before anything is declared that pulls from there. */
+  logIn(login: RegistryLogin, dependsOn: readonly Resource[] = []): void {
+    const { connection, ready } = this;
+    const command = registryLogin(
+      `${this.name}-registry-${login.address.replace(":", "-")}`,
+      { connection, login, dependsOn: [ready, ...dependsOn] },
+      { parent: this },
+    );
+    this.#logins.set(login.address, { command, setPassword: setPasswordOf(login) });
   }
 
   /** What a person or a machine needs to reach the host. */

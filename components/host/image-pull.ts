@@ -42,11 +42,11 @@ export function imagePull(name: string, args: ImagePullArgs, opts: CustomResourc
         WAY_IN:
           login === undefined
             ? `${address} has no login in berth:registries. If the image is there and not public: npx pulumi config set --path 'berth:registries["${address}"].user' USER --stack ${stack}, then ${setPassword(address, stack)}`
-            : `The password of the login may have expired, or may not read this image. Set another: ${setPassword(address, stack)}`,
+            : `The password of the login may have expired, or may not read this image. Set another: ${login.setPassword}`,
         ...check?.parameters,
       },
       deadlineSeconds: host.pulls.deadlineSeconds + 120,
-      dependsOn: [host.ready, ...(login === undefined ? [] : [login]), ...(args.dependsOn ?? [])],
+      dependsOn: [host.ready, ...(login === undefined ? [] : [login.command]), ...(args.dependsOn ?? [])],
     }),
     opts,
   );

@@ -5,7 +5,11 @@
  * |----------------------------------------|------------------|---------------------------------------------------|
  * | `/mnt/data`                            | host             | the Hetzner volume                                |
  * | `/mnt/data/<system>/<service>`         | stateful service | its data (PGDATA, Redis' append-only file)        |
+ * | `/mnt/data/git/<name>.git`             | build            | commits that were pushed, and the hook            |
+ * | `/usr/local/lib/berth`                 | edge, registry,  | scripts that timers and hooks run                 |
+ * |                                        | build            |                                                   |
  * | `/var/lib/berth/sockets/<service>`     | stateful service | its unix socket, for the forwarded connection     |
+ * | `/var/lib/berth/registries/<service>`  | registry         | who may use it: user and bcrypt hash              |
  * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, the certificates     |
  * | `/var/lib/berth/challenges`            | edge             | answers to ACME's challenges, readable by all     |
  * | `/mnt/data/acme/<authority>`           | edge             | ACME account, certificates and keys               |
@@ -19,7 +23,10 @@
 export const hostPaths = {
   dataVolume: "/mnt/data",
   data: (system: string, service: string) => `/mnt/data/${system}/${service}`,
+  repository: (name: string) => `/mnt/data/git/${name}.git`,
+  buildScript: (name: string) => `/usr/local/lib/berth/build-${name}`,
   socket: (service: string) => `/var/lib/berth/sockets/${service}`,
+  registryUsers: (service: string) => `/var/lib/berth/registries/${service}`,
   edge: "/var/lib/berth/edge",
   challenges: "/var/lib/berth/challenges",
   acme: (authority: string) => `/mnt/data/acme/${authority}`,

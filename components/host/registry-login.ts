@@ -7,6 +7,15 @@ import { loginServer, type Registry, setPassword } from "./registries.ts";
 export interface RegistryLogin extends Registry {
   readonly address: string;
   readonly password: Output<string>;
+  /** The command that sets another password, where it is not a secret of the stack's file. */
+  readonly setPassword?: string;
+  /** How long the registry may take to answer as it should: one of the same run waits for its certificate and its record. */
+  readonly waitSeconds?: number;
+}
+
+/** The command that sets another password for a login. */
+export function setPasswordOf({ address, setPassword: own }: RegistryLogin): string {
+  return own ?? setPassword(address, getStack());
 }
 
 /**
@@ -24,7 +33,7 @@ export function registryLogin(
   },
   opts: CustomResourceOptions,
 ): local.Command {
-  const { address, user, password, passwordExpires = "" } = args.login;
+  const { address, user, password, passwordExpires = "", waitSeconds = 0 } = args.login;
   return hostCommand(
     name,
     {
@@ -35,11 +44,12 @@ export function registryLogin(
         SERVER: loginServer(address),
         LOGIN_USER: user,
         EXPIRES: passwordExpires,
-        SET_PASSWORD: setPassword(address, getStack()),
+        SET_PASSWORD: setPasswordOf(args.login),
+        ...(waitSeconds === 0 ? {} : { WAIT_SECONDS: waitSeconds }),
       },
       secrets: { PASSWORD: password },
       removeScript: readScript(import.meta.url, "./scripts/registry-logout.sh"),
-      deadlineSeconds: 120,
+      deadlineSeconds: waitSeconds + 120,
       dependsOn: args.dependsOn,
     },
     opts,

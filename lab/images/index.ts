@@ -9,7 +9,7 @@
  * await server.close();
  * ```
  *
- * Names: `nginx`, `postgres`, `traefik` and every declaration of `lab/apps` (`<system>/<service>`). An application answers at every
+ * Names: `nginx`, `postgres`, `redis`, `registry`, `traefik` and every declaration of `lab/apps` (`<system>/<service>`). An application answers at every
  * version; versions that begin with `broken-start`, `broken-health`, `broken-migration` or `broken-after` are its
  * deliberate failures.
  *

@@ -36,6 +36,7 @@ const nginxFolder = join(import.meta.dirname, "nginx");
 const postgresFolder = join(import.meta.dirname, "postgres");
 const redisFolder = join(import.meta.dirname, "redis");
 const traefikFolder = join(import.meta.dirname, "traefik");
+const registryFolder = join(import.meta.dirname, "registry");
 
 const nginx: Standin = {
   async recipe() {
@@ -146,5 +147,24 @@ const redis: Standin = {
   },
 };
 
+const registry: Standin = {
+  async recipe() {
+    return recipeOf(registryFolder, await baseRecipe());
+  },
+  async build(workshop, version) {
+    const { docker, progress } = workshop;
+    const real = `registry:${version}`;
+    if (await tryPull(docker, real, progress)) return { reference: real, provenance: `the image ${real}` };
+    const base = await workshop.base();
+    const reference = `berth-lab/registry:${await registry.recipe()}`;
+    const provenance = `CNCF distribution from Debian 13's package docker-registry, on ${base.provenance}`;
+    if (!(await hasImage(docker, reference))) {
+      const job = { folder: registryFolder, tag: reference, what: "building registry", deadlineSeconds: 600 };
+      await build(docker, { ...job, args: { BASE: base.reference } }, progress);
+    }
+    return { reference, provenance };
+  },
+};
+
 /** The lab's own images, by the name under which the registry answers. */
-export const standins: Readonly<Record<string, Standin>> = { nginx, postgres, redis, traefik };
+export const standins: Readonly<Record<string, Standin>> = { nginx, postgres, redis, registry, traefik };

@@ -77,6 +77,8 @@ export function overriddenValues(
     values["berth:tls"] = { kind: "certificate", certificatePem: certificate.chainPem };
     values["berth:tlsPrivateKeyPem"] = certificate.privateKeyPem;
   }
+  // The images come from the lab's registry, which takes none.
+  delete values["berth:builds"];
   values[tokenKey] = overrides.token;
   values["hcloud:endpoint"] = cloudEndpoint(home);
   for (const key of planned.inventedKeys) values[key] = overrides.secret(key);

@@ -67,11 +67,6 @@ export const accepted: readonly Accepted[] = [
   },
   {
     type: "random:index/randomPassword:RandomPassword",
-    where: /bcryptHash$/,
-    why: "no bcrypt is among the lab's packages; the program uses the password itself",
-  },
-  {
-    type: "random:index/randomPassword:RandomPassword",
     name: "with an input that does not exist",
     where: /^check$/,
     why: stricter,

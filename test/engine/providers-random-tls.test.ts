@@ -3,6 +3,7 @@ import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { compare } from "bcryptjs";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { providerPackages } from "../../lab/pulumi/providers/index.ts";
@@ -46,14 +47,17 @@ describe("random", () => {
         expect(count(result, /[A-Z]/g)).toBeGreaterThanOrEqual(inputs.minUpper);
         expect(count(result, /[0-9]/g)).toBeGreaterThanOrEqual(inputs.minNumeric);
       }),
+      // Each one is hashed too, slowly on purpose.
+      { numRuns: 30 },
     );
   });
 
   test("a password's id is no secret; its defaults are outputs", async () => {
     const { id, outputs } = await random.create(password, { length: 20, overrideSpecial: "~" }, 1);
     expect(id).toBe("none");
-    const { result, ...rest } = outputs;
+    const { result, bcryptHash, ...rest } = outputs;
     expect(result).toMatch(/^[A-Za-z0-9~]{20}$/);
+    expect(await compare(String(result), String(bcryptHash))).toBe(true);
     expect(rest).toEqual({
       length: 20,
       upper: true,

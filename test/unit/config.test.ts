@@ -68,7 +68,7 @@ describe("bad input", () => {
       "an unknown key",
       { "berth:hsots": "x" },
       [
-        "berth:hsots: unknown key; use one of: environment, hosts, ssh, dns, adopt, systems, images, registries, pulls, tls, secretRecords",
+        "berth:hsots: unknown key; use one of: environment, hosts, ssh, dns, adopt, systems, images, registries, builds, pulls, tls, secretRecords",
       ],
     ],
     [
@@ -86,7 +86,7 @@ describe("bad input", () => {
     [
       "an unknown namespace",
       { "togehter:app": "x" },
-      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa'],
+      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa, registry'],
     ],
     [
       "a missing secret",
@@ -177,7 +177,7 @@ describe("bad input", () => {
     [
       "an unknown system",
       { "berth:systems": { togather: placement, mfaa: placement } },
-      ["berth:systems.mfaa: no such system; use one of: togather, mfa"],
+      ["berth:systems.mfaa: no such system; use one of: togather, mfa, registry"],
     ],
     [
       "a system on an unknown host",

@@ -20,7 +20,7 @@ test("are found by their folders, beside the lab's own images", () => {
   expect(declarations["togather/app"]).toBe(togather);
   expect(declarations["togather/postgres"]).toEqual({ like: "postgres" });
   expect([...imageSources.keys()]).toEqual(
-    [...Object.keys(declarations), "nginx", "postgres", "redis", "traefik"].sort(),
+    [...Object.keys(declarations), "nginx", "postgres", "redis", "registry", "traefik"].sort(),
   );
 });
 

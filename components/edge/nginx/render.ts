@@ -226,7 +226,9 @@ export function renderLocations(
       const access = route.allowFrom === undefined ? "" : `${allowed}  deny all;\n`;
       const counted = route.banOn === undefined ? "" : `  set $berth_ban_on "${route.banOn.join(",")}";\n`;
       const paused = route.pausesForReleases ? `  error_page 502 504 = ${pauseName(service)};\n` : "";
-      const unbuffered = route.streaming ? "  proxy_buffering off;\n" : "";
+      const unbuffered =
+        (route.streaming ? "  proxy_buffering off;\n" : "") +
+        (route.streamingRequests ? "  proxy_request_buffering off;\n" : "");
       const readSeconds =
         route.readTimeoutSeconds ??
         (route.streaming ? defaultTimeouts.streamingReadSeconds : defaultTimeouts.readSeconds);

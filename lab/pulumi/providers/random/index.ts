@@ -1,7 +1,5 @@
-/**
- * The lab's `random` provider: RandomPassword of pulumi-random 4.21. Left out of its outputs is `bcryptHash`, for want of a bcrypt
- * implementation among the lab's packages.
- */
+/** The lab's `random` provider: RandomPassword of pulumi-random 4.21. */
+import { hash } from "bcryptjs";
 import { type GeneratedKind, generatedPackage } from "../generated.ts";
 import { type InputRules, withDefaults } from "../inputs.ts";
 import { randomText, textFailures, withBothNumerics } from "./text.ts";
@@ -23,13 +21,19 @@ const textRules: InputRules = {
   overrideSpecial: { kind: "string", replaces: true },
 };
 
+/** Go's default, which the real provider takes (terraform-provider-random, generateHash: bcrypt.DefaultCost). */
+const bcryptCost = 10;
+
 const kinds: Readonly<Record<string, GeneratedKind>> = {
   "random:index/randomPassword:RandomPassword": {
     rules: textRules,
     complete: (inputs) => withBothNumerics(withDefaults(textRules, inputs)),
     failures: textFailures,
     // Its id is a constant, because an id is never secret.
-    generate: async (inputs) => ({ id: "none", generated: { result: randomText(inputs) } }),
+    generate: async (inputs) => {
+      const result = randomText(inputs);
+      return { id: "none", generated: { result, bcryptHash: await hash(result, bcryptCost) } };
+    },
   },
 };
 

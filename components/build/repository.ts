@@ -1,0 +1,60 @@
+import { interpolate, type Resource } from "@pulumi/pulumi";
+import { hostCommand, readScript, wholeScript } from "../host/command.ts";
+import { shellAssignments } from "../host/connection.ts";
+import type { Host } from "../host/host.ts";
+import { hostPaths } from "../host/paths.ts";
+import { registryOf } from "../host/registries.ts";
+import type { Build } from "./build-config.ts";
+
+/**
+ * A bare Git repository on a host that builds what is pushed to its branch, pushes the image to its registry, and says how it is
+ * deployed: nothing on the host deploys (docs/decisions/0011-push-to-deploy.md). A build that fails refuses the push. Whatever was
+ * changed by hand is repaired by the next run that changes something of it; the commits stay, also when it is no longer declared.
+ */
+export function buildRepository(
+  name: string,
+  args: { readonly host: Host; readonly build: Build; readonly repository: string; readonly stack: string },
+  opts: { readonly parent: Resource },
+): void {
+  const { host, build, repository, stack } = args;
+  const login = host.logins.get(registryOf(repository));
+  const parameters = shellAssignments({
+    NAME: name,
+    DIRECTORY: hostPaths.repository(name),
+    REPOSITORY: repository,
+    BRANCH: build.branch,
+    DOCKERFILE: build.dockerfile,
+    CONTEXT: build.context,
+    ARGUMENTS: Object.entries(build.arguments)
+      .map(([key, value]) => `${key}=${value}`)
+      .join("\n"),
+    MEMORY_MEBIBYTES: build.memoryMebibytes,
+    CPU_MICROSECONDS: Math.round(build.cpus * 100_000),
+    DEADLINE_SECONDS: build.deadlineMinutes * 60,
+    DEPLOY: `npm run ops -- push ${name} --stack ${stack}`,
+  });
+  const script = (path: string) =>
+    interpolate`#!/bin/bash\n${parameters}${wholeScript(readScript(import.meta.url, path)).replace("main </dev/null", 'main "$@"')}`;
+  hostCommand(
+    `${host.name}-build-${name}`,
+    {
+      connection: host.connection,
+      script: readScript(import.meta.url, "./scripts/repository.sh"),
+      // The commits stay.
+      removeScript: 'sudo rm -f "$DIRECTORY/hooks/pre-receive" "$BUILD_PATH"',
+      parameters: {
+        DATA_VOLUME: hostPaths.dataVolume,
+        DIRECTORY: hostPaths.repository(name),
+        BRANCH: build.branch,
+        BUILD_PATH: hostPaths.buildScript(name),
+        BUILD: script("./scripts/build.sh"),
+        HOOK: interpolate`${script("./scripts/pre-receive.sh")}`.apply((text) =>
+          text.replace("main() {", `BUILD_PATH=${hostPaths.buildScript(name)}\nmain() {`),
+        ),
+      },
+      deadlineSeconds: 300,
+      dependsOn: [host.ready, ...(login === undefined ? [] : [login.command])],
+    },
+    opts,
+  );
+}

@@ -1,0 +1,61 @@
+import type { CustomResourceOptions, Output, Resource } from "@pulumi/pulumi";
+import { hostCommand, readScript } from "../host/command.ts";
+import type { Host } from "../host/host.ts";
+
+/** Removing from a large registry reads every manifest; meanwhile its requests wait. */
+const deadlineMinutes = 60;
+
+/** Puts a script on the host that a timer runs once a day, and takes both away with the resource. */
+export function registryTimer(
+  name: string,
+  args: {
+    readonly host: Host;
+    readonly service: string;
+    readonly script: Output<string>;
+    readonly dependsOn: Resource[];
+  },
+  opts: CustomResourceOptions,
+): void {
+  const { host, service, script, dependsOn } = args;
+  const unit = `berth-collect-${service}`;
+  const path = `/usr/local/lib/berth/collect-${service}`;
+  const description = `Description=Removes what nothing needs from ${service}`;
+  hostCommand(
+    name,
+    {
+      connection: host.connection,
+      script: readScript(import.meta.url, "./scripts/registry-timer.sh"),
+      removeScript: readScript(import.meta.url, "./scripts/registry-timer-remove.sh"),
+      parameters: {
+        SCRIPT: script,
+        SCRIPT_PATH: path,
+        UNIT: unit,
+        // A registry that was left paused, whatever ended the script.
+        SERVICE_UNIT: `[Unit]
+${description}
+After=docker.service
+
+[Service]
+Type=oneshot
+ExecStart=${path}
+ExecStopPost=-/bin/sh -c 'docker ps --quiet --filter label=berth.resource=${service} --filter status=paused | xargs --no-run-if-empty docker unpause'
+TimeoutStartSec=${deadlineMinutes}min
+`,
+        TIMER_UNIT: `[Unit]
+${description}
+
+[Timer]
+OnCalendar=*-*-* 04:00:00
+RandomizedDelaySec=30min
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+`,
+      },
+      deadlineSeconds: 60,
+      dependsOn,
+    },
+    opts,
+  );
+}
