@@ -5,8 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "./until.ts";
 
 /**
- * MFA once through the lab, by the commands that a person types, in a lab of its own. On nginx, which needs no build of Traefik; loads,
- * failures and Traefik are in test/full/mfa.
+ * MFA once through the lab, by the commands that a person types, in a lab of its own; on nginx, which needs no build of Traefik.
  */
 const root = new URL("../../", import.meta.url).pathname;
 const env = { BERTH_LAB: "testmfa", BERTH_LAB_SUBNET: "198.18.12.0/24", BERTH_LAB_CANARY: "1" };
