@@ -8,7 +8,7 @@ import type { Build } from "./build-config.ts";
 
 /**
  * A bare Git repository on a host that builds what is pushed to its branch, pushes the image to its registry, and says how it is
- * deployed: nothing on the host deploys (docs/decisions/0011-push-to-deploy.md). A build that fails refuses the push. Whatever was
+ * deployed: nothing on the host deploys (docs/decisions/0013-push-to-deploy.md). A build that fails refuses the push. Whatever was
  * changed by hand is repaired by the next run that changes something of it; the commits stay, also when it is no longer declared.
  */
 export function buildRepository(

@@ -91,5 +91,5 @@ test("the run is GitHub's, or the person's", () => {
 });
 
 test("the ports are those of the stack's file", () => {
-  expect(sshPorts(new URL("../..", import.meta.url).pathname, "production")).toEqual([22]);
+  expect(sshPorts(new URL("../..", import.meta.url).pathname, "production")).toEqual([22, 666]);
 });
