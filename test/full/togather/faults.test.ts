@@ -49,9 +49,10 @@ async function failsThenHeals(
   title: string,
   fault: () => Promise<() => Promise<unknown>>,
   looks: () => Promise<void> = async () => undefined,
+  to?: string,
 ): Promise<Outcome> {
   const before = await togather();
-  const version = other(before.version);
+  const version = to ?? other(before.version);
   const { result, load } = await underLoad(title, async () => {
     const undo = await fault();
     let failed: LabRun;
@@ -103,11 +104,13 @@ describe("nginx' configuration does not validate", () => {
 });
 
 describe("the registry is gone when a deploy begins", () => {
+  // Versions that the host has no image of: what it has needs no registry.
   test.each([
-    ["refuses", /connection refused/],
-    ["is silent", /deadline exceeded|Client\.Timeout exceeded|i\/o timeout/],
-  ] as const)("it %s: the message names the image and the registry's error", async (how, reason) => {
-    const { failed, load } = await failsThenHeals(`the registry ${how}`, () => registryGone(how));
+    ["refuses", "v1.5.0", /connection refused/],
+    ["is silent", "v1.6.0", /deadline exceeded|Client\.Timeout exceeded|i\/o timeout/],
+  ] as const)("it %s: the message names the image and the registry's error", async (how, version, reason) => {
+    const gone = () => registryGone(how);
+    const { failed, load } = await failsThenHeals(`the registry ${how}`, gone, undefined, version);
     expect(failed.output).toMatch(/cannot pull registry\.berth\.lab:5000\/togather\/app@sha256:[0-9a-f]{64}/);
     expect(failed.output).toMatch(reason);
     expectNoFailure(load);
@@ -123,10 +126,9 @@ describe("the disk is full at the snapshot", () => {
       () => diskFull(folder, 4),
       async () => expect(await onMachine(files)).toBe(""),
     );
-    expect(failed.output).toMatch(/No space left on device/);
     expect(failed.output).toMatch(/Room on the disk of \/var\/backups\/togather: \S+ of \S+/);
     expect(failed.output).toMatch(
-      /the snapshot of togather failed, and so .* stops with the database as it was/,
+      /the snapshot of togather is not written, and so .* stops with the database as it was: some \d+ MiB are needed/,
     );
     expectNoFailure(load);
   });
