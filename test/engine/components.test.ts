@@ -245,6 +245,7 @@ describe("routes", () => {
       "add_header X-Content-Type-Options",
       "add_header X-Frame-Options",
       "add_header Referrer-Policy",
+      "add_header Retry-After",
     ]);
   });
 

@@ -234,7 +234,7 @@ describe("the recorded version", () => {
     // `config get` answers the repository; a preview notes the version that it saw.
     command(
       "pulumi",
-      `case "$1" in config) echo ghcr.io/togather/togather-server ;; preview) grep -o 'version: v[0-9.]*' Pulumi.production.yaml >> ${folder}/previews ;; *) exit 1 ;; esac`,
+      `case "$1" in config) echo ghcr.io/togather/togather-server ;; preview) grep togather:app: Pulumi.production.yaml | grep -o 'version: v[0-9.]*' >> ${folder}/previews ;; *) exit 1 ;; esac`,
     );
     mkdirSync(colleague);
     await git(colleague, "init", "--quiet", "--initial-branch=main");
