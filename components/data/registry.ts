@@ -14,6 +14,9 @@ import type { RegistrySettings } from "./settings.ts";
 import { dataDirectory, stateful } from "./stateful.ts";
 
 const serverPort = 5000;
+/** What the daily collection may take, in which the registry is paused; and how long it may fail its check until Swarm restarts it. */
+const collectSeconds = 480;
+const registryPatienceSeconds = 600;
 const configurationFile = "/berth/registry.yml";
 const usersDirectory = "/etc/berth";
 
@@ -97,6 +100,8 @@ export class Registry extends ComponentResource {
         secrets: [],
       },
       health: { tool: "wget", http: { port: serverPort, path: "/" } },
+      // A paused container fails each check. Swarm must not start another one while its data is being cleaned.
+      unhealthyAfterSeconds: registryPatienceSeconds,
       after: [users],
       ready: {
         script: readScript(import.meta.url, "./scripts/registry-ready.sh"),
@@ -116,6 +121,7 @@ export class Registry extends ComponentResource {
       SERVICE: name,
       DATA_DIRECTORY: dataDirectory(system, name),
       KEEP_VERSIONS: settings.keepVersions,
+      COLLECT_SECONDS: collectSeconds,
     });
     registryTimer(
       `${name}-collection`,

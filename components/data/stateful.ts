@@ -30,6 +30,8 @@ export interface StatefulArgs {
   /** Where its data is in the container. */
   readonly dataPath: string;
   readonly health: Health;
+  /** How long it may fail its check until Swarm restarts it; 20 when left out. */
+  readonly unhealthyAfterSeconds?: number;
   readonly labels?: readonly { readonly label: string; readonly value: string }[];
   /** Checks and further folders, before anything is stopped: a script after the one that makes the data folder. */
   readonly folders?: { readonly script: string; readonly parameters: Readonly<Record<string, string>> };
@@ -45,6 +47,7 @@ export interface StatefulArgs {
 }
 
 const waitSeconds = 120;
+const checkSeconds = 2;
 
 /**
  * Folder of a service's data on the volume: `/mnt/data/togather/postgres` for `togather_postgres`, so that two services of a
@@ -100,9 +103,9 @@ export function stateful(
       healthcheck: {
         tests: dockerCheck(args.health),
         // Patient: Swarm stops what fails it, and a busy host must not lose its database for that.
-        interval: "2s",
+        interval: `${checkSeconds}s`,
         timeout: "10s",
-        retries: 10,
+        retries: (args.unhealthyAfterSeconds ?? 20) / checkSeconds,
         startPeriod: "1m",
       },
     },
