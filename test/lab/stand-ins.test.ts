@@ -107,6 +107,9 @@ describe("connected-repo's backend", () => {
 
 describe("the Mental Fitness App", () => {
   test("takes its secrets from files, is healthy once migrated, and stores what it is sent", async () => {
+    const redis = await lab.start(await lab.pull("redis", "8"), {
+      Cmd: ["redis-server", "--protected-mode", "no"],
+    });
     const values = {
       AIRTABLE_ACCESS_TOKEN: `${secrets.admin}-airtable`,
       AIRTABLE_BASE_ID: `${secrets.admin}-base`,
@@ -118,6 +121,7 @@ describe("the Mental Fitness App", () => {
       SMTP_PASSWORD: `${secrets.admin}-mail`,
       SMTP_FROM: "coach@mfa.example",
       DATABASE_URL: `postgresql://togather_admin:${secrets.password}@${host}:5432/mfa`,
+      REDIS_URL: `redis://${await lab.addressOf(redis)}:6379`,
     };
     const binds: string[] = [];
     for (const [name, value] of Object.entries(values)) {
@@ -146,5 +150,6 @@ describe("the Mental Fitness App", () => {
     );
     expect(await lab.logsOf(app)).not.toContain("canary");
     await app.remove({ force: true });
+    await redis.remove({ force: true });
   });
 });
