@@ -22,7 +22,7 @@ SQL
 done
 {
   printf '%s does not take connections after %s seconds. Its tasks:\n' "$SERVICE" "$WAIT_SECONDS"
-  docker service ps --no-trunc --format '{{.CurrentState}}  {{.Error}}' "$SERVICE" 2>&1 | head -n 5
+  service_tasks "$SERVICE"
   service_log "$SERVICE"
 } | redact >&2
 exit 1

@@ -15,7 +15,7 @@ while [ $((SECONDS - started)) -lt "$WAIT_SECONDS" ]; do
 done
 {
   printf '%s does not answer after %s seconds. It says: %s\nIts tasks:\n' "$SERVICE" "$WAIT_SECONDS" "${said:-nothing}"
-  docker service ps --no-trunc --format '{{.CurrentState}}  {{.Error}}' "$SERVICE" 2>&1 | head -n 5
+  service_tasks "$SERVICE"
   service_log "$SERVICE"
 } | redact >&2
 exit 1

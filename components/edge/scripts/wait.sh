@@ -31,8 +31,8 @@ for _ in $(seq 60); do
 done
 {
   printf 'the edge %s is not healthy after 30 seconds. Its tasks:\n' "$SERVICE"
-  docker service ps --no-trunc --format '{{.CurrentState}}  {{.Error}}' "$SERVICE" 2>&1 | head -n 5
-  timeout 10 docker service logs --raw --tail 20 "$SERVICE" 2>&1
+  service_tasks "$SERVICE"
+  service_log "$SERVICE"
 } | redact >&2
 for other in $others; do
   scale "$SERVICE" 0

@@ -22,10 +22,34 @@ redact() {
     -e 's#(authorization\\*["'\'']?[=:] *\\*["'\'']?(Bearer|Basic) +)[^"'\''\\[:space:],}]+#\1***REDACTED***#gi'
 }
 
+# service_containers SERVICE: those that run, one a line.
+service_containers() {
+  docker ps --quiet --filter "label=com.docker.swarm.service.name=$1" --filter status=running
+}
+
+# container_fails CONTAINER: true when it does not run, or is unhealthy; container_state says what it is.
+container_fails() {
+  container_state=$(docker inspect --format '{{.State.Status}}{{with .State.Health}}, {{.Status}}{{end}}' "$1" 2>/dev/null) || container_state="gone"
+  case $container_state in running | "running, healthy" | "running, starting") return 1 ;; esac
+}
+
+# service_tasks SERVICE: the newest, with what Swarm says of each.
+service_tasks() {
+  docker service ps --no-trunc --format '{{.CurrentState}}  {{.Error}}' "$1" 2>&1 | head -n 5
+}
+
 # service_log SERVICE: last lines of its containers' logs. `docker service logs` shows nothing of a task that has not been healthy yet.
 service_log() {
   timeout 10 docker ps --all --quiet --filter "label=com.docker.swarm.service.name=$1" | head -n 3 | tac |
     while read -r container; do timeout 10 docker logs --tail 20 "$container" 2>&1; done | tail -n 20
+}
+
+# service_report SERVICE: both, with their titles.
+service_report() {
+  printf 'Its tasks:\n'
+  service_tasks "$1" | sed 's/^/  /'
+  printf 'Last lines of its log:\n'
+  service_log "$1" | sed 's/^/  /'
 }
 
 # Waits until no other script works on the same thing, and keeps others out until this one ends. A script goes on when the

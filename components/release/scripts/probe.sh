@@ -132,9 +132,6 @@ old_slot="the old slot serves"
   printf '%s did not become healthy within %s s of grace and %s attempts of %s s: %s of %s tasks healthy. It takes no requests; %s.\n' \
     "$SLOT" "$GRACE_SECONDS" "$ATTEMPTS" "$INTERVAL_SECONDS" "$healthy" "$REPLICAS" "$old_slot"
   printf 'Field by field, as last seen:\n%s\n' "$(printf '%s\n%s\n' "$database" "${seen:-FAILED  task: none ever ran}" | sed '/^$/d; s/^/  /')"
-  printf 'Its tasks:\n'
-  docker service ps --no-trunc --format '  {{.CurrentState}}  {{.Error}}' "$SLOT" 2>&1 | head -n 5
-  printf 'Last lines of its log:\n'
-  service_log "$SLOT" | sed 's/^/  /'
+  service_report "$SLOT"
 } | redact >&2
 exit 1

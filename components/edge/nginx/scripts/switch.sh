@@ -76,7 +76,7 @@ while IFS= read -r file; do
   grep -qxF "$(basename "$(dirname "$file")")" <<<"$DOMAINS" || sudo rm -f "$file"
 done < <(sudo find "$directory/locations" -name "$SERVICE.conf")
 sudo rm -f "$directory/checks/$SERVICE.conf"
-mapfile -t tasks < <(slot_containers "$SLOT")
+mapfile -t tasks < <(service_containers "$SLOT")
 edge_reload "$container" || put_back
 note INFO "the routes of $SERVICE lead to $SLOT"
 if [ -n "$replaced" ]; then

@@ -50,13 +50,13 @@ fi
 old_tasks=()
 replaced=$(grep -oE '"(http|h2c)://[^:"]+' <<<"$before" | sed 's#.*//##' | sort -u | grep -vxF "${SLOT:?}") || replaced=
 for other in $replaced; do
-  mapfile -t -O "${#old_tasks[@]}" old_tasks < <(slot_containers "$other")
+  mapfile -t -O "${#old_tasks[@]}" old_tasks < <(service_containers "$other")
 done
 edge_follow "$container" "${old_tasks[@]}"
 
 edge_write "$directory/$SERVICE.yml" "$ROUTES"
 sudo rm -f "$directory/$SERVICE.check.yml"
-mapfile -t tasks < <(slot_containers "$SLOT")
+mapfile -t tasks < <(service_containers "$SLOT")
 edge_reload "$container" "$own" || put_back
 note INFO "the routes of $SERVICE lead to $SLOT"
 if [ -n "$replaced" ]; then
