@@ -1,6 +1,5 @@
-import { interpolate, type Resource } from "@pulumi/pulumi";
-import { hostCommand, readScript, wholeScript } from "../host/command.ts";
-import { shellAssignments } from "../host/connection.ts";
+import type { Resource } from "@pulumi/pulumi";
+import { hostCommand, installedScript, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { hostPaths } from "../host/paths.ts";
 import { registryOf } from "../host/registries.ts";
@@ -18,9 +17,10 @@ export function buildRepository(
 ): void {
   const { host, build, repository, stack } = args;
   const login = host.logins.get(registryOf(repository));
-  const parameters = shellAssignments({
+  const parameters = {
     NAME: name,
     DIRECTORY: hostPaths.repository(name),
+    BUILD_PATH: hostPaths.buildScript(name),
     REPOSITORY: repository,
     BRANCH: build.branch,
     DOCKERFILE: build.dockerfile,
@@ -32,9 +32,9 @@ export function buildRepository(
     CPU_MICROSECONDS: Math.round(build.cpus * 100_000),
     DEADLINE_SECONDS: build.deadlineMinutes * 60,
     DEPLOY: `npm run ops -- push ${name} --stack ${stack}`,
-  });
+  };
   const script = (path: string) =>
-    interpolate`#!/bin/bash\n${parameters}${wholeScript(readScript(import.meta.url, path)).replace("main </dev/null", 'main "$@"')}`;
+    installedScript(parameters, readScript(import.meta.url, path), "arguments and input");
   hostCommand(
     `${host.name}-build-${name}`,
     {
@@ -48,9 +48,7 @@ export function buildRepository(
         BRANCH: build.branch,
         BUILD_PATH: hostPaths.buildScript(name),
         BUILD: script("./scripts/build.sh"),
-        HOOK: interpolate`${script("./scripts/pre-receive.sh")}`.apply((text) =>
-          text.replace("main() {", `BUILD_PATH=${hostPaths.buildScript(name)}\nmain() {`),
-        ),
+        HOOK: script("./scripts/pre-receive.sh"),
       },
       deadlineSeconds: 300,
       dependsOn: [host.ready, ...(login === undefined ? [] : [login.command])],

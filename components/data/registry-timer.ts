@@ -2,21 +2,19 @@ import type { CustomResourceOptions, Output, Resource } from "@pulumi/pulumi";
 import { hostCommand, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 
-/** Removing from a large registry reads every manifest; meanwhile its requests wait. */
-const deadlineMinutes = 60;
-
-/** Puts a script on the host that a timer runs once a day, and takes both away with the resource. */
+/** Puts a script on the host that a timer runs once a day, for at most so long, and takes both away with the resource. */
 export function registryTimer(
   name: string,
   args: {
     readonly host: Host;
     readonly service: string;
     readonly script: Output<string>;
+    readonly deadlineSeconds: number;
     readonly dependsOn: Resource[];
   },
   opts: CustomResourceOptions,
 ): void {
-  const { host, service, script, dependsOn } = args;
+  const { host, service, script, deadlineSeconds, dependsOn } = args;
   const unit = `berth-collect-${service}`;
   const path = `/usr/local/lib/berth/collect-${service}`;
   const description = `Description=Removes what nothing needs from ${service}`;
@@ -39,7 +37,7 @@ After=docker.service
 Type=oneshot
 ExecStart=${path}
 ExecStopPost=-/bin/sh -c 'docker ps --quiet --filter label=berth.resource=${service} --filter status=paused | xargs --no-run-if-empty docker unpause'
-TimeoutStartSec=${deadlineMinutes}min
+TimeoutStartSec=${deadlineSeconds}s
 `,
         TIMER_UNIT: `[Unit]
 ${description}

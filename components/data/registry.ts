@@ -1,11 +1,10 @@
 import { ServiceConfig } from "@pulumi/docker";
-import { ComponentResource, interpolate, mergeOptions, type Output, secret } from "@pulumi/pulumi";
+import { ComponentResource, mergeOptions, type Output, secret } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import { stringify } from "yaml";
 import type { ServiceContext } from "../declaration.ts";
 import type { Route } from "../edge/route.ts";
-import { hostCommand, readScript, wholeScript } from "../host/command.ts";
-import { shellAssignments } from "../host/connection.ts";
+import { hostCommand, installedScript, readScript } from "../host/command.ts";
 import { hostPaths } from "../host/paths.ts";
 import { dockerLabels } from "../labels.ts";
 import type { ServedRegistry } from "../system.ts";
@@ -14,7 +13,7 @@ import type { RegistrySettings } from "./settings.ts";
 import { dataDirectory, stateful } from "./stateful.ts";
 
 const serverPort = 5000;
-/** What the daily collection may take, in which the registry is paused; and how long it may fail its check until Swarm restarts it. */
+/** What the daily collection may take, during which the registry is paused; and how long it may fail its check until Swarm restarts it. */
 const collectSeconds = 480;
 const registryPatienceSeconds = 600;
 const configurationFile = "/berth/registry.yml";
@@ -117,17 +116,18 @@ export class Registry extends ComponentResource {
       },
       child,
     );
-    const collect = shellAssignments({
-      SERVICE: name,
-      DATA_DIRECTORY: dataDirectory(system, name),
-      KEEP_VERSIONS: settings.keepVersions,
-      COLLECT_SECONDS: collectSeconds,
-    });
     registryTimer(
       `${name}-collection`,
       {
-        ...{ host, service: name, dependsOn: [ready] },
-        script: interpolate`#!/bin/bash\n${collect}${wholeScript(readScript(import.meta.url, "./scripts/registry-collect.sh"))}`,
+        ...{ host, service: name, deadlineSeconds: collectSeconds, dependsOn: [ready] },
+        script: installedScript(
+          {
+            SERVICE: name,
+            DATA_DIRECTORY: dataDirectory(system, name),
+            KEEP_VERSIONS: settings.keepVersions,
+          },
+          readScript(import.meta.url, "./scripts/registry-collect.sh"),
+        ),
       },
       child,
     );

@@ -1,6 +1,5 @@
-import { type Input, interpolate, type Output } from "@pulumi/pulumi";
-import { wholeScript } from "../host/command.ts";
-import { shellAssignments } from "../host/connection.ts";
+import type { Input } from "@pulumi/pulumi";
+import { installedScript } from "../host/command.ts";
 import { deployUser } from "../host/host-files.ts";
 import { hostPaths } from "../host/paths.ts";
 import { type Acme, directoryUrl } from "./tls.ts";
@@ -64,7 +63,7 @@ export function acmeParameters({
   script,
 }: AcmeArgs): Record<string, Input<string>> {
   const url = directoryUrl(acme.directory);
-  const assignments: Output<string> = shellAssignments({
+  const parameters = {
     ...edgeParameters,
     DOMAINS: domains.join("\n"),
     ADDRESS: address,
@@ -75,9 +74,9 @@ export function acmeParameters({
     // One for each authority: certbot keeps a certificate that is good, whoever issued it.
     STORE: hostPaths.acme(new URL(url).host.replace(":", "_")),
     DNS_WAIT_SECONDS: dnsWaitSeconds,
-  });
+  };
   return {
-    SCRIPT: interpolate`#!/bin/bash\n${assignments}${wholeScript(script)}`,
+    SCRIPT: installedScript(parameters, script),
     ...renewal,
     SERVICE_UNIT: service,
     TIMER_UNIT: timer,

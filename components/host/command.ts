@@ -38,6 +38,15 @@ export const currentContainerScript = readScript(import.meta.url, "./scripts/cur
  */
 export const deployedBy = `$(printf %s "\${GITHUB_ACTOR:-$(id -un)}@$(uname -n)" | LC_ALL=C tr -cd 'A-Za-z0-9@._-' | cut -c 1-100)`;
 
+/** The text of a script that stays on the host, for a timer or a hook: {@link wholeScript} after its parameters. */
+export function installedScript(
+  parameters: Readonly<Record<string, Input<string | number>>>,
+  body: string,
+  reads?: Parameters<typeof wholeScript>[1],
+): Output<string> {
+  return interpolate`#!/bin/bash\n${shellAssignments(parameters)}${wholeScript(body, reads)}`;
+}
+
 export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
   const { connection, deadlineSeconds } = args;
   const ssh = interpolate`${sshCommand(connection)} "DEPLOYED_BY=${deployedBy} ${boundedShell(deadlineSeconds)}"`;

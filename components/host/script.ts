@@ -7,9 +7,13 @@ export function readScript(moduleUrl: string, path: string): string {
 
 const common = readScript(import.meta.url, "./scripts/common.sh");
 
-/** A script as it is sent: after what all share, in a function that reads nothing, so that no command of the script can eat the rest of it from standard input. */
-export function wholeScript(body: string): string {
-  return `${common}\nmain() {\n${body}\n}\nmain </dev/null\n`;
+/**
+ * A script as it is sent: after what all share, in a function that reads nothing, so that no command of the script can eat the rest of it
+ * from standard input. One that stays on the host as a program may have its own arguments and input.
+ */
+export function wholeScript(body: string, reads: "nothing" | "arguments and input" = "nothing"): string {
+  const call = reads === "nothing" ? "main </dev/null" : 'main "$@"';
+  return `${common}\nmain() {\n${body}\n}\n${call}\n`;
 }
 
 /** The shell on the host that runs a command and ends with it. */

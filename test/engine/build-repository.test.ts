@@ -64,7 +64,7 @@ function declare(more: Readonly<Record<string, string | number>> = {}) {
   const bin = join(folder, "bin");
   const lines = Object.entries(parameters).map(([key, value]) => `${key}=${shellQuote(String(value))}\n`);
   const file = (path: string) =>
-    `#!/bin/bash\nPATH=${bin}:$PATH\n${lines.join("")}${wholeScript(script(path)).replace("main </dev/null", 'main "$@"')}`
+    `#!/bin/bash\nPATH=${bin}:$PATH\n${lines.join("")}${wholeScript(script(path), "arguments and input")}`
       .replaceAll("/run/lock", folder)
       .replaceAll("/var/tmp", folder);
   const said = runOnHost(

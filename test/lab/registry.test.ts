@@ -219,7 +219,7 @@ test("its data, restored elsewhere, is served", async () => {
 });
 
 function collect(): string {
-  const parameters = `SERVICE=test_registry\nDATA_DIRECTORY=${data}\nKEEP_VERSIONS=2\nCOLLECT_SECONDS=60\n`;
+  const parameters = `SERVICE=test_registry\nDATA_DIRECTORY=${data}\nKEEP_VERSIONS=2\n`;
   return host(parameters, readScript(import.meta.url, "../../components/data/scripts/registry-collect.sh"));
 }
 

@@ -4,8 +4,7 @@
 # KEEP_VERSIONS are parameters.
 # Folders are distribution's (registry/storage/paths.go); of a manifest goes what its Vacuum removes (vacuum.go). The registry is paused
 # meanwhile, so that its requests wait: the layers of a push that is under way would be swept before its manifest names them
-# (docs/content/about/garbage-collection.md). A paused container fails its health checks, so the collection ends before Swarm would
-# restart it: COLLECT_SECONDS is a parameter too.
+# (docs/content/about/garbage-collection.md). A paused container fails its health checks: the unit ends this before Swarm would restart it.
 only_one "registry-$SERVICE" 1800
 container=$(docker ps --quiet --filter "label=berth.resource=$SERVICE" --filter status=running | head -n 1)
 [ -n "$container" ] || fail "$SERVICE does not run, so nothing is removed. See: docker service ps --no-trunc $SERVICE"
@@ -54,12 +53,12 @@ while IFS= read -r folder; do
 done < <(find "$root/repositories" -type d -name _manifests -prune)
 
 # What it reads of the settings is where the data is.
-said=$(timeout "$COLLECT_SECONDS" docker run --rm --interactive --network none --volume "$DATA_DIRECTORY:/var/lib/registry" "$image" garbage-collect /dev/stdin 2>&1 <<'SETTINGS'
+said=$(docker run --rm --interactive --network none --volume "$DATA_DIRECTORY:/var/lib/registry" "$image" garbage-collect /dev/stdin 2>&1 <<'SETTINGS'
 version: 0.1
 log: { level: warn }
 storage: { filesystem: { rootdirectory: /var/lib/registry } }
 SETTINGS
-) || fail "$SERVICE: the blobs that nothing names could not be removed within $COLLECT_SECONDS s: $(tail -n 3 <<<"$said")"
+) || fail "$SERVICE: the blobs that nothing names could not be removed: $(tail -n 3 <<<"$said")"
 docker unpause "$container" >/dev/null
 after=$(du --summarize --block-size=1M "$DATA_DIRECTORY" | cut -f 1)
 echo "$SERVICE: removed $tags tags, $manifests manifests, $((before - after)) MiB; its requests waited $((SECONDS - began)) s"
