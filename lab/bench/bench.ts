@@ -12,6 +12,8 @@ export interface BenchReport {
   readonly nothingToServing: number;
   /** An `up` with nothing to do. */
   readonly noOpUp: number;
+  /** An `up` of a program that declares nothing, by the same engine. */
+  readonly emptyUp: number;
   readonly preview: number;
   /** An `up` to another version, from the command to its end. */
   readonly deploy: number;
@@ -50,9 +52,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const change = ["--set", `${options.setting}=${options.version}`];
   const measure = async (what: string, args: readonly string[]) => {
     options.progress(what);
-    const began = performance.now();
-    await lab(args);
-    return (performance.now() - began) / 1000;
+    return seconds(() => command("lab/cli.ts", args));
   };
 
   // Previews build or fetch every image that the measured commands need.
@@ -62,24 +62,28 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   try {
     const nothingToServing = await measure("from nothing to serving", ["up", ...stack]);
     const noOpUp = await measure("an up with nothing to do", ["up", ...stack]);
+    options.progress("an up of a program without a resource");
+    const emptyUp = await seconds(() => command("lab/bench/empty/up.ts", []));
     const preview = await measure("a preview", ["preview", "--expect-no-changes", ...stack]);
     const watch = new StepWatch(join(home.stateDir, `${options.stack}.json`));
     const deploy = await measure(`a deploy of ${options.version}`, ["up", ...stack, ...change]);
     watch.close();
     const rollback = await measure("going back", ["up", ...stack]);
-    const steps = watch.steps.flatMap(stepTime);
+    const steps = watch.steps.flatMap(stepSeconds);
     const inSteps = steps.reduce((sum, { seconds }) => sum + seconds, 0);
     return {
       version: options.version,
       processors: navigator.hardwareConcurrency,
       nothingToServing: round(nothingToServing),
       noOpUp: round(noOpUp),
+      emptyUp: round(emptyUp),
       preview: round(preview),
       deploy: round(deploy),
       rollback: round(rollback),
       steps,
       deployOverhead: round(deploy - inSteps),
       ratios: {
+        "no-op up / up of an empty program": round(noOpUp / emptyUp),
         "no-op up / preview": round(noOpUp / preview),
         "deploy / no-op up": round(deploy / noOpUp),
         "rollback / deploy": round(rollback / deploy),
@@ -91,21 +95,27 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   }
 }
 
-function stepTime(step: WatchedStep): BenchReport["steps"] {
+function stepSeconds(step: WatchedStep): BenchReport["steps"] {
   const name = releaseStep(step) ?? step.operation;
   if (step.endedMs === undefined) return [];
   return [{ step: name, resource: step.name, seconds: round((step.endedMs - step.startedMs) / 1000) }];
 }
 
-async function lab(args: readonly string[]): Promise<void> {
-  const result = await execa(process.execPath, [join(projectDir, "lab/cli.ts"), ...args], {
+async function seconds(work: () => Promise<void>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return (performance.now() - began) / 1000;
+}
+
+async function command(script: string, args: readonly string[]): Promise<void> {
+  const result = await execa(process.execPath, [join(projectDir, script), ...args], {
     cwd: projectDir,
     reject: false,
     all: true,
     stdin: "ignore",
     timeout: commandSeconds * 1000,
   });
-  if (result.failed) throw new Error(`lab ${args.join(" ")} failed:\n${result.all.slice(-4000)}`);
+  if (result.failed) throw new Error(`${script} ${args.join(" ")} failed:\n${result.all.slice(-4000)}`);
 }
 
 function round(seconds: number): number {

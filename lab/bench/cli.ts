@@ -12,6 +12,7 @@ function render(report: BenchReport): string {
   const rows: [string, number][] = [
     ["from nothing to serving (images built before)", report.nothingToServing],
     ["up with nothing to do", report.noOpUp],
+    ["up of a program without a resource", report.emptyUp],
     ["preview", report.preview],
     [`deploy of ${report.version}`, report.deploy],
     ...report.steps.map(({ step, resource, seconds }): [string, number] => [

@@ -1,0 +1,2 @@
+/** Loads the SDK, as every program does, and declares nothing. */
+import "@pulumi/pulumi";
