@@ -48,8 +48,14 @@ export async function opsOk(...args: readonly string[]) {
   return run;
 }
 
+/** What restores have put aside goes at once: a role that a copy still names cannot be dropped. */
+export async function dropReplaced(): Promise<void> {
+  if ((await copies()) !== "") await opsOk("drop-replaced", "togather", "--yes");
+}
+
 /** The version of the committed configuration again, on its own schema, for whatever comes next in this lab. */
 export async function backToTheBeginning(): Promise<void> {
+  await dropReplaced();
   if ((await sql("SELECT version > 3 FROM schema_migrations")) === "t") {
     await opsOk("reverse-migration", "togather", "--to", "3", "--yes");
   }

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dumpAll, opsOk, sql } from "../database.ts";
+import { backToTheBeginning, copies, decorate, dropReplaced, dumpAll, opsOk, sql } from "../database.ts";
 import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
 import {
@@ -34,6 +34,7 @@ const list = async () =>
 describe("a restore", () => {
   test("brings back the whole cluster, dump for dump", async () => {
     await labOk("up", "--set", "togather:app.version=v1.0.0");
+    await dropReplaced();
     await decorate();
     await sql(
       "INSERT INTO events (name, starts_at) SELECT 'kept ' || n, now() FROM generate_series(1, 20000) AS n",
