@@ -6,8 +6,8 @@ import type { ResourceState } from "./resource-state.ts";
 import type { PropertyMap } from "./values.ts";
 
 /**
- * A resource's inputs as its provider completes them; without a provider the resource is one itself. Throws {@link Reported}
- * when some are refused, all of them said.
+ * A resource's inputs after its provider has checked them and filled in defaults. A provider resource is checked by its own plugin.
+ * Throws {@link Reported} when inputs are invalid, after reporting all of them.
  */
 export async function checkInputs(
   context: RunContext,

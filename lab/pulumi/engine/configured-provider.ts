@@ -11,12 +11,12 @@ import {
 import { markEchoedSecrets, type PropertyMap } from "./values.ts";
 import { fromWire, type ToWire, toWire } from "./wire.ts";
 
-// gRPC codes that older or smaller providers answer for configuration calls they do not implement.
+// gRPC codes that providers return for configuration calls that they do not implement.
 const unimplemented = 12;
 
 const isUnimplemented = (error: unknown) => (error as { code?: number }).code === unimplemented;
 
-/** Configuration, which has no dialect to agree on yet. */
+/** Options for encoding provider configuration, which is sent before the provider has said which features it supports. */
 const plain: ToWire = { keepUnknowns: true, keepSecrets: false, keepResources: false };
 
 interface AboutResource {
@@ -25,7 +25,7 @@ interface AboutResource {
   setType(type: string): unknown;
 }
 
-/** A request that says which resource it is about. */
+/** Sets the URN, name and type of the resource in a request. */
 export function about<Request extends AboutResource>(request: Request, target: Target): Request {
   request.setUrn(target.urn);
   request.setName(target.name);
@@ -34,9 +34,8 @@ export function about<Request extends AboutResource>(request: Request, target: T
 }
 
 /**
- * The connection to one provider instance over gRPC, and its configuration. It speaks the provider's dialect: secrets,
- * resource references and unknowns go over the wire only as far as the provider accepts them, and answers get the marks
- * back.
+ * The connection to one provider instance over gRPC, and its configuration. Secrets, resource references and unknown
+ * values are sent only if the provider supports them; secret marks are restored in its responses.
  */
 export class ConfiguredProvider {
   protected readonly client: InstanceType<typeof providerServices.ResourceProviderClient>;
@@ -59,7 +58,7 @@ export class ConfiguredProvider {
     await this.#close();
   }
 
-  /** Promise form of one call of the stub. Calls have no deadline: `timeout` in the request is the provider's to keep. */
+  /** Promise form of one call of the stub. Calls have no deadline: the provider enforces the request's `timeout`. */
   protected call<Response>(
     label: string,
     start: (done: (error: ServiceError | null, response: Response) => void) => unknown,
@@ -77,7 +76,7 @@ export class ConfiguredProvider {
     return this.accepts.keepSecrets ? answer : markEchoedSecrets(answer, given);
   }
 
-  /** Lets the provider complete and check its configuration. */
+  /** Asks the provider to check its configuration and to fill in defaults. */
   async checkConfig(target: Target, olds: PropertyMap, news: PropertyMap): Promise<CheckResult> {
     const request = about(new providerMessages.CheckRequest(), target);
     request.setOlds(toWire(olds, plain));
@@ -98,7 +97,7 @@ export class ConfiguredProvider {
     }
   }
 
-  /** What changed configuration means for the provider's resources; undefined when the provider does not say. */
+  /** The provider's diff of its changed configuration; undefined when the provider does not implement it. */
   async diffConfig(
     target: Target,
     oldInputs: PropertyMap,

@@ -5,30 +5,30 @@ import type { Reporter } from "./reporter.ts";
 import type { ResourceState } from "./resource-state.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-/** How a registration ended for the program. */
+/** The result of a registration, as the program receives it. */
 export interface Registered {
   readonly state: ResourceState;
   readonly outcome: "success" | "failed" | "skipped";
 }
 
-/** A goal on its way through the engine. `done` answers the program. */
+/** A registration that the engine works on. `done` sends the result to the program. */
 export interface Registration {
   readonly goal: Goal;
   done(result: Registered): void;
 }
 
-/** The settings of one run, decided. */
+/** The settings of one run, defaults applied. */
 export interface RunOptions {
   readonly project: string;
   readonly stack: string;
   readonly preview: boolean;
   readonly continueOnError: boolean;
   readonly ignoreProtect: boolean;
-  /** How many steps run at a time. */
+  /** Maximum number of steps that run at the same time. */
   readonly parallel: number;
 }
 
-/** What all rooms of one run share. */
+/** What all parts of the engine share during one run. */
 export class RunContext {
   readonly options: RunOptions;
   readonly registry: ProviderRegistry;
@@ -36,10 +36,10 @@ export class RunContext {
   readonly reporter: Reporter;
   /** The resources at the start of the run, in dependency order. */
   readonly previous: readonly ResourceState[];
-  /** Of {@link previous}, those that are not just waiting for their deletion. */
+  /** Of {@link previous}, those that are not only waiting to be deleted. */
   readonly olds = new Map<string, ResourceState>();
   readonly graph: DependencyGraph;
-  /** States that steps of this run have reached. */
+  /** Resource states that steps of this run have produced. */
   readonly news = new Map<string, ResourceState>();
 
   constructor(
@@ -59,10 +59,10 @@ export class RunContext {
   }
 }
 
-/** An error whose text the user has been shown already. */
+/** An error that has already been shown to the user. */
 export class Reported extends Error {}
 
-/** Shows the user an error about a resource and ends the work on it. */
+/** Reports an error about a resource and throws {@link Reported}. */
 export function refuse(context: RunContext, message: string, urn: string): never {
   context.reporter.say("error", message, urn);
   throw new Reported(message);

@@ -4,18 +4,18 @@ import { defaultProviderGoal, type Goal, providerPackage, Unsupported } from "./
 import { packageOf, providerType } from "./urn.ts";
 import { type PropertyMap, Secret } from "./values.ts";
 
-/** What choosing providers needs of the run. */
+/** What the choice of providers needs from the run. */
 interface DefaultProviderOptions {
-  /** Full keys to values; `<package>:<key>` configures the package's default provider. */
+  /** Configuration values by full key; `<package>:<key>` configures the package's default provider. */
   readonly config: Readonly<Record<string, string>>;
   readonly secretKeys: readonly string[];
   readonly register: (goal: Goal) => Promise<Registered>;
 }
 
 /**
- * Chooses the provider of each resource and invoke, as Pulumi does: the one named, the one that the parent component was
- * given for the package, the parent's own if it is of the package, or a default provider made from the stack's
- * configuration, one per package and version.
+ * Chooses the provider of each resource and invoke, as Pulumi does: the provider that the resource names, else the one
+ * that the parent component was given for the package, else the parent's provider if it belongs to the package, else a default provider
+ * made from the stack's configuration, one per package and version.
  */
 export class ProviderChoice {
   readonly #options: DefaultProviderOptions;
@@ -27,7 +27,7 @@ export class ProviderChoice {
     this.#options = options;
   }
 
-  /** Remembers what a component passes on to its children. */
+  /** Records the providers that a component passes to its children. */
   remember(component: string, hints: ProviderHints): void {
     const inherited = this.#ofComponents.get(hints.parent) ?? new Map<string, string>();
     this.#ofComponents.set(component, new Map([...inherited, ...hints.providers]));

@@ -4,7 +4,7 @@ import type { ResourceState } from "./resource-state.ts";
 import { plainStep, type Step } from "./step.ts";
 import { isProviderType } from "./urn.ts";
 
-/** A deletion that `protect` forbids. Other deletions still go on, so that all such are reported at once. */
+/** A deletion that `protect` forbids. Other deletions still go on, so that all protected resources are reported at once. */
 export class ProtectedResource extends Error {
   constructor(urn: string) {
     super(
@@ -14,11 +14,11 @@ export class ProtectedResource extends Error {
   }
 }
 
-/** How a deletion came about. */
+/** Why a resource is deleted. */
 interface Deleting {
   /** Part of a replacement. */
   readonly replacing: boolean;
-  /** Ahead of the replacement: the record stays, marked, until the replacement exists. */
+  /** Deleted before its replacement is created: the record stays in the state, marked, until the replacement exists. */
   readonly pendingReplacement: boolean;
 }
 
@@ -58,7 +58,7 @@ export function deleteStep(
   };
 }
 
-/** Forgets a resource that was deleted ahead of a replacement which nobody wants any more. */
+/** Removes from the state a resource that was deleted before its replacement and that the program no longer declares. */
 export function forgetStep(context: RunContext, old: ResourceState): Step {
   return {
     ...plainStep,

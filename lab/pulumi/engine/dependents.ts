@@ -6,7 +6,10 @@ import type { ResourceState } from "./resource-state.ts";
 import { isProviderType } from "./urn.ts";
 import type { Value } from "./values.ts";
 
-/** Recorded dependents of a resource that would be replaced if it changed; what cannot depend on it yet is left out. */
+/**
+ * Recorded dependents of a resource that would be replaced if it changed; resources recorded before it cannot depend on it and are not
+ * looked at.
+ */
 export async function replacedDependents(
   context: RunContext,
   root: ResourceState,

@@ -14,11 +14,11 @@ import { type Step, subject } from "./step.ts";
 import { isProviderType, stackType, typeOf } from "./urn.ts";
 import { equal, type PropertyMap } from "./values.ts";
 
-// The SDK closes its connection when it hears of a run's early end, and what it was about to say is lost. Its stack's
-// outputs may be on their way then: it hears when they have come, or after this long, because they may need what failed.
+// The SDK closes its connection as soon as it is told that the run has ended early, and requests that it has not sent are lost. The stack's
+// outputs may be among them: it is told when they have been received, or after this time, because they may depend on what failed.
 const outputsGraceSeconds = 2;
 
-/** One preview, up or destroy: registrations in, steps out, deletions at the end. */
+/** One preview, up or destroy: receives registrations, runs their steps, and deletes at the end. */
 export class Deployment implements MonitorHandlers {
   readonly #context: RunContext;
   readonly #generator: StepGenerator;
@@ -26,19 +26,19 @@ export class Deployment implements MonitorHandlers {
   readonly #hooks: ResourceHooks;
   readonly #providers: ProviderChoice;
   readonly #goals = new Map<string, Goal>();
-  /** URNs that an error elsewhere has kept from being worked on. */
+  /** URNs that are skipped because of an error elsewhere. */
   readonly #skipped = new Set<string>();
   #stackOutputs: PropertyMap | undefined;
   #stackUrn = "";
-  /** Steps are decided about one registration at a time, in the order in which they come. */
+  /** Steps are planned for one registration at a time, in the order in which they arrive. */
   #turn: Promise<void> = Promise.resolve();
   #signalFinished: () => void = () => {};
-  /** Resolves when the program has signalled that nothing more will come. */
+  /** Resolves when the program has signalled that it registers nothing more. */
   readonly programFinished: Promise<void>;
   #signalOver: () => void = () => {};
   readonly #over: Promise<void>;
   #signalOutputs: () => void = () => {};
-  /** Resolves when an error has ended the run early and the program may know. */
+  /** Resolves when an error has ended the run early and the program may be told. */
   readonly #cutOff: Promise<unknown>;
   #failed = false;
 
@@ -71,7 +71,7 @@ export class Deployment implements MonitorHandlers {
     return this.#executor.isCancelled;
   }
 
-  /** True when anything went wrong. */
+  /** True after any error. */
   get failed(): boolean {
     return (
       this.#failed ||
@@ -82,13 +82,13 @@ export class Deployment implements MonitorHandlers {
     );
   }
 
-  /** The outputs of the stack, as far as the program has registered them. */
+  /** The outputs of the stack that the program has registered so far. */
   get stackOutputs(): PropertyMap {
     const old = this.#context.olds.get(this.#stackUrn);
     return this.#context.news.get(this.#stackUrn)?.outputs ?? old?.outputs ?? {};
   }
 
-  // ---- what the program asks for
+  // ---- requests of the program
 
   async register(goal: Goal, hints: ProviderHints): Promise<Registered> {
     const parent = this.#goals.get(goal.parent);
@@ -121,8 +121,7 @@ export class Deployment implements MonitorHandlers {
   async #setOutputs(urn: string, outputs: PropertyMap): Promise<void> {
     const { snapshot } = this.#context;
     const step = this.#executor.registrable.get(urn);
-    if (!step?.new)
-      throw new Error(`outputs of ${urn} were registered, but the resource itself was not, or twice`);
+    if (!step?.new) throw new Error(`outputs of ${urn} were registered twice, or before the resource itself`);
     this.#executor.registrable.delete(urn);
     const changed = step.old === undefined || !equal(step.old.outputs, outputs);
     step.new.outputs = outputs;
@@ -154,9 +153,9 @@ export class Deployment implements MonitorHandlers {
     await this.#over;
   }
 
-  // ---- what becomes of it
+  // ---- how registrations are carried out
 
-  /** The work, unless the run ends first. */
+  /** The result of the work; throws when the run ends first. */
   #whileRunning<Result>(work: Promise<Result>): Promise<Result> {
     work.catch(() => {});
     const end = this.#cutOff.then((): never => {
@@ -187,7 +186,7 @@ export class Deployment implements MonitorHandlers {
     if (chain.length > 0) void this.#executor.run(chain).catch((error) => this.fail(error));
   }
 
-  /** Leaves out a step whose dependencies an error has kept from existing. */
+  /** Skips a resource whose dependencies do not exist because of an error. */
   #skip(step: Step): boolean {
     const state = subject(step);
     const needed = dependencyUrns(state);
@@ -207,7 +206,7 @@ export class Deployment implements MonitorHandlers {
     this.#executor.cancel();
   }
 
-  /** After the last registration: deletes what is no longer wanted, unless an error has ended the run. */
+  /** After the last registration: deletes resources that the program no longer declares, unless an error has ended the run. */
   async complete(): Promise<void> {
     await this.#turn;
     await this.#executor.idle();
@@ -221,7 +220,7 @@ export class Deployment implements MonitorHandlers {
     }
     const { graph } = this.#context;
     for (const group of groups) {
-      // What a failed resource depends on is still needed by it.
+      // A failed resource still needs what it depends on.
       const needed = new Set<ResourceState>();
       for (const step of this.#executor.errored) {
         for (const state of [step.new, step.old]) {
@@ -230,13 +229,13 @@ export class Deployment implements MonitorHandlers {
         }
       }
       const wanted = group.filter((step) => !needed.has(subject(step)));
-      // A preview's deletions do nothing; one after the other they at least read well.
+      // A preview deletes nothing; running its deletions one after the other keeps their order readable.
       if (this.#context.options.preview) for (const step of wanted) await this.#executor.run([step]);
       else await Promise.all(wanted.map((step) => this.#executor.run([step])));
     }
   }
 
-  /** Waits for what still runs, settles the stack's outputs and lets the program end. */
+  /** Waits for the running steps, records the stack's outputs and lets the program end. */
   async end(): Promise<void> {
     await this.#turn;
     await this.#executor.idle();

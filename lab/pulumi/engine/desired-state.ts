@@ -2,7 +2,7 @@ import type { Goal } from "./registration.ts";
 import type { ResourceState } from "./resource-state.ts";
 import { containsUnknown, equal, type PropertyMap, reveal, type Value } from "./values.ts";
 
-/** True when a changed `replacementTrigger` asks for a replacement. What a preview does not know counts as changed. */
+/** True when a changed `replacementTrigger` asks for a replacement. A value that is unknown in a preview counts as changed. */
 export function triggers(old: Value, now: Value): boolean {
   if (containsUnknown(old) || containsUnknown(now)) return true;
   const before = reveal(old);
@@ -10,12 +10,12 @@ export function triggers(old: Value, now: Value): boolean {
   return before !== null && after !== null && !equal(before, after);
 }
 
-/** A provider's inputs without what Pulumi keeps there for itself. */
+/** A provider's inputs without the key that Pulumi adds for its own use. */
 export function withoutInternal(inputs: PropertyMap): PropertyMap {
   return Object.fromEntries(Object.entries(inputs).filter(([key]) => key !== "__internal"));
 }
 
-/** What a resource will be when its goal is reached; id and outputs come from the step that does it. */
+/** The state that a resource will have after its step; the step sets id and outputs. */
 export function stateOf(
   goal: Goal,
   urn: string,

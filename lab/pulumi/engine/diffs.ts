@@ -7,25 +7,25 @@ import type { ResourceState } from "./resource-state.ts";
 import { isProviderType } from "./urn.ts";
 import { changedKeys, equal, type PropertyMap } from "./values.ts";
 
-/** A difference that a provider need not be asked about. */
+/** A difference that is found without asking the provider. */
 export function plainDiff(changes: "none" | "some", replaceKeys: readonly string[] = []): Diff {
   return { changes, changedKeys: [], replaceKeys, deleteBeforeReplace: false, detailed: undefined };
 }
 
-/** True when a difference asks for a replacement. */
+/** True when a difference requires a replacement. */
 export function replaces(diff: Diff): boolean {
   return diff.replaceKeys.length > 0 || [...(diff.detailed?.values() ?? [])].some((replacing) => replacing);
 }
 
-/** Names for an event: the changed properties, or what replaces. */
+/** Property names for an event: those that cause a replacement, otherwise all changed ones. */
 export function detailOf(diff: Diff): string[] {
   const detailed = [...(diff.detailed?.keys() ?? [])].map((path) => /^[^.[]+/.exec(path)?.[0] ?? path);
   return [...new Set([...diff.changedKeys, ...diff.replaceKeys, ...detailed])];
 }
 
 /**
- * Asks a provider what new inputs mean for a recorded resource. Undefined: it cannot say, its own configuration being
- * unknown in this preview.
+ * Asks a provider for the difference between a recorded resource and new inputs. Undefined when its own configuration
+ * is unknown in this preview.
  */
 export async function askDiff(
   context: RunContext,
@@ -52,7 +52,7 @@ export async function askDiff(
   return { ...diff, changes: changed.length > 0 ? "some" : "none", changedKeys: changed };
 }
 
-// A path that replaceOnChanges can name to replace what exists but is not right.
+// A path that replaceOnChanges can name to replace a resource whose initialization has failed.
 const initErrorKey = "#initerror";
 
 /** The difference with the program's `replaceOnChanges` applied. */

@@ -15,7 +15,7 @@ import { stackType, typeOf } from "./urn.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 
 const defaultParallel = 8;
-// How long a program may take to end once it has nothing to wait for.
+// Seconds that a program has to exit once it has nothing to wait for.
 const programGraceSeconds = 10;
 
 /** What an engine needs from its surroundings. */
@@ -27,8 +27,8 @@ interface EngineOptions {
 type Operation = "preview" | "up" | "refresh" | "destroy";
 
 /**
- * The lab's deployment engine: Pulumi's semantics for what the program uses, and a refusal by name for the rest. It is
- * small and for the lab alone; production runs on Pulumi's own.
+ * The lab's deployment engine: Pulumi's semantics for the features that the program uses; any other feature is refused
+ * with an error that names it. It is for the lab alone; production uses Pulumi's engine.
  */
 export function createEngine(options: EngineOptions): Engine {
   return {
@@ -39,7 +39,7 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
-/** Throws only before anything has begun: for a lock that is held, or a state that cannot be read. */
+/** Throws only before anything is changed: when the lock is held or the state cannot be read. */
 async function operate(
   operation: Operation,
   run: EngineRun,
@@ -89,7 +89,7 @@ async function operate(
   }
 }
 
-/** Without the program there is nobody to call the hooks of what is deleted. */
+/** Delete hooks are functions of the program, so without the program they cannot be called. */
 function mayDestroy({ previous, reporter }: RunContext): boolean {
   const hooked = previous.filter(({ hooks }) => hooks.BeforeDelete || hooks.AfterDelete);
   for (const { urn, hooks } of hooked) {
@@ -127,13 +127,13 @@ async function runProgram(
       onLine: (line) => reporter.say("info", line),
     });
     const ended = program.ended.then((message) => {
-      // After an error elsewhere, a program that could not end well is no news.
+      // After an error elsewhere, the program's own failure need not be reported.
       if (message === undefined || deployment.isCancelled) return;
       deployment.fail(message === "" ? new Reported(message) : new Error(message));
     });
     await Promise.race([deployment.programFinished, ended, deployment.cancelled]);
     await deployment.complete();
-    // A program that an error cuts off may still be saying what the outputs are.
+    // A program that an error cuts off may still be sending its outputs.
     if (deployment.isCancelled) {
       await Promise.race([deployment.programFinished, program.stop(programGraceSeconds)]);
     }
@@ -152,8 +152,8 @@ function warnOfPending(base: RecordedDeployment, reporter: Reporter): void {
   );
   reporter.say(
     "warning",
-    `an earlier run was interrupted; what became of these is unknown:${list.join("")}\n` +
-      "To find out and clear them: npm run lab -- ops recover",
+    `an earlier run was interrupted; whether these operations were completed is unknown:${list.join("")}\n` +
+      "To resolve them: npm run lab -- ops recover",
   );
 }
 

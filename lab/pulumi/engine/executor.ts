@@ -6,8 +6,8 @@ import { markSecretOutputs } from "./resource-state.ts";
 import type { Step } from "./step.ts";
 
 /**
- * Runs chains of steps, as many chains at a time as the run's parallelism allows, in the order they came. An error
- * cancels what has not begun; what runs is left to finish. With continue-on-error it only stops its own chain.
+ * Runs chains of steps, as many chains at a time as the run's parallelism allows, in the order in which they were
+ * submitted. An error cancels the steps that have not started; running steps finish. With continue-on-error it only stops its own chain.
  */
 export class Executor {
   readonly #context: RunContext;
@@ -21,13 +21,13 @@ export class Executor {
   isCancelled = false;
   /** True when any step has failed. */
   sawError = false;
-  /** True when a hook has failed after its step was done: the run fails, what hangs on the step goes on. */
+  /** True when a hook has failed after its step was done: the run fails, but dependents of the step are still processed. */
   afterHookFailed = false;
   /** Steps that failed while the run went on. */
   readonly errored: Step[] = [];
-  /** Last steps of resources whose outputs the program may still register. */
+  /** The latest step of each resource whose outputs the program may still register. */
   readonly registrable = new Map<string, Step>();
-  /** Ends of components' steps, to be reported when their outputs come. */
+  /** Components' steps whose end is reported when their outputs are registered. */
   readonly unreported = new Map<string, () => void>();
 
   constructor(context: RunContext, hooks: ResourceHooks) {
@@ -43,7 +43,7 @@ export class Executor {
     this.#cancel?.();
   }
 
-  /** Runs steps one after the other, as soon as there is room. Resolves when the chain has ended, however it did. */
+  /** Runs steps one after the other, as soon as the parallelism allows. Resolves when the chain has ended, with or without an error. */
   async run(chain: readonly Step[]): Promise<void> {
     if (this.#running >= this.#context.options.parallel) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -110,7 +110,7 @@ export class Executor {
     return true;
   }
 
-  /** What fails is reported, and fails the run: the step itself is done. */
+  /** A failing hook is reported and fails the run, although the step itself is done. */
   async runAfterHooks(step: Step): Promise<void> {
     try {
       await this.#hooks.after(step);
@@ -120,7 +120,7 @@ export class Executor {
     }
   }
 
-  /** Counts the steps that a failed one before them kept from running as failed too, for the program and its dependents. */
+  /** Marks the steps after a failed one as failed too, for the program and for dependents. */
   #abandon(rest: readonly Step[]): void {
     for (const step of rest) {
       if (!step.registration || !step.new) continue;
@@ -151,6 +151,7 @@ function failureText(step: Step, failure: Error): string {
   if (failure instanceof Reported) return failure.message;
   const reasons =
     failure instanceof InitFailed ? failure.reasons.map((reason) => `\n* ${reason}`).join("") : "";
-  const text = reasons === "" ? failure.message : `the resource exists but is not right:${reasons}`;
+  const text =
+    reasons === "" ? failure.message : `the resource exists, but its initialization failed:${reasons}`;
   return `${verbs[step.op] ?? step.op} ${step.urn}: ${text}`;
 }

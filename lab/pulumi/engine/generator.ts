@@ -19,19 +19,19 @@ import { createStep, importStep, replaceStep, sameStep, updateStep } from "./ste
 import { isProviderType } from "./urn.ts";
 
 /**
- * Decides what has to be done. Registrations come one at a time; each becomes a chain of steps. The rules, and the order
+ * Plans the steps of a run. Registrations are processed one at a time; each becomes a chain of steps. The rules, and the order
  * of the checks, are those of Pulumi's step generator (pkg/resource/deploy/step_generator.go at 3.260).
  */
 export class StepGenerator {
   readonly #context: RunContext;
   readonly #identities: Identities;
-  /** URNs by what was decided about them. */
+  /** URNs by the planned operation. */
   readonly #kept = new Set<string>();
   readonly #created = new Set<string>();
   readonly #replaced = new Set<string>();
   /** URNs that this run deletes; `deletedWith` looks here while deletions run. */
   readonly #deleted = new Set<string>();
-  /** Resources (not URNs) that are deleted ahead of their replacement. */
+  /** Resources (not URNs) that are deleted before their replacement is created. */
   readonly #deletedAhead = new Set<ResourceState>();
   readonly #providers = new Map<string, ResourceState>();
   /** True when a preview has met something that an update would refuse. */
@@ -42,7 +42,7 @@ export class StepGenerator {
     this.#identities = new Identities(context);
   }
 
-  /** The steps for one registration. Throws {@link Reported} when the user has been told why there are none. */
+  /** The steps for one registration. Throws {@link Reported} when there are none and the reason has been reported. */
   async register(registration: Registration): Promise<Step[]> {
     const { goal } = registration;
     const { registry } = this.#context;
@@ -69,7 +69,7 @@ export class StepGenerator {
     ];
   }
 
-  /** The steps from what a resource is to what the program wants. */
+  /** The steps that bring a resource to the state that the program declares. */
   async #decide(
     registration: Registration,
     old: ResourceState | undefined,
@@ -136,7 +136,7 @@ export class StepGenerator {
       return [updateStep(this.#context, registration, old, next, detailOf(diff))];
     }
     this.#kept.add(urn);
-    // What exists but was not right is updated without a change, for the provider to look at it again.
+    // A resource whose initialization failed is updated without a change, so that the provider initializes it again.
     if (old.initErrors.length > 0) return [updateStep(this.#context, registration, old, next, [])];
     return [sameStep(this.#context, registration, old, next)];
   }
@@ -161,7 +161,7 @@ export class StepGenerator {
     );
   }
 
-  /** True when the resource's provider is another one now, and cannot manage what the old one made. */
+  /** True when the resource's provider is another one now, and cannot manage resources that the old one created. */
   async #providerChanged(old: ResourceState, next: ResourceState): Promise<boolean> {
     if (old.provider === next.provider) return false;
     if (old.provider === "" || next.provider === "") return true;
@@ -252,7 +252,7 @@ export class StepGenerator {
     ];
   }
 
-  /** Groups of deletions of what is no longer wanted, dependents first. */
+  /** Groups of deletions of resources that the program no longer declares, dependents first. */
   async deletions(): Promise<Step[][]> {
     const { previous, registry, graph } = this.#context;
     const steps = new Map<ResourceState, Step>();

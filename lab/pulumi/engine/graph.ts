@@ -20,8 +20,8 @@ export function dependencyUrns(state: ResourceState): Set<string> {
 }
 
 /**
- * The dependencies between the resources of a deployment. Their order matters: a resource stands after everything that
- * it depends on, and one URN can stand for several resources (replaced ones await their deletion under the same URN).
+ * The dependencies between the resources of a deployment. The list is ordered: a resource comes after everything that
+ * it depends on. Several resources can have the same URN (replaced ones that are still to be deleted).
  */
 export class DependencyGraph {
   readonly #resources: readonly ResourceState[];
@@ -63,7 +63,10 @@ export class DependencyGraph {
     return found;
   }
 
-  /** What must outlive `state`: its dependencies, its provider, its parent, and all below a component it depends on. */
+  /**
+   * The resources that must exist as long as `state` exists: its dependencies, its provider, its parent, and all below a component it
+   * depends on.
+   */
   dependencies(state: ResourceState): Set<ResourceState> {
     const needed = dependencyUrns(state);
     needed.add(providerUrn(state.provider));

@@ -21,8 +21,8 @@ interface Hook {
 
 /**
  * Functions of the program that the engine calls before and after it creates, updates or deletes a resource. The program
- * serves them (Pulumi's `Callbacks`) for as long as it runs. What fails before a step fails the step; what fails after it
- * fails the run, the step being done; with `ignoreErrors` either is a warning.
+ * serves them (Pulumi's `Callbacks`) for as long as it runs. A hook that fails before a step fails the step; one that
+ * fails after it fails the run, although the step is done; with `ignoreErrors` either is a warning.
  */
 export class ResourceHooks {
   readonly #preview: boolean;
@@ -52,7 +52,7 @@ export class ResourceHooks {
     return this.#run("Before", step);
   }
 
-  /** Throws when a hook after the step fails. Components have theirs when the program has registered their outputs. */
+  /** Throws when a hook after the step fails. For components they run when the program has registered their outputs. */
   after(step: Step): Promise<void> {
     return this.#run("After", step);
   }
@@ -77,7 +77,7 @@ export class ResourceHooks {
     }
   }
 
-  /** Answers the hook's error; empty when there was none. */
+  /** Returns the hook's error; empty when there was none. */
   async #call(callback: Callback, moment: HookMoment, step: Step, subject: ResourceState): Promise<string> {
     const request = new resourceMessages.ResourceHookRequest();
     request.setUrn(step.urn);
@@ -87,7 +87,7 @@ export class ResourceHooks {
     const wire = (map: PropertyMap | undefined) =>
       map && toWire(map, { keepUnknowns: true, keepSecrets: true, keepResources: true });
     const after = moment.startsWith("After");
-    // A replacement is created as if there had been nothing before.
+    // For a replacement's creation there are no old values.
     const old = moment.endsWith("Create") ? undefined : step.old;
     const now = moment.endsWith("Delete") ? undefined : step.new;
     request.setOldInputs(wire(old?.inputs));

@@ -3,7 +3,7 @@ import { aliasUrn, type Goal, inheritedAlias } from "./registration.ts";
 import type { ResourceState } from "./resource-state.ts";
 import { makeUrn, nameOf } from "./urn.ts";
 
-/** The URNs of one run's registrations, and which recorded resource each continues. */
+/** The URNs of one run's registrations, and the recorded resource that each refers to. */
 export class Identities {
   readonly #context: RunContext;
   readonly #urns = new Set<string>();
@@ -27,7 +27,7 @@ export class Identities {
 
   /**
    * The URN of a registration, and the recorded resource behind it, found by that URN or by one that it had before (`alias`).
-   * Throws {@link Reported} when another registration has either.
+   * Throws {@link Reported} when another registration has claimed either.
    */
   claim(goal: Goal): { urn: string; old: ResourceState | undefined; alias: string | undefined } {
     const { stack, project } = this.#context.options;

@@ -2,7 +2,7 @@ import type { ProviderClient } from "./provider-client.ts";
 import { targetOf } from "./registry.ts";
 import type { ResourceState } from "./resource-state.ts";
 
-/** What the option import of `next` takes over, as the provider reads it; the error that its step ends with when nothing is there. */
+/** The existing resource that the option import of `next` names, as the provider reads it; an error when it does not exist. */
 export async function readImported(
   next: ResourceState,
   provider: ProviderClient,

@@ -1,4 +1,4 @@
-/** The lab's deployment engine, and what others may know of its state and lock. */
+/** The lab's deployment engine, and its public functions for state and lock. */
 export { createEngine } from "./engine.ts";
 export { breakLock, describeLock, isStale, readLock } from "./lock.ts";
 export type { Launch } from "./registry.ts";

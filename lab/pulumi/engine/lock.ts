@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { processRuns } from "../../../ops/process.ts";
 
-/** Who is deploying. Kept as JSON beside the state, `<stateFile>.lock`. */
+/** The holder of the deploy lock. Stored as JSON beside the state, `<stateFile>.lock`. */
 interface DeployLock {
   /** `user@host`. */
   readonly owner: string;
@@ -17,7 +17,7 @@ interface DeployLock {
 const lockFile = (stateFile: string) => `${stateFile}.lock`;
 const takeOver = "npm run lab -- unlock (or npm run lab -- ops recover)";
 
-/** The lock on a state file, or undefined. Throws when the lock file is not one of ours. */
+/** The lock on a state file, or undefined. Throws when the lock file was not written by this engine. */
 export function readLock(stateFile: string): DeployLock | undefined {
   let text: string;
   try {
@@ -34,7 +34,7 @@ export function readLock(stateFile: string): DeployLock | undefined {
   }
 }
 
-/** Removes the lock on a state file, whoever holds it. Answers what it was. */
+/** Removes the lock on a state file, whoever holds it. Returns the removed lock. */
 export function breakLock(stateFile: string): DeployLock | undefined {
   const lock = readLock(stateFile);
   rmSync(lockFile(stateFile), { force: true });
@@ -53,7 +53,7 @@ function age(lock: DeployLock): string {
   return `${Math.round(seconds / 3600)} h ago`;
 }
 
-/** What to tell somebody who found the lock taken. */
+/** The message for a command that finds the lock taken. */
 export function describeLock(lock: DeployLock): string {
   const who = `${lock.owner} began "${lock.operation}" ${age(lock)} (process ${lock.pid} on ${lock.host})`;
   if (isStale(lock)) {
@@ -62,7 +62,7 @@ export function describeLock(lock: DeployLock): string {
   return `another deploy is running: ${who}. Wait for it; if you are sure that it has ended, take over: ${takeOver}`;
 }
 
-/** Takes the lock or throws {@link describeLock}. Never takes over a stale one. Answers how to release it. */
+/** Takes the lock or throws {@link describeLock}. Never takes over a stale one. Returns a function that releases it. */
 export function takeLock(stateFile: string, owner: string, operation: string): () => void {
   const lock: DeployLock = {
     owner,
@@ -78,7 +78,9 @@ export function takeLock(stateFile: string, owner: string, operation: string): (
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     const held = readLock(stateFile);
     if (held) throw new Error(describeLock(held));
-    throw new Error(`the deploy lock ${lockFile(stateFile)} came and went; try again`);
+    throw new Error(
+      `the deploy lock ${lockFile(stateFile)} was taken and released by another run in between; try again`,
+    );
   }
   return () => {
     const held = readLock(stateFile);

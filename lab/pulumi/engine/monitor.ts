@@ -15,17 +15,17 @@ import type { Reporter } from "./reporter.ts";
 import { containsUnknown, type PropertyMap } from "./values.ts";
 import { fromWire, toWire } from "./wire.ts";
 
-/** What the monitor passes on to the run. */
+/** The functions of the run that the monitor calls. */
 export interface MonitorHandlers {
   register(goal: Goal, hints: ProviderHints): Promise<Registered>;
   registerOutputs(urn: string, outputs: PropertyMap): Promise<void>;
   registerHook(request: RegisterResourceHookRequest): void;
   invoke(token: string, args: PropertyMap, hints: ProviderHints): Promise<InvokeResult>;
-  /** The program has said all it has to say. Resolves when the run is over. */
+  /** The program has sent its last request. Resolves when the run is over. */
   finished(): Promise<void>;
 }
 
-/** What a request says about the provider it wants. */
+/** The parts of a request that decide which provider handles it. */
 export interface ProviderHints {
   readonly provider: string;
   readonly providers: ReadonlyMap<string, string>;
@@ -33,7 +33,7 @@ export interface ProviderHints {
   readonly parent: string;
 }
 
-/** About the run, for programs that ask. */
+/** Facts about the run that a program can request. */
 export interface DeploymentFacts {
   readonly project: string;
   readonly stack: string;
@@ -59,7 +59,7 @@ const supported: ReadonlyMap<string, number> = new Map([
   ["resourceHooks", features.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS],
 ]);
 
-/** The run is over for the program: what it asked for will not be answered. The SDK then ends quietly. */
+/** The run is over: open requests of the program are answered with this error, on which the SDK ends without a message. */
 export class ShuttingDown extends Error {
   constructor() {
     super("resource monitor shut down");
@@ -152,7 +152,7 @@ export class Monitor {
     });
   }
 
-  /** Listens on a free loopback port and answers the address. */
+  /** Listens on a free loopback port and returns the address. */
   listen(): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>

@@ -38,7 +38,7 @@ export function covers(path: PropertyPath, other: PropertyPath): boolean {
 const inner = (value: Value | undefined): Value | undefined =>
   value instanceof Secret ? value.element : value;
 
-/** Undefined result: the path does not exist in the same way in both, so nothing can be put back. */
+/** Undefined when the path exists in only one of the two, so that no old value can be restored. */
 function restore(path: PropertyPath, old: Value, now: Value): Value | undefined {
   const [part, ...rest] = path;
   if (part === undefined) return old;
@@ -77,8 +77,8 @@ function restore(path: PropertyPath, old: Value, now: Value): Value | undefined 
 }
 
 /**
- * The new inputs with the old values put back wherever `ignoreChanges` says so. `invalid` names the paths that exist in
- * only one of the two (elements added or removed), which Pulumi reports and otherwise leaves alone.
+ * The new inputs with the old values at the paths of `ignoreChanges`. `invalid` names the paths that exist in
+ * only one of the two (elements added or removed), which Pulumi reports and does not change.
  */
 export function ignoreChanges(
   news: PropertyMap,

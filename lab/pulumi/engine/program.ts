@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 import { type DeploymentFacts, organization } from "./monitor.ts";
 
-// What the SDK's runner exits with when it has told the user already what went wrong.
+// The exit code of the SDK's runner after it has printed the error itself.
 const exitCodeReported = 32;
 const exitWithEngine = fileURLToPath(new URL("exit-with-engine.ts", import.meta.url));
 
@@ -31,12 +31,15 @@ function entryPoint(projectDir: string): string {
 
 /**
  * A Pulumi program in a process of its own, started as Pulumi's language host for Node.js does, with this Node: the
- * program's TypeScript is read natively.
+ * program's TypeScript is run natively.
  */
 export class Program {
   readonly #child: ChildProcess;
   readonly #readers: Interface[];
-  /** How the program ended: undefined when all is well, else what to tell the user; empty when they know already. */
+  /**
+   * How the program ended: undefined on success, otherwise the error message, which is empty when the program has printed the error
+   * itself.
+   */
   readonly ended: Promise<string | undefined>;
 
   constructor(options: ProgramOptions) {
@@ -73,7 +76,7 @@ export class Program {
     });
   }
 
-  /** Waits for the program to end by itself, then ends it. */
+  /** Waits for the program to end by itself and kills it after the deadline. */
   async stop(graceSeconds: number): Promise<void> {
     const ended = await Promise.race([
       this.ended.then(() => true),

@@ -3,7 +3,7 @@ import { providerMessages, statusMessages } from "./proto.ts";
 import type { PropertyMap } from "./values.ts";
 import { fromWire } from "./wire.ts";
 
-/** A resource as provider calls name it. */
+/** A resource, as provider calls refer to it. */
 export interface Target {
   readonly urn: string;
   readonly type: string;
@@ -16,7 +16,7 @@ export interface Failure {
   readonly reason: string;
 }
 
-/** What a provider says about a change. */
+/** A provider's answer to a diff. */
 export interface Diff {
   readonly changes: "none" | "some" | "unknown";
   readonly changedKeys: readonly string[];
@@ -26,7 +26,7 @@ export interface Diff {
   readonly detailed: ReadonlyMap<string, boolean> | undefined;
 }
 
-/** The resource exists but is not right (Pulumi's ErrorResourceInitFailed). */
+/** The resource exists, but its initialization failed (Pulumi's ErrorResourceInitFailed). */
 export class InitFailed extends Error {
   readonly id: string;
   readonly properties: PropertyMap;
@@ -49,7 +49,7 @@ export class InitFailed extends Error {
 const statusDetails = "grpc-status-details-bin";
 const initFailedType = "pulumirpc.ErrorResourceInitFailed";
 
-/** The engine's error for a failed call: an {@link InitFailed} when the provider says so. */
+/** The engine's error for a failed call: an {@link InitFailed} when the provider reports one. */
 export function translate(error: ServiceError, label: string): Error {
   for (const raw of error.metadata?.get(statusDetails) ?? []) {
     if (typeof raw === "string") continue;
@@ -69,7 +69,7 @@ export function translate(error: ServiceError, label: string): Error {
   return Object.assign(translated, { code: error.code });
 }
 
-/** Inputs as the provider completed them, or why it refuses them. */
+/** Inputs with the provider's defaults, or the reasons why they are invalid. */
 export interface CheckResult {
   readonly inputs: PropertyMap;
   readonly failures: readonly Failure[];
@@ -103,7 +103,7 @@ interface WithFailures {
   getFailuresList(): { getProperty(): string; getReason(): string }[];
 }
 
-/** What a provider finds wrong with inputs or arguments. */
+/** A provider's failures for inputs or arguments. */
 export function failuresOf(response: WithFailures): Failure[] {
   return response
     .getFailuresList()

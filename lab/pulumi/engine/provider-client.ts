@@ -12,7 +12,7 @@ import {
 import { containsSecret, type PropertyMap, Secret } from "./values.ts";
 import { fromWire, toWire } from "./wire.ts";
 
-/** What the engine asks one provider instance about resources, in the engine's values. */
+/** The resource calls of one provider instance, with the engine's value types. */
 export class ProviderClient extends ConfiguredProvider {
   async check(
     target: Target,
@@ -56,7 +56,7 @@ export class ProviderClient extends ConfiguredProvider {
     return decodeDiff(await this.call(target.urn, (done) => this.client.diff(request, done)));
   }
 
-  /** Throws {@link InitFailed} when the resource was created but is not right. */
+  /** Throws {@link InitFailed} when the resource was created but its initialization failed. */
   async create(
     target: Target,
     inputs: PropertyMap,
@@ -80,7 +80,7 @@ export class ProviderClient extends ConfiguredProvider {
     return { id, outputs: this.marked(fromWire(response.getProperties(), { label: target.urn }), inputs) };
   }
 
-  /** Throws {@link InitFailed} when the resource was changed but is not right. */
+  /** Throws {@link InitFailed} when the resource was changed but its initialization failed. */
   async update(
     target: Target,
     id: string,
@@ -110,7 +110,7 @@ export class ProviderClient extends ConfiguredProvider {
     return this.marked(fromWire(response.getProperties(), { label: target.urn }), news);
   }
 
-  /** What a partial failure reports gets its secret marks back, as a success does. */
+  /** Restores the secret marks in what a partial failure reports, as after a success. */
   async #retaining<Result>(given: PropertyMap, work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
@@ -170,7 +170,7 @@ export class ProviderClient extends ConfiguredProvider {
       this.client.invoke(request, done),
     );
     const answer = fromWire(response.getReturn(), { label: token });
-    // Which part of the answer came from which argument is unknown, so one secret argument makes all of it secret.
+    // Which part of the result comes from which argument is unknown, so one secret argument makes all of it secret.
     const secret = !this.accepts.keepSecrets && containsSecret(args);
     const result = secret
       ? Object.fromEntries(Object.entries(answer).map(([key, value]) => [key, new Secret(value)]))

@@ -8,8 +8,8 @@ import { isProviderType } from "./urn.ts";
 import { equal } from "./values.ts";
 
 /**
- * Reads every recorded resource anew and records what is there; what is gone is dropped. One resource's error does not
- * keep the others from being read. Answers true when there was none.
+ * Reads every recorded resource and updates the state; resources that no longer exist are removed from it. An error
+ * for one resource does not stop the others. Returns true when there was no error.
  */
 export async function refreshAll(context: RunContext): Promise<boolean> {
   const { previous, registry, snapshot, options } = context;
@@ -18,7 +18,7 @@ export async function refreshAll(context: RunContext): Promise<boolean> {
   const queue = [...previous];
   const work = async () => {
     for (let state = queue.shift(); state; state = queue.shift()) {
-      // Components, providers and what was deleted ahead of its replacement have nothing to read.
+      // Components, providers and resources that were deleted before their replacement cannot be read.
       if (!state.custom || isProviderType(state.type) || state.pendingReplacement) {
         context.reporter.step("refresh", state.urn, [])(false, "same");
         continue;
@@ -87,7 +87,7 @@ async function readAnew(
   if (!equal(state.inputs, old.inputs) || !equal(state.outputs, old.outputs)) {
     state.modified = new Date().toISOString();
   }
-  // Asked the other way round: what would an up without changes do, now that the resource is as it is.
+  // The reverse diff: what an up without changes would do to the resource as it was found.
   const diff = await askDiff(context, provider, state, state.urn, old.inputs, old.ignoreChanges, false);
   return { op: diff?.changes === "some" ? "update" : "same", state };
 }

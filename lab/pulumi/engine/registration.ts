@@ -6,7 +6,7 @@ import { isProviderType, makeUrn, nameOf, typeOf } from "./urn.ts";
 import type { PropertyMap, Value } from "./values.ts";
 import { valueFromWire } from "./wire.ts";
 
-/** How a resource was called before: its whole URN, or the parts that were different. */
+/** A former name of a resource: its whole URN, or the parts that were different. */
 export interface AliasSpec {
   readonly urn?: string;
   readonly name?: string;
@@ -17,7 +17,7 @@ export interface AliasSpec {
   readonly noParent?: boolean;
 }
 
-/** What a program wants one resource to be. Provider and inheritance from the parent are settled by the monitor. */
+/** The state that a program declares for one resource. The monitor resolves the provider and what is inherited from the parent. */
 export interface Goal {
   readonly type: string;
   readonly name: string;
@@ -34,27 +34,27 @@ export interface Goal {
   readonly deleteBeforeReplace: boolean | undefined;
   readonly ignoreChanges: readonly string[];
   readonly replaceOnChanges: readonly string[];
-  /** The resource is replaced when this is another than the recorded one; null says nothing. */
+  /** The resource is replaced when this differs from the recorded value; null has no effect. */
   readonly replacementTrigger: Value;
   readonly additionalSecretOutputs: readonly string[];
   readonly aliases: readonly AliasSpec[];
-  /** The option import: id of what the resource takes over; empty for none. */
+  /** The option import: id of the existing resource; empty for none. */
   readonly importId: string;
   readonly customTimeouts: CustomTimeouts;
   readonly hooks: HookNames;
 }
 
-/** A request that asks for something the lab's engine does not do. The message names it. */
+/** A request for a feature that the lab's engine does not support. The message names the feature. */
 export class Unsupported extends Error {
   constructor(what: string) {
     super(`the lab's engine does not support ${what}; use a real pulumi for it (--engine pulumi)`);
   }
 }
 
-/** Throws {@link Unsupported} for options that a real engine would act on and this one does not. */
+/** Throws {@link Unsupported} for options that Pulumi supports and this engine does not. */
 function refuseUnsupported(request: RegisterResourceRequest): void {
   const refuse = (option: string, given: boolean) => {
-    if (given) throw new Unsupported(`${option} (asked for by ${request.getType()} "${request.getName()}")`);
+    if (given) throw new Unsupported(`${option} (used by ${request.getType()} "${request.getName()}")`);
   };
   refuse("remote components", request.getRemote());
   refuse("the option replaceWith", request.getReplaceWithList().length > 0);
@@ -113,7 +113,7 @@ function aliasOf(alias: Alias): AliasSpec {
   };
 }
 
-/** The former URN that an alias means for a resource. */
+/** The former URN that an alias gives a resource. */
 export function aliasUrn(
   alias: AliasSpec,
   self: { name: string; type: string; parent: string; stack: string; project: string },
@@ -129,7 +129,7 @@ export function aliasUrn(
   );
 }
 
-/** The former URN of a child whose parent was called otherwise; a name that began with the parent's follows it. */
+/** The former URN of a child whose parent had another name; a child's name that begins with its parent's name changes with it. */
 export function inheritedAlias(
   child: { type: string; name: string },
   parentName: string,
@@ -142,7 +142,7 @@ export function inheritedAlias(
   return makeUrn(stack, project, parentAlias, child.type, name);
 }
 
-/** Reads a registration. Throws {@link Unsupported} by name for what this engine does not do. */
+/** Reads a registration. Throws {@link Unsupported} with the name of a feature that this engine does not support. */
 export function goalOf(request: RegisterResourceRequest): Goal {
   refuseUnsupported(request);
   const type = request.getType();
@@ -150,7 +150,7 @@ export function goalOf(request: RegisterResourceRequest): Goal {
   const found = new Map<string, Set<string>>();
   const properties: Record<string, PropertyMap[string]> = {};
   const label = `${type} "${request.getName()}"`;
-  // An output value names what it depends on, so each property is read by itself to know whose dependencies those are.
+  // An output value contains its dependencies, so each property is read separately to assign them to the property.
   for (const [key, raw] of Object.entries(request.getObject()?.toJavaScript() ?? {})) {
     const urns = new Set<string>();
     properties[key] = valueFromWire(raw, { label, dependency: (urn) => urns.add(urn) });
@@ -194,7 +194,7 @@ export function goalOf(request: RegisterResourceRequest): Goal {
   };
 }
 
-/** What a child takes from its parent unless it says otherwise. */
+/** The options that a child inherits from its parent unless it sets them itself. */
 export function inheritFromParent(goal: Goal, parent: Goal | undefined): Goal {
   if (!parent) return goal;
   return {
@@ -205,7 +205,7 @@ export function inheritFromParent(goal: Goal, parent: Goal | undefined): Goal {
   };
 }
 
-/** A goal for the provider resource that Pulumi makes when a program names no provider. */
+/** The goal of the default provider that Pulumi registers when a program names no provider. */
 export function defaultProviderGoal(type: string, name: string, properties: PropertyMap): Goal {
   return {
     type,

@@ -18,7 +18,7 @@ function withoutInternal(inputs: PropertyMap): PropertyMap {
   return Object.fromEntries(Object.entries(inputs).filter(([key]) => key !== internalKey));
 }
 
-/** How calls name the resource of a URN. */
+/** The resource of a URN, as provider calls refer to it. */
 export function targetOf(urn: string): Target {
   return { urn, type: typeOf(urn), name: nameOf(urn) };
 }
@@ -31,7 +31,7 @@ export class ProviderRegistry {
   readonly #launch: Launch;
   readonly #preview: boolean;
   readonly #instances = new Map<string, ProviderClient>();
-  /** Launched by a check, by URN; create, update or same configure them. */
+  /** By URN: instances that a check has launched and that create, update or same will configure. */
   readonly #unconfigured = new Map<string, ProviderClient>();
   readonly #all = new Set<ProviderClient>();
 
@@ -52,7 +52,7 @@ export class ProviderRegistry {
     return this.#instances.get(reference);
   }
 
-  /** The instance that manages a resource. Throws when it was neither registered nor loaded. */
+  /** The instance that manages a resource. Throws when the provider was neither registered nor loaded. */
   of(state: ResourceState): ProviderClient {
     const provider = this.get(state.provider);
     if (!provider) throw new Error(`unknown provider ${state.provider} for resource ${state.urn}`);
@@ -107,19 +107,19 @@ export class ProviderRegistry {
     return { id, outputs: await this.#configured(urn, id, inputs) };
   }
 
-  /** Configures the checked instance in place of the one the provider resource had. */
+  /** Configures the checked instance in place of the previous instance of the provider resource. */
   update(urn: string, id: string, inputs: PropertyMap): Promise<PropertyMap> {
     return this.#configured(urn, id, inputs);
   }
 
-  /** Makes an unchanged provider resource usable. */
+  /** Configures the instance of an unchanged provider resource. */
   async same(state: ResourceState): Promise<void> {
     if (!this.#instances.has(`${state.urn}::${state.id}`)) {
       await this.#configured(state.urn, state.id, state.inputs);
     }
   }
 
-  /** Makes the provider of a recorded resource usable, from its own recorded state. Throws when that is missing. */
+  /** Launches and configures the provider of a recorded resource from the provider's own recorded state. Throws when that is missing. */
   async ensure(reference: string, recorded: readonly ResourceState[]): Promise<void> {
     if (reference === "" || this.#instances.has(reference)) return;
     const state = recorded.find((other) => `${other.urn}::${other.id}` === reference);
@@ -140,7 +140,7 @@ export class ProviderRegistry {
     await client.close();
   }
 
-  /** Ends every instance. Errors while ending are of no use to anybody and are dropped. */
+  /** Ends every instance. Errors while ending are ignored. */
   async close(): Promise<void> {
     await Promise.allSettled([...this.#all].map((client) => client.close()));
   }

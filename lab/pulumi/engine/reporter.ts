@@ -1,18 +1,18 @@
 import type { EngineEvent, EngineResult, StepOp } from "./run.ts";
 import { collectSecrets, type PropertyMap } from "./values.ts";
 
-/** Steps as events name them; `remove-pending-replace` is bookkeeping that nobody is told about. */
+/** Steps as events name them; `remove-pending-replace` is internal and is not reported. */
 export type Op = StepOp | "remove-pending-replace";
 type Severity = "debug" | "info" | "warning" | "error";
 
 // Pulumi masks everything that is longer than two characters.
 const maskedLengthMin = 3;
-// Lines of a longer secret (a key, a certificate) that would give it away by themselves.
+// Single lines of a multi-line secret (a key, a certificate) are masked from this length on.
 const maskedLineLengthMin = 12;
 
 /**
- * Everything a run says: events as they happen, and the result at the end. Nothing leaves it with a secret inside that the
- * engine has seen: such values are replaced by `[secret]`.
+ * Everything that a run reports: events as they happen, and the result at the end. Every secret that the engine has seen
+ * is replaced by `[secret]`.
  */
 export class Reporter {
   readonly #onEvent: (event: EngineEvent) => void;
@@ -27,7 +27,7 @@ export class Reporter {
     this.#onEvent = onEvent ?? (() => {});
   }
 
-  /** Masks a text from now on. */
+  /** Masks a text in all later output. */
   addSecret(text: string): void {
     const parts = [text, ...(text.includes("\n") ? text.split("\n").map((line) => line.trim()) : [])];
     for (const [i, part] of parts.entries()) {
@@ -39,7 +39,7 @@ export class Reporter {
     }
   }
 
-  /** Masks every secret in a property map from now on. */
+  /** Masks every secret of a property map in all later output. */
   addSecretsOf(map: PropertyMap): void {
     collectSecrets(map, (text) => this.addSecret(text));
   }
@@ -64,7 +64,7 @@ export class Reporter {
     if (severity !== "debug") this.#diagnostics.push({ severity, message: masked, ...about });
   }
 
-  /** Reports a step's start. Answers how to report its end, under another operation if need be (refreshes). */
+  /** Reports a step's start. Returns a function that reports its end, under another operation if given (refreshes). */
   step(op: Op, urn: string, detail: readonly string[]): (failed: boolean, endOp?: Op) => void {
     const begin = performance.now();
     if (op === "remove-pending-replace") return () => {};

@@ -15,7 +15,7 @@ export type HookMoment = (typeof hookMoments)[number];
 /** Names of the hooks of one resource. */
 export type HookNames = Readonly<Partial<Record<HookMoment, readonly string[]>>>;
 
-/** Seconds that one resource's operations may take; 0 or absent leaves it to the provider. */
+/** Seconds that one resource's operations may take; 0 or absent: the provider's default. */
 export interface CustomTimeouts {
   readonly create?: number;
   readonly update?: number;
@@ -24,7 +24,7 @@ export interface CustomTimeouts {
 
 /**
  * One resource as the deployment records it; names and meaning are Pulumi's (apitype.ResourceV3). Mutable: the engine
- * fills it as steps run. A resource is itself, not its URN: a replaced one and its replacement share a URN.
+ * fills it as steps run. Resources are compared by object identity, not by URN: a replaced one and its replacement share a URN.
  */
 export interface ResourceState {
   readonly urn: string;
@@ -32,15 +32,15 @@ export interface ResourceState {
   readonly custom: boolean;
   /** Provider-assigned; empty for components. */
   id: string;
-  /** The program's option import, as it was given; providers may take another id there than their own. */
+  /** The program's option import, as written; for some providers it differs from the resource's id. */
   importId: string;
   inputs: PropertyMap;
   outputs: PropertyMap;
   parent: string;
   protect: boolean;
-  /** Replaced, still there, to be deleted at the end of a run without errors. */
+  /** Replaced, still existing, deleted at the end of a run without errors. */
   delete: boolean;
-  /** Deleted ahead of its replacement, which is not created yet. */
+  /** Deleted before its replacement, which is not created yet. */
   pendingReplacement: boolean;
   external: boolean;
   retainOnDelete: boolean;
@@ -51,7 +51,7 @@ export interface ResourceState {
   propertyDependencies: Record<string, string[]>;
   initErrors: string[];
   additionalSecretOutputs: string[];
-  /** The URN that it had before this run. Not recorded: what refers to it is renamed with it. */
+  /** The URN that it had before this run. Not recorded: references to it are renamed. */
   aliases: string[];
   ignoreChanges: string[];
   replaceOnChanges: string[];
@@ -63,7 +63,7 @@ export interface ResourceState {
   modified: string | undefined;
 }
 
-/** Marks outputs as secret that the program declared so, or that repeat a secret input. */
+/** Marks outputs as secret that the program declares secret, or that repeat a secret input. */
 export function markSecretOutputs(state: ResourceState): void {
   const outputs: Record<string, Value> = { ...state.outputs };
   for (const [key, value] of Object.entries(outputs)) {
@@ -73,10 +73,10 @@ export function markSecretOutputs(state: ResourceState): void {
   state.outputs = outputs;
 }
 
-/** What was being done to a resource when the engine stopped. */
+/** The operation on a resource that was running when the engine stopped. */
 export type OperationType = "creating" | "updating" | "deleting" | "reading" | "importing";
 
-/** An operation that had begun and of whose end nothing is known. */
+/** An operation that was started and whose result is unknown. */
 export interface PendingOperation {
   readonly type: OperationType;
   readonly resource: ResourceState;

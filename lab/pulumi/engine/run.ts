@@ -10,7 +10,7 @@ export type StepOp =
   | "read"
   | "import";
 
-/** The part of Pulumi's own engine events (`--event-log`, `pulumi … --json`) that the lab renders and tests. */
+/** The engine events that the lab renders and tests: a subset of Pulumi's (`--event-log`, `pulumi … --json`). */
 export type EngineEvent =
   | {
       readonly kind: "step-started";
@@ -38,13 +38,13 @@ export interface EngineRun {
   readonly stateFile: string;
   /** For the passphrase secrets provider. */
   readonly passphrase: string;
-  /** Environment of the program, beside what the engine sets. */
+  /** Environment variables of the program, besides those that the engine sets. */
   readonly env?: Readonly<Record<string, string>>;
   readonly parallel?: number;
   readonly continueOnError?: boolean;
   /** Lets `destroy` delete protected resources. Only the lab's destroy sets it. */
   readonly ignoreProtect?: boolean;
-  /** Who holds the deploy lock while this runs: `user@host`. */
+  /** The holder of the deploy lock during the run: `user@host`. */
   readonly owner: string;
   readonly onEvent?: (event: EngineEvent) => void;
 }

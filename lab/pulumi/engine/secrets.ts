@@ -2,11 +2,11 @@ import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes } from "node:
 
 /** Encrypts and decrypts with one key of Pulumi's passphrase secrets provider. */
 export interface Crypter {
-  /** What the deployment keeps as `secrets_providers.state.salt`: the salt and a known text to check a passphrase with. */
+  /** The value of `secrets_providers.state.salt` in the deployment: the salt, and an encrypted known text to check a passphrase with. */
   readonly salt: string;
   /** `v1:<nonce>:<ciphertext and tag>`, both base64. */
   encrypt(plaintext: string): string;
-  /** Throws when the text was not encrypted with this key. Never says what it was. */
+  /** Throws when the text was not encrypted with this key. The error never contains the text. */
   decrypt(ciphertext: string): string;
 }
 
@@ -18,7 +18,7 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const knownText = "pulumi";
 
-// Deriving a key takes about a second; one process meets few.
+// Deriving a key takes about a second; one process uses only a few.
 const keys = new Map<string, Buffer>();
 
 function keyOf(passphrase: string, salt: Buffer): Buffer {
@@ -58,7 +58,7 @@ export function newCrypter(passphrase: string): Crypter {
   return crypterOf(`v1:${salt.toString("base64")}:${encryptWith(key, knownText)}`, key);
 }
 
-/** {@link newCrypter}, its key derived when it is first needed: a preview of a new stack never does. */
+/** {@link newCrypter}, its key derived when it is first needed: a preview of a new stack never needs it. */
 export function lazyCrypter(passphrase: string): Crypter {
   let crypter: Crypter | undefined;
   const use = (): Crypter => {

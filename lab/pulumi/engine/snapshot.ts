@@ -3,8 +3,9 @@ import type { Deployment, OperationType, PendingOperation, ResourceState } from 
 import { writeState } from "./state.ts";
 
 /**
- * The deployment while it changes: what stood at the start, what steps have added and what they are done with. Every
- * change is on disk before the engine goes on, so that a kill at any moment leaves a deployment to resume from.
+ * The deployment while it changes: the resources at the start, those that steps have added, and those that steps
+ * have replaced or deleted. Every change is written to disk before the engine continues, so that a run that is killed at any moment can
+ * be resumed.
  */
 export class Snapshot {
   readonly #base: Deployment;
@@ -22,7 +23,7 @@ export class Snapshot {
     this.#file = file;
   }
 
-  /** Records that an operation begins. Answers how to record its end; without that it stays pending. */
+  /** Records that an operation starts. Returns a function that records its end; until it is called the operation stays pending. */
   begin(type: OperationType, resource: ResourceState): () => void {
     const operation = { type, resource };
     this.#operations.add(operation);
@@ -36,18 +37,18 @@ export class Snapshot {
     this.#unwritten = true;
   }
 
-  /** Drops a state that was deleted or that another took the place of. */
+  /** Drops a state that was deleted or replaced by another. */
   drop(state: ResourceState): void {
     this.#done.add(state);
     this.#unwritten = true;
   }
 
-  /** Says that resources vanished without their dependents being told. */
+  /** Notes that resources were removed from the state while others still refer to them. */
   prune(): void {
     this.#pruneDependencies = true;
   }
 
-  /** The resources as they stand: what this run has touched, in the order it did, then what it has not. */
+  /** The current resources: those that this run has processed, in its order, then the others. */
   resources(): ResourceState[] {
     const all = [...this.#news, ...this.#base.resources].filter((state) => !this.#done.has(state));
     renameAliased(all);
@@ -55,11 +56,11 @@ export class Snapshot {
     return all;
   }
 
-  /** Writes the deployment as it stands. */
+  /** Writes the current deployment. */
   write(): void {
     this.#unwritten = false;
     if (this.#file === undefined) return;
-    // Creations that an earlier run left pending may exist unrecorded: only a person, or `recover`, can tell.
+    // Creations that an earlier run left pending may exist unrecorded: only a person, or `ops recover`, can find out.
     const creating = this.#base.pendingOperations.filter((operation) => operation.type === "creating");
     writeState(this.#file, {
       crypter: this.#base.crypter,
@@ -74,7 +75,7 @@ export class Snapshot {
   }
 }
 
-/** Makes references to a resource's former URN name its present one. */
+/** Replaces references to a resource's former URN by its present one. */
 function renameAliased(resources: readonly ResourceState[]): void {
   const present = new Map<string, string>();
   for (const state of resources) for (const alias of state.aliases) present.set(alias, state.urn);
@@ -92,7 +93,7 @@ function renameAliased(resources: readonly ResourceState[]): void {
   }
 }
 
-/** Drops dependencies on resources that are no longer there; parents and providers never vanish this way. */
+/** Drops dependencies on resources that no longer exist; parents and providers are never affected. */
 function pruneDependencies(resources: readonly ResourceState[]): void {
   const seen = new Set<string>();
   for (const state of resources) {

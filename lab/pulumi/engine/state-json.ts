@@ -10,10 +10,10 @@ import { type Crypter, newCrypter, openCrypter } from "./secrets.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 import { resourceSignature, secretSignature, signatureKey, valueFromWire } from "./wire.ts";
 
-// The version that is written into the manifest. It names the format's origin, not a Pulumi release.
+// The version that is written into the manifest. It identifies the writer, not a Pulumi release.
 const manifestVersion = "v3.270.0";
 
-// What makes a deployment one of version 4.
+// The feature that requires format version 4.
 const hooksFeature = "hooks";
 
 type Json = { [key: string]: unknown };
@@ -35,7 +35,7 @@ function valueToJson(value: Value, crypter: Crypter): unknown {
   return value;
 }
 
-// A secret keeps its ciphertext for as long as it lives, so that checkpoints differ only where something changed.
+// An unchanged secret keeps its ciphertext, so that checkpoints differ only where something changed.
 const ciphertexts = new WeakMap<Secret, { crypter: Crypter; ciphertext: string }>();
 
 function encryptOnce(secret: Secret, plaintext: string, crypter: Crypter): string {

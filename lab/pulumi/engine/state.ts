@@ -14,7 +14,7 @@ export function readState(file: string, passphrase: string): Deployment {
   }
 }
 
-/** Replaces `file`, atomically; the deployment of before stays beside it as `<file>.bak`. Mode 0600. */
+/** Replaces `file`, atomically; the previous deployment is kept beside it as `<file>.bak`. Mode 0600. */
 export function writeState(file: string, deployment: Deployment): void {
   replacePrivateFile(file, encodeDeployment(deployment));
 }

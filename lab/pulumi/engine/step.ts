@@ -2,22 +2,22 @@ import type { Registration } from "./context.ts";
 import type { Op } from "./reporter.ts";
 import type { OperationType, ResourceState } from "./resource-state.ts";
 
-/** One thing to do to one resource. Executors begin it, apply it and record its end. */
+/** One operation on one resource. The executor starts it, applies it and records its end. */
 export interface Step {
   readonly op: Op;
   readonly urn: string;
   readonly old: ResourceState | undefined;
   readonly new: ResourceState | undefined;
-  /** False for steps that are only part of something else, such as a replacement's creation. */
+  /** False for steps that are part of another one, such as a replacement's creation. */
   readonly logical: boolean;
   /** Names of the changed properties, for events. */
   readonly detail: readonly string[];
   readonly registration: Registration | undefined;
   /** What to record as pending while the step runs. */
   readonly pending: OperationType | undefined;
-  /** Does it. May throw; an {@link InitFailed} means that it half happened. */
+  /** Carries it out. May throw; {@link InitFailed} means that the resource exists but its initialization failed. */
   apply(): Promise<void>;
-  /** Records in the snapshot that it happened. Answers whether that must reach the disk now. */
+  /** Records the result in the snapshot. Returns whether it must be written to disk at once. */
   record(): boolean;
 }
 
@@ -28,7 +28,7 @@ export function subject(step: Step): ResourceState {
   return state;
 }
 
-/** What a step is unless it says otherwise: does nothing, and no registration waits for it. */
+/** The defaults of a step: it does nothing, and no registration waits for it. */
 export const plainStep = {
   logical: true,
   detail: [],

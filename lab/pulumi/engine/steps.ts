@@ -25,7 +25,7 @@ export function sameStep(
     async apply() {
       next.id = old.id;
       next.outputs = old.outputs;
-      // The instance gets the old inputs: a provider that calls changed inputs "no change" must keep seeing the old ones.
+      // The instance gets the old inputs: a provider that reports "no change" for changed inputs must keep receiving the old ones.
       if (isProviderType(next.type)) await context.registry.same({ ...next, inputs: old.inputs });
     },
     record() {
@@ -60,7 +60,10 @@ function differs(old: ResourceState, next: ResourceState): boolean {
   );
 }
 
-/** Takes over what exists, as it was read; the steps after it make it what the program wants. `failure` says why it cannot. */
+/**
+ * Imports an existing resource, as it was read; later steps bring it to the state that the program declares. `failure` is the reason
+ * why it cannot be imported.
+ */
 export function importStep(
   context: RunContext,
   registration: Registration,
@@ -85,10 +88,10 @@ export function importStep(
   };
 }
 
-/** What a creation replaces. */
+/** The resource that a creation replaces. */
 interface Replacing {
   readonly old: ResourceState;
-  /** True when the old one lives on until the end of the run. */
+  /** True when the old one is deleted at the end of the run. */
   readonly pendingDelete: boolean;
   readonly detail: readonly string[];
 }
@@ -184,7 +187,7 @@ export function updateStep(
         if (error instanceof InitFailed) {
           next.initErrors = [...error.reasons];
           next.outputs = error.properties;
-          // The resource was not brought to its new inputs, so the old ones are what it has.
+          // The update failed, so the resource still has its old inputs.
           next.inputs = old.inputs;
           next.modified = now();
         }
@@ -200,7 +203,7 @@ export function updateStep(
   };
 }
 
-/** Says that a resource is replaced. The work is in the steps beside it. */
+/** Reports that a resource is replaced. The steps around it create and delete. */
 export function replaceStep(old: ResourceState, next: ResourceState, detail: readonly string[]): Step {
   return {
     ...plainStep,

@@ -2,7 +2,7 @@
 export const stackType = "pulumi:pulumi:Stack";
 const providerPrefix = "pulumi:providers:";
 
-/** The URN of a resource; a parent's types lead, unless the parent is the stack. */
+/** The URN of a resource; it begins with the parent's types, unless the parent is the stack. */
 export function makeUrn(stack: string, project: string, parent: string, type: string, name: string): string {
   const parentType = parent === "" ? "" : qualifiedType(parent);
   const types = parentType === "" || parentType === stackType ? type : `${parentType}$${type}`;

@@ -113,9 +113,9 @@ export function changedKeys(olds: PropertyMap, news: PropertyMap): string[] {
 }
 
 /**
- * Copies secretness from what a provider was given to what it answered, for providers that do not speak secrets. Objects
+ * Copies secret marks from a provider's inputs to its outputs, for providers that do not support secrets. Objects
  * are compared property by property; anything else that contained a secret makes the whole answer secret, because
- * providers treat arrays as sets and a value may have moved within one.
+ * providers treat arrays as sets, so that a value may have another position.
  */
 export function markEchoedSecrets(answer: PropertyMap, given: PropertyMap): PropertyMap {
   const marked: Record<string, Value> = { ...answer };
@@ -128,7 +128,7 @@ export function markEchoedSecrets(answer: PropertyMap, given: PropertyMap): Prop
   return marked;
 }
 
-/** Calls `found` with every string inside a secret, so that it can be masked in what is printed. */
+/** Calls `found` with every string inside a secret, so that it can be masked in output. */
 export function collectSecrets(value: Value, found: (text: string) => void, inside = false): void {
   if (value instanceof Secret) collectSecrets(value.element, found, true);
   else if (isList(value)) for (const element of value) collectSecrets(element, found, inside);

@@ -14,9 +14,9 @@ const outputSignature = "d0e6a833031e9bbcd3f4e8bde6ca49a4";
 const assetSignature = "c44067f5952c0a294b673a41bacd8c17";
 const archiveSignature = "0def7320c3a5731c473e5ecbe6d01bc7";
 
-/** What stands for an unknown value on the wire: Pulumi knows one per type and treats them alike. */
+/** The placeholders for unknown values on the wire: Pulumi has one per type and treats them alike. */
 const unknownSentinels: ReadonlySet<string> = new Set([
-  "04da6b54-80e4-46f7-96ec-b56ff0331ba9", // string, the one that is sent
+  "04da6b54-80e4-46f7-96ec-b56ff0331ba9", // string; this one is sent
   "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7", // bool
   "3eeb2bf0-c639-47a8-9e75-3b44932eb421", // number
   "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2", // array
@@ -28,13 +28,13 @@ const unknownSentinel = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 /** Options of {@link fromWire}. */
 interface FromWire {
-  /** Called with the URNs that an output value says it depends on. */
+  /** Called with the URNs that an output value depends on. */
   readonly dependency?: (urn: string) => void;
-  /** What is being read, for errors. */
+  /** Description of the value, for errors. */
   readonly label: string;
 }
 
-/** Reads one value as JavaScript from the wire. Throws, by name, for assets and archives. */
+/** Reads one value as JavaScript from the wire. Throws for assets and archives. */
 export function valueFromWire(raw: JavaScriptValue | undefined, options: FromWire): Value {
   if (raw === undefined || raw === null) return null;
   if (typeof raw === "string") return unknownSentinels.has(raw) ? unknownValue : raw;
@@ -100,7 +100,7 @@ function valueToWire(value: Value, options: ToWire): JavaScriptValue | undefined
   if (value instanceof ResourceReference) {
     const id = value.id === unknownValue ? "" : value.id;
     if (!options.keepResources) {
-      // Receivers without references get the id, or the URN of a component, as in Pulumi.
+      // Receivers that do not support references get the id, or the URN of a component, as in Pulumi.
       if (value.id === undefined) return value.urn;
       return valueToWire(value.id, { ...options, keepUnknowns: true });
     }
