@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { dockerPackage } from "../../lab/pulumi/providers/docker/index.ts";
 import { compare, complete, durationText, nanoseconds } from "../../lab/pulumi/providers/docker/schema.ts";
-import { inAnotherOrder } from "../../lab/pulumi/providers/docker/service.ts";
+import { reordered } from "../../lab/pulumi/providers/docker/service.ts";
 import { serviceSchema } from "../../lab/pulumi/providers/docker/service-schema.ts";
 import { serviceSpec } from "../../lab/pulumi/providers/docker/service-spec.ts";
 import { serviceState } from "../../lab/pulumi/providers/docker/service-state.ts";
@@ -154,10 +154,10 @@ describe("the task's maps that are left out", () => {
 
 test("an update sends the environment in another order each time, and nothing else", () => {
   const wanted = ["A=1", "B=2", "C=3"];
-  expect(inAnotherOrder(wanted, wanted)).toEqual(["B=2", "C=3", "A=1"]);
-  expect(inAnotherOrder(wanted, ["B=2", "C=3", "A=1"])).toEqual(wanted);
-  expect(inAnotherOrder(["A=1"], ["A=1"])).toEqual(["A=1"]);
-  expect(inAnotherOrder([], [])).toEqual([]);
+  expect(reordered(wanted, wanted)).toEqual(["B=2", "C=3", "A=1"]);
+  expect(reordered(wanted, ["B=2", "C=3", "A=1"])).toEqual(wanted);
+  expect(reordered(["A=1"], ["A=1"])).toEqual(["A=1"]);
+  expect(reordered([], [])).toEqual([]);
 });
 
 test("what is left out and computed keeps what is there", async () => {

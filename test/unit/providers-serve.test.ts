@@ -183,7 +183,7 @@ describe("a served provider", () => {
     expect(configured.toObject()).toMatchObject({ acceptsecrets: false, supportspreview: false });
     expect(toy.asked).toEqual([{ token: "wrapped" }]);
     await expect(call(client, client.parameterize, new pb.ParameterizeRequest())).rejects.toThrow(
-      "the lab's toy provider takes no parameters",
+      "the lab's toy provider is not parameterized",
     );
   });
 

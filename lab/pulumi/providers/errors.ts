@@ -9,10 +9,10 @@ const { Any } = pulumiRequire("google-protobuf/google/protobuf/any_pb.js") as ty
 
 /** Errors travel in HTTP/2 trailers, percent-encoded; Node takes at most 64 KiB of them. */
 const errorBytesMax = 32_000;
-/** Less, because it travels three times, twice of them beside the outputs. */
+/** Smaller, because the message is sent three times, twice beside the outputs. */
 const partialFailureBytesMax = 6_000;
 
-/** Turns a function into a handler; what it throws reaches the engine as its message alone. */
+/** Turns a function into a handler; only the message of an error reaches the engine. */
 export function answer<Request, Response>(
   run: (request: Request) => Promise<Response>,
 ): handleUnaryCall<Request, Response> {
@@ -25,8 +25,8 @@ export function answer<Request, Response>(
 }
 
 /**
- * What a provider threw, as its message alone; a {@link PartialFailure} takes the resource's id and outputs along, packed
- * as real providers pack them.
+ * A provider's error, reduced to its message; a {@link PartialFailure} also contains the resource's id and outputs, encoded
+ * as by real providers.
  */
 function grpcError(error: unknown): Partial<ServiceError> {
   const message = error instanceof Error ? error.message : String(error);
@@ -46,7 +46,7 @@ function grpcError(error: unknown): Partial<ServiceError> {
   return { code: status.UNKNOWN, details: short, metadata };
 }
 
-/** Keeps the beginning, which says what failed, and the end, which usually says why. */
+/** Keeps the beginning, which usually contains what failed, and the end, which usually contains why. */
 function shorten(message: string, bytesMax: number): string {
   let short = message;
   for (
@@ -60,7 +60,7 @@ function shorten(message: string, bytesMax: number): string {
   return short;
 }
 
-/** The size of a text in a trailer, where all but printable ASCII takes three bytes for each of its own. */
+/** The size of a text in a trailer, where every byte that is not printable ASCII takes three. */
 function trailerBytes(message: string): number {
   const bytes = Buffer.from(message);
   return bytes.reduce((sum, byte) => sum + (byte >= 0x20 && byte <= 0x7e && byte !== 0x25 ? 1 : 3), 0);

@@ -1,19 +1,19 @@
 import { checkInputs, diffInputs, type InputRules, notPartOfTheLab } from "./inputs.ts";
 import type { CheckFailure, LabProvider, Properties, ProviderPackage, ResourceRef } from "./provider.ts";
 
-/** A resource that a provider makes up: a password, a key, a certificate. It exists in the state alone. */
+/** A resource that a provider generates: a password, a key, a certificate. It exists only in the state. */
 export interface GeneratedKind {
   readonly rules: InputRules;
-  /** Makes old and new inputs comparable before a diff and complete before a create. */
+  /** Normalizes inputs before a diff and completes them before a create. */
   readonly complete: (inputs: Properties) => Properties;
-  /** What is wrong with inputs that are each right by themselves. */
+  /** Problems of inputs that are valid one by one. */
   readonly failures: (inputs: Properties) => readonly CheckFailure[];
   readonly generate: (inputs: Properties) => Promise<{ id: string; generated: Properties }>;
-  /** Whether time alone replaces it, and the name of the property that says so; never, if left out. */
+  /** Whether the resource is replaced because of its age, and the property that the diff then contains; when left out it never is. */
   readonly due?: (outputs: Properties, inputs: Properties) => string | undefined;
 }
 
-/** A provider of nothing but generated resources: reading, updating and deleting touch nothing but the state. */
+/** A provider of generated resources only: reading, updating and deleting change only the state. */
 export function generatedPackage(
   name: string,
   version: string,

@@ -1,6 +1,6 @@
 /**
- * What a resource type takes, as a table: one description from which `check` and `diff` follow, so that every provider
- * refuses the same things in the same words.
+ * The inputs of a resource type, as a table from which `check` and `diff` are derived, so that all providers report
+ * the same errors.
  */
 
 import { isProperties, sameValue } from "./property-values.ts";
@@ -21,19 +21,19 @@ export interface InputRule {
   readonly kind: InputKind;
   /** Whether `check` fails without it. */
   readonly required?: boolean;
-  /** Whether a change of it can only be had by replacement. */
+  /** Whether a change of it replaces the resource. */
   readonly replaces?: boolean;
-  /** What it means to leave it out; `check` does not write it into the inputs. */
+  /** The value when it is left out; `check` does not write it into the inputs. */
   readonly default?: PropertyValue;
-  /** The only texts it may have. */
+  /** The allowed values. */
   readonly allowed?: readonly string[];
-  /** The smallest number it may be. */
+  /** The smallest allowed number. */
   readonly minimum?: number;
-  /** Whether the order of a list carries no meaning. */
+  /** Whether the order of a list has no meaning. */
   readonly unordered?: boolean;
-  /** Whether leaving it out keeps what the resource has, whatever that is. */
+  /** Whether leaving it out keeps the resource's present value. */
   readonly computed?: boolean;
-  /** Why the lab does not take it, although the real provider does. */
+  /** Why the lab does not support it, although the real provider does. */
   readonly refused?: string;
 }
 
@@ -41,8 +41,8 @@ export interface InputRule {
 export type InputRules = Readonly<Record<string, InputRule>>;
 
 /**
- * Checks `news` against the rules: every unknown, missing, misshapen or refused input is one failure that names what is
- * allowed, and never says a value that may be secret. Values that are not known yet pass. Nulls are dropped.
+ * Checks `news` against the rules: every unknown, missing, wrongly typed or unsupported input is one failure that names
+ * what is allowed and never contains a value that may be secret. Unknown values pass. Nulls are dropped.
  */
 export function checkInputs(
   type: string,
@@ -52,7 +52,7 @@ export function checkInputs(
   const inputs: Record<string, PropertyValue> = {};
   const failures: CheckFailure[] = [];
   for (const [property, value] of Object.entries(news)) {
-    // `__defaults` and its like are how Pulumi's own bridge notes things in its inputs.
+    // Pulumi's bridge keeps metadata such as `__defaults` in its inputs.
     if (value === undefined || value === null || property.startsWith("__")) continue;
     const rule = rules[property];
     const reason =
@@ -70,15 +70,15 @@ export function checkInputs(
   return { inputs, failures };
 }
 
-/** The inputs with the defaults of those that are left out. */
+/** The inputs, with defaults for those that are left out. */
 export function withDefaults(rules: InputRules, inputs: Properties): Properties {
   const defaults = Object.entries(rules).filter(([, rule]) => rule.default !== undefined);
   return { ...Object.fromEntries(defaults.map(([key, rule]) => [key, rule.default])), ...inputs };
 }
 
 /**
- * Compares what the resource is (its outputs where they tell, else its inputs) with what it shall be. `deleteBeforeReplace`
- * is left to the caller.
+ * Compares the resource (its outputs where present, otherwise its old inputs) with the new inputs. `deleteBeforeReplace`
+ * is set by the caller.
  */
 export function diffInputs(
   rules: InputRules,
@@ -95,17 +95,17 @@ export function diffInputs(
   return { changes, replaces: changes.filter((key) => rules[key]?.replaces) };
 }
 
-/** Where Pulumi's bridge notes, in each object of its inputs, which of them it made up. */
+/** The key under which Pulumi's bridge lists, in each object of its inputs, the values that it generated. */
 const notesKey = "__defaults";
 
-/** Whether the name among the inputs was made up: the bridge replaces a resource with a name of its own delete-first. */
+/** Whether the name was generated: the bridge deletes a resource with an explicit name before it creates the replacement. */
 export function isAutoNamed(inputs: Properties | undefined): boolean {
   const notes = inputs?.[notesKey];
   return Array.isArray(notes) && notes.includes("name");
 }
 
 /**
- * The inputs without the bridge's notes, which a state that the real plugins wrote has in every object, and without what is null.
+ * The inputs without nulls and without the bridge's metadata, which a state written by the real plugins has in every object.
  */
 export function withoutNotes(inputs: Properties): Properties {
   const inner = (value: PropertyValue): PropertyValue => {
@@ -121,27 +121,27 @@ export function withoutNotes(inputs: Properties): Properties {
   );
 }
 
-/** Thrown for what the real provider has and the lab does not. */
+/** The error for a type or function that the real provider has and the lab does not. */
 export function notPartOfTheLab(token: string, has: readonly string[]): Error {
   return new Error(`${token} is not supported by the lab; its providers have: ${[...has].sort().join(", ")}`);
 }
 
 /**
- * The name of a resource that has none in its inputs: the one it had, made up or not, else the resource's name, a dash and seven hex
- * digits from the engine's seed, as Pulumi's bridged providers name things.
+ * The name of a resource that has none in its inputs: its previous name, otherwise the resource's name, a dash and seven hex
+ * digits from the engine's seed, as in Pulumi's bridged providers.
  */
 export function autoName(ref: ResourceRef, olds: Properties | undefined, randomSeed: Buffer): string {
   if (typeof olds?.name === "string") return olds.name;
   return `${ref.name}-${randomSeed.toString("hex").padEnd(7, "0").slice(0, 7)}`;
 }
 
-/** A text among the inputs; undefined when it is absent or not known yet. */
+/** A string input; undefined when it is absent or unknown. */
 export function text(properties: Properties, key: string): string | undefined {
   const value = properties[key];
   return typeof value === "string" ? value : undefined;
 }
 
-/** A list of texts among the inputs; empty when it is absent. */
+/** A list of strings; empty when it is absent. */
 export function texts(properties: Properties, key: string): readonly string[] {
   const value = properties[key];
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
@@ -155,7 +155,7 @@ function sameInput(
   if (rule.unordered && Array.isArray(olds) && Array.isArray(news)) {
     return sameValue([...olds].sort(), [...news].sort());
   }
-  // An empty list or map and none are one and the same to the real providers.
+  // The real providers treat an empty list or map as absent.
   return sameValue(emptyAsAbsent(olds), emptyAsAbsent(news));
 }
 

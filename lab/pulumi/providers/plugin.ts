@@ -12,13 +12,13 @@ import { pulumiRequire } from "./property-values.ts";
 
 const { Empty } = pulumiRequire("google-protobuf/google/protobuf/empty_pb.js") as typeof emptyTypes;
 
-/** A plugin by name and version, as `pulumi plugin install resource <name> v<version>` takes it. */
+/** A plugin by name and version, as in `pulumi plugin install resource <name> v<version>`. */
 export interface PluginName {
   readonly name: string;
   readonly version: string;
 }
 
-/** How long a plugin may take to say its port. */
+/** Seconds that a plugin has to print its port. */
 const startSeconds = 60;
 
 function isProgram(path: string): boolean {
@@ -31,7 +31,7 @@ function isProgram(path: string): boolean {
 }
 
 /**
- * The program of a plugin: one on the PATH, whatever its version, else the wanted version in Pulumi's own folder. That is the
+ * The program of a plugin: one on the PATH, whatever its version, otherwise the required version in Pulumi's own folder. That is the
  * order in which Pulumi itself looks (sdk/go/common/workspace/plugins.go, `getPluginInfoAndPath`).
  */
 export function findPlugin({ name, version }: PluginName, env = process.env): string | undefined {
@@ -59,14 +59,14 @@ export function requirePlugins(plugins: readonly PluginName[], env = process.env
       [
         `--providers real: not on the PATH, nor among Pulumi's plugins: ${missing.map(({ name }) => `pulumi-resource-${name}`).join(", ")}. Install:`,
         ...installs,
-        "or leave the option out: the lab has providers of its own",
+        "or leave the option out to use the lab's providers",
       ].join("\n"),
     );
   }
   return new Map(found.map(({ name, path }) => [name, String(path)]));
 }
 
-/** Receives what a plugin logs, as Pulumi's engine does; warnings and errors are passed on. */
+/** Receives a plugin's log messages, as Pulumi's engine does; warnings and errors are passed on. */
 async function logReceiver(report: (message: string) => void) {
   const { WARNING, ERROR } = enginePb.LogSeverity;
   const server = new Server();
@@ -90,8 +90,8 @@ async function logReceiver(report: (message: string) => void) {
 }
 
 /**
- * Starts a plugin: it is given the address of an engine to log to, and prints the port that it serves `ResourceProvider` on.
- * @throws when it ends or says nothing for a minute.
+ * Starts a plugin: it gets the address of an engine to log to, and prints the port on which it serves `ResourceProvider`.
+ * @throws when it ends, or prints no port within a minute.
  */
 export async function launchPlugin(
   path: string,
@@ -110,7 +110,7 @@ export async function launchPlugin(
   try {
     const port = await new Promise<string>((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(new Error(`said no port in ${startSeconds} s`)),
+        () => reject(new Error(`printed no port within ${startSeconds} s`)),
         startSeconds * 1000,
       );
       createInterface(child.stdout).once("line", (line) => {
@@ -118,7 +118,7 @@ export async function launchPlugin(
         resolve(line.trim());
       });
       child.once("error", reject);
-      // Not `exit`: what it said may still be on its way then.
+      // Not `exit`: its output may not have been read completely then.
       child.once("close", (code) => reject(new Error(`ended with ${code}`)));
     });
     if (!/^\d+$/.test(port)) throw new Error(`printed "${port}" where a port was expected`);

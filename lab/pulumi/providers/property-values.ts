@@ -1,13 +1,13 @@
 /**
- * Pulumi's wire values (`google.protobuf.Struct` with signatures and sentinels) to and from plain {@link Properties}.
+ * Converts Pulumi's wire values (`google.protobuf.Struct` with signatures and sentinels) to and from plain {@link Properties}.
  */
 import { createRequire } from "node:module";
 import type * as structTypes from "google-protobuf/google/protobuf/struct_pb.js";
 import { type Properties, type PropertyValue, unknownValue } from "./provider.ts";
 
 /**
- * The messages must come from the very copy of google-protobuf that Pulumi's own stubs use, which need not be the one
- * at the top of node_modules.
+ * The messages must come from the copy of google-protobuf that Pulumi's stubs use, which may differ from the one at
+ * the top of node_modules.
  */
 export const pulumiRequire = createRequire(
   createRequire(import.meta.url).resolve("@pulumi/pulumi/package.json"),
@@ -28,7 +28,7 @@ export const signatures = {
   archive: "0def7320c3a5731c473e5ecbe6d01bc7",
 } as const;
 
-/** What an unknown string looks like on the wire; unknowns of other types have sentinels of their own. */
+/** The sentinel of an unknown string on the wire; other types have other sentinels. */
 export const unknownString = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const unknownSentinels: ReadonlySet<string> = new Set([
   unknownString,
@@ -45,7 +45,7 @@ export function isProperties(value: PropertyValue | undefined): value is Propert
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Whether `value` is, or holds somewhere inside, a value that a preview does not know yet. */
+/** Whether `value` is or contains a value that is unknown in a preview. */
 export function hasUnknown(value: PropertyValue | undefined): boolean {
   if (value === unknownValue) return true;
   if (Array.isArray(value)) return value.some(hasUnknown);
@@ -53,22 +53,22 @@ export function hasUnknown(value: PropertyValue | undefined): boolean {
 }
 
 /**
- * Wire to plain: secrets and outputs are unwrapped, unknowns become {@link unknownValue}, a reference to a resource
- * becomes its id (its URN when it has none). Assets and archives stay as the objects they are.
+ * Decodes wire values: secrets and outputs are unwrapped, unknowns become {@link unknownValue}, a reference to a resource
+ * becomes its id (its URN when it has none). Assets and archives stay plain objects.
  */
 export function decodeProperties(message: Struct | undefined): Properties {
   if (message === undefined) return {};
   return decodeObject(message.toJavaScript() as Record<string, unknown>);
 }
 
-/** Plain to wire; keys whose value is undefined are left out. Throws on numbers that JSON cannot carry. */
+/** Encodes plain values; keys whose value is undefined are left out. Throws on numbers that JSON cannot carry. */
 export function encodeProperties(properties: Properties): Struct {
   return structOf(encodeObject(properties));
 }
 
 /**
- * Like {@link encodeProperties}, but a value that is the same as in `original` goes back as it came, so that secrets in
- * it stay wrapped. `others: "secret"` wraps every other value.
+ * Like {@link encodeProperties}, but a value that equals the one in `original` is returned unchanged, so that secrets
+ * in it stay wrapped. `others: "secret"` wraps every other value.
  */
 export function encodeLike(
   properties: Properties,
@@ -121,7 +121,7 @@ function decodeValue(value: unknown): PropertyValue {
       return decodeObject(object);
     default:
       throw new Error(
-        `a value carries the signature ${String(object[signatureKey])}, which is not known here`,
+        `a value carries the signature ${String(object[signatureKey])}, which is not supported`,
       );
   }
 }
@@ -134,13 +134,13 @@ function encodeObject(object: Properties): Record<string, unknown> {
 function encodeValue(value: PropertyValue): unknown {
   if (value === unknownValue) return unknownString;
   if (typeof value === "number" && !Number.isFinite(value)) {
-    throw new Error(`a property is ${value}, which the wire cannot carry`);
+    throw new Error(`a property is ${value}, which cannot be encoded`);
   }
   if (Array.isArray(value)) return value.map(encodeValue);
   return isProperties(value) ? encodeObject(value) : value;
 }
 
-/** Deep equality; an absent key equals an absent key only, and an unknown equals nothing, as a preview must assume. */
+/** Deep equality; an absent key equals an absent key only, and an unknown equals nothing, because it may be any value. */
 export function sameValue(a: PropertyValue | undefined, b: PropertyValue | undefined): boolean {
   if (a === unknownValue || b === unknownValue) return false;
   if (Array.isArray(a) && Array.isArray(b)) {

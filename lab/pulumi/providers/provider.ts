@@ -1,4 +1,4 @@
-/** Stands for a value that a preview does not know yet. Travels as Pulumi's unknown sentinel. */
+/** A value that is unknown in a preview. Sent as Pulumi's unknown sentinel. */
 export const unknownValue: unique symbol = Symbol("unknown");
 
 export type PropertyValue =
@@ -19,12 +19,12 @@ export interface CheckFailure {
 export interface DiffResult {
   /** Top-level properties that differ; empty means no change. */
   readonly changes: readonly string[];
-  /** The ones among them that can only change by replacement. */
+  /** Those of them whose change replaces the resource. */
   readonly replaces: readonly string[];
   readonly deleteBeforeReplace?: boolean;
 }
 
-/** What a request says about the resource it is for. */
+/** The resource of a request. */
 export interface ResourceRef {
   readonly urn: string;
   readonly type: string;
@@ -32,8 +32,8 @@ export interface ResourceRef {
 }
 
 /**
- * One configured instance of a provider, in plain values: secrets arrive unwrapped (the engine marks outputs that echo a
- * secret input), unknowns as {@link unknownValue}. Errors thrown become diagnostics, so they never contain a secret.
+ * One configured instance of a provider, in plain values: secrets are unwrapped (the engine marks outputs that repeat
+ * a secret input), unknowns are {@link unknownValue}. Errors become diagnostics, so they must not contain a secret.
  */
 export interface LabProvider {
   configure(inputs: Properties): Promise<void>;
@@ -55,7 +55,7 @@ export interface LabProvider {
     inputs: Properties,
     timeoutSeconds: number,
   ): Promise<{ id: string; outputs: Properties }>;
-  /** Undefined when the resource is gone. */
+  /** Undefined when the resource does not exist. */
   read(
     ref: ResourceRef,
     id: string,
@@ -70,7 +70,7 @@ export interface LabProvider {
     news: Properties,
     timeoutSeconds: number,
   ): Promise<Properties>;
-  /** Succeeds when the resource is already gone. */
+  /** Succeeds when the resource does not exist. */
   delete(
     ref: ResourceRef,
     id: string,
@@ -82,7 +82,7 @@ export interface LabProvider {
 }
 
 /**
- * Thrown by create or update when the resource exists but is not right (Pulumi's ErrorResourceInitFailed): the engine
+ * Thrown by create or update when the resource exists but its initialization failed (Pulumi's ErrorResourceInitFailed): the engine
  * records it and fails the step.
  */
 export class PartialFailure extends Error {
@@ -98,9 +98,9 @@ export class PartialFailure extends Error {
 export interface ProviderPackage {
   /** `hcloud`, `docker`, … */
   readonly name: string;
-  /** The version of the real plugin whose behaviour it keeps. */
+  /** The version of the real plugin that it imitates. */
   readonly version: string;
-  /** What the real plugin adds to its settings; without it, that would find a change in a state that the lab wrote. */
+  /** Keys that the real plugin adds to its settings; without them the real plugin would report a change in a state that the lab wrote. */
   readonly settingsNotes?: Properties;
   create(): LabProvider;
 }

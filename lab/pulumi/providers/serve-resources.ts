@@ -13,18 +13,18 @@ import type { CheckFailure, DiffResult, LabProvider, Properties, ResourceRef } f
 
 const { Empty } = pulumiRequire("google-protobuf/google/protobuf/empty_pb.js") as typeof emptyTypes;
 
-/** What an operation gets when the resource sets no timeout: Terraform's default for a resource, in seconds. */
+/** Timeout of an operation when the resource sets none: Terraform's default for a resource, in seconds. */
 const defaultTimeoutSeconds = 1200;
 
-/** The calls about resources, each answered by the provider in plain values. */
+/** The gRPC calls about resources, each handled by the provider with plain values. */
 export function aboutResources(provider: LabProvider, followsSecrets: boolean) {
-  /** Outputs that come of these inputs and, in an update, of these outputs before. */
+  /** The outputs of a preview, from the inputs and, in an update, the old outputs. */
   const outputsOf = (outputs: Properties, inputs: Struct | undefined, before?: Struct) =>
     followsSecrets && (hasSecret(inputs) || hasSecret(before))
       ? encodeLike(outputs, inputs, "secret")
       : encodeProperties(outputs);
-  /** An engine that shakes hands takes previews for supported; the inputs are what is known of the outputs, and the old
-   * outputs what stays of them in an update. */
+  /** An engine that calls Handshake assumes that previews are supported; known outputs are the inputs and, in an update,
+   * the old outputs. */
   const previewed = (inputs: Struct | undefined, olds?: Struct) =>
     outputsOf({ ...decodeProperties(olds), ...decodeProperties(inputs) }, inputs);
   return {
@@ -134,15 +134,15 @@ function checkFailure(failure: CheckFailure): pb.CheckFailure {
 }
 
 /**
- * The engine has put the old inputs back already; this is for providers that compare with what the other side reports, which
- * may hold more than was asked for.
+ * The engine has already restored the old inputs; this is for providers that compare with reported properties, which may
+ * be more than the inputs.
  */
 function withoutIgnored(diff: DiffResult, ignored: readonly string[]): DiffResult {
   const kept = (property: string) => !ignored.includes(property);
   return { ...diff, changes: diff.changes.filter(kept), replaces: diff.replaces.filter(kept) };
 }
 
-/** A difference as the engine reads it. */
+/** A difference as a gRPC response. */
 export function diffResponse(diff: {
   changes: readonly string[];
   replaces: readonly string[];

@@ -22,16 +22,16 @@ import { aboutResources, diffResponse } from "./serve-resources.ts";
 
 const { Empty } = pulumiRequire("google-protobuf/google/protobuf/empty_pb.js") as typeof emptyTypes;
 
-/** A provider that has something to stop when the engine is interrupted or its server is closed. */
+/** A provider with operations to stop when the engine is interrupted or its server is closed. */
 export interface CancellableProvider extends LabProvider {
-  /** Ends what runs now (child processes, open connections); running operations then fail by themselves. */
+  /** Ends child processes and open connections, so that running operations fail. */
   cancel(): Promise<void>;
 }
 
 /**
- * A package whose real plugin makes every output secret as soon as one input is, because any output may tell of any
- * input. What its providers say is wrapped here; they themselves see plain values only. An output that repeats an input
- * is as secret as that input.
+ * A package whose real plugin makes every output secret as soon as one input is, because any output may contain
+ * any input. Their outputs are wrapped here; the providers themselves handle plain values only. An output that repeats an input is
+ * secret if that input is.
  */
 export interface SecretFollowingPackage extends ProviderPackage {
   readonly outputsFollowSecrets: true;
@@ -44,9 +44,9 @@ export interface ServedProvider {
 }
 
 /**
- * Starts a server on a free loopback port for one configured instance of `pkg`; `close` cancels what still runs and ends
- * the server. A real `pulumi` attaches every provider resource of a package to the one port that it is given: then the
- * settings of the last one hold for all, so a stack with two of a kind needs the lab's engine.
+ * Starts a server on a free loopback port for one configured instance of `pkg`; `close` cancels running operations and
+ * ends the server. A real `pulumi` attaches every provider resource of a package to this one port: the settings of the last one then
+ * apply to all, so a stack with two provider resources of one package needs the lab's engine.
  */
 export async function serveProvider(pkg: ProviderPackage): Promise<ServedProvider> {
   const provider = pkg.create();
@@ -62,7 +62,9 @@ export async function serveProvider(pkg: ProviderPackage): Promise<ServedProvide
   });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(new Error(`provider ${pkg.name}: no loopback port: ${error.message}`)) : resolve(bound),
+      error
+        ? reject(new Error(`provider ${pkg.name}: cannot listen on loopback: ${error.message}`))
+        : resolve(bound),
     );
   });
   return {
@@ -93,7 +95,7 @@ function aboutTheProvider(pkg: ProviderPackage, provider: LabProvider, followsSe
     getMappings: answer<pb.GetMappingsRequest, pb.GetMappingsResponse>(
       async () => new pb.GetMappingsResponse(),
     ),
-    parameterize: refuse(`the lab's ${pkg.name} provider takes no parameters`),
+    parameterize: refuse(`the lab's ${pkg.name} provider is not parameterized`),
     construct: refuse(`the lab's ${pkg.name} provider has no components`),
     call: refuse(`the lab's ${pkg.name} provider has no methods`),
     cancel: answer<emptyTypes.Empty, emptyTypes.Empty>(async () => {
@@ -112,14 +114,14 @@ function aboutTheProvider(pkg: ProviderPackage, provider: LabProvider, followsSe
 
 function aboutItsConfiguration(pkg: ProviderPackage, provider: LabProvider, followsSecrets: boolean) {
   return {
-    // The message goes back as it came: here alone secrets arrive wrapped, and must stay so in the state.
+    // The message is returned unchanged: only here are secrets wrapped, and they must stay wrapped in the state.
     checkConfig: answer<pb.CheckRequest, pb.CheckResponse>(async (request) => {
       const inputs = request.getNews() ?? encodeProperties({});
       const notes = encodeProperties(pkg.settingsNotes ?? {}).getFieldsMap();
       for (const [key, note] of notes.entries()) inputs.getFieldsMap().set(key, note);
       return new pb.CheckResponse().setInputs(inputs);
     }),
-    // A real plugin may have written the state: what it noted for itself (`__pulumi-go-provider-version`) is no setting.
+    // A real plugin may have written the state: its metadata (`__pulumi-go-provider-version`) is not a setting.
     diffConfig: answer<pb.DiffRequest, pb.DiffResponse>(async (request) => {
       const olds = withoutNotes(decodeProperties(request.getOldInputs() ?? request.getOlds()));
       const news = withoutNotes(decodeProperties(request.getNews()));

@@ -1,7 +1,7 @@
 /**
  * The lab's `command` provider: `command:local:Command` and `command:local:run` of pulumi-command 1.2.1, on this machine.
- * Commands over SSH (`command:remote:*`) are left out, because the program's one transport is `ssh` itself. One thing
- * differs: nothing is logged while a command runs, whatever `logging` says.
+ * Commands over SSH (`command:remote:*`) are left out, because the program runs `ssh` itself. One difference: nothing
+ * is logged while a command runs, whatever `logging` is.
  */
 import { randomBytes } from "node:crypto";
 import { checkInputs, diffInputs, type InputRules, notPartOfTheLab, text, texts } from "../inputs.ts";
@@ -33,7 +33,7 @@ const commandRules: InputRules = {
 };
 const runRules: InputRules = { ...commonRules, command: { kind: "string", required: true } };
 
-/** How long a `command:local:run` may take, in seconds: an invoke carries no timeout of its own. */
+/** How long a `command:local:run` may take, in seconds: an invoke has no timeout of its own. */
 const invokeTimeoutSeconds = 1200;
 
 class CommandProvider implements CancellableProvider {
@@ -98,7 +98,7 @@ class CommandProvider implements CancellableProvider {
     await this.#runner.cancel();
   }
 
-  /** Without a command there is nothing to run, and what was printed before stays. */
+  /** Without a command nothing runs, and the earlier output stays. */
   async #run(
     command: string | undefined,
     inputs: Properties,
@@ -143,7 +143,7 @@ export const commandPackage: SecretFollowingPackage = {
   name: "command",
   version: "1.2.1",
   outputsFollowSecrets: true,
-  // As its framework writes it: pulumi-go-provider 1.3.0, which calls itself 1.2.0 (version.go).
+  // The value that its framework writes: pulumi-go-provider 1.3.0, whose version.go says 1.2.0.
   settingsNotes: { "__pulumi-go-provider-version": "1.2.0" },
   create: () => new CommandProvider(),
 };

@@ -8,27 +8,27 @@ export interface LocalCommand {
   readonly interpreter: readonly string[];
   /** Working directory; default the engine's own. */
   readonly directory: string;
-  /** The whole environment. */
+  /** The complete environment; nothing is inherited. */
   readonly environment: NodeJS.ProcessEnv;
   /** Standard input; nothing when absent. */
   readonly stdin: string | undefined;
   readonly timeoutSeconds: number;
 }
 
-/** What a command printed, without the last line break. */
+/** The output of a command, without the last line break. */
 export interface CommandOutput {
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** How long a group of processes has between the request to end and its end, in seconds. */
+/** Seconds between SIGTERM and SIGKILL for a process group. */
 const graceSeconds = 2;
-/** How long to wait for the pipes of a group that was killed, in seconds. */
+/** Seconds to wait for the pipes of a killed process group to close. */
 const drainSeconds = 1;
 
 /**
- * Outlives a killed engine and ends what it left running: its standard input says the process group of the command, and ends
- * when the engine does, in whatever way that happened.
+ * Ends the command when the engine is killed. Its standard input contains the command's process group and closes when the
+ * engine ends.
  */
 const watchdogScript = `read -r group || exit; read -r _; kill -s TERM -- "-$group"; sleep ${graceSeconds}; kill -s KILL -- "-$group"`;
 
@@ -38,8 +38,8 @@ export class CommandRunner {
 
   /**
    * Runs one command to its end. Throws as the real provider does when it fails:
-   * `exit status N: running "<command>":` and everything that it printed; also when it cannot be started or when
-   * the deadline passes, which ends its whole process group.
+   * `exit status N: running "<command>":` and its whole output; also when it cannot be started or when the deadline
+   * passes, in which case its whole process group is ended.
    */
   async run(what: LocalCommand): Promise<CommandOutput> {
     const fail = (reason: string, printed: string) =>
@@ -50,7 +50,7 @@ export class CommandRunner {
     }
     const [program = "/bin/sh", ...first] =
       what.interpreter.length > 0 ? what.interpreter : ["/bin/sh", "-c"];
-    // First, so that there is no moment in which a killed engine leaves the command alone.
+    // Started first, so that the command never runs without it.
     const watchdog = startWatchdog();
     const child = spawn(program, [...first, what.command], {
       cwd: what.directory,
@@ -65,7 +65,7 @@ export class CommandRunner {
     const printed: Buffer[] = [];
     child.stdout?.on("data", (chunk: Buffer) => printed.push(chunk) && stdout.push(chunk));
     child.stderr?.on("data", (chunk: Buffer) => printed.push(chunk) && stderr.push(chunk));
-    // A command need not read its input; then the pipe breaks, which is no failure.
+    // A command need not read its input; the broken pipe is not a failure.
     child.stdin?.on("error", () => {});
     child.stdin?.end(what.stdin);
     try {
@@ -78,13 +78,13 @@ export class CommandRunner {
     return { stdout: textOf(stdout).replace(/\n$/, ""), stderr: textOf(stderr).replace(/\n$/, "") };
   }
 
-  /** Ends every command that runs now; their runs then throw. */
+  /** Ends all running commands; their `run` calls then throw. */
   async cancel(): Promise<void> {
     await Promise.all([...this.#running].map(endGroup));
   }
 }
 
-/** Undefined when the command succeeded, else why it did not, in the words of the real provider. */
+/** Undefined when the command succeeded, otherwise the error message of the real provider. */
 function ended(child: ChildProcess, timeoutSeconds: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const finish = (reason: string | undefined) => {

@@ -27,7 +27,7 @@ export function registryAuths(value: PropertyValue | undefined): RegistryAuth[] 
   });
 }
 
-/** The header that lets the nodes pull: the service's own `auth`, else the provider's for the image's registry. */
+/** The authentication header for pulls by the nodes: the service's own `auth`, else the provider's for the image's registry. */
 export function authHeader(
   auth: PropertyValue | undefined,
   registries: readonly RegistryAuth[],

@@ -3,19 +3,19 @@ import type { Service, Task } from "./engine-types.ts";
 import type { DockerApi } from "./transport.ts";
 
 interface Convergence {
-  /** Before the first look. */
+  /** Delay before the first check. */
   readonly delayMilliseconds: number;
   readonly timeoutMilliseconds: number;
-  /** As it was given, for the message. */
+  /** As written in the inputs, for the message. */
   readonly timeoutText: string;
 }
 
-/** The real provider looks every 5 s at first; the lab need not be that slow to see the same. */
+/** The real provider checks every 5 s at first; a shorter interval gives the same result. */
 const pollMilliseconds = 1000;
-/** The real provider's fixed pause before it looks at an update, in which Swarm takes note of it. */
+/** The real provider's fixed delay before it first checks an update, so that Swarm has started it. */
 const updateDelayMilliseconds = 7000;
 
-/** Ordered as a task goes through them. */
+/** In the order in which a task goes through them. */
 const states = [
   "new",
   "allocated",
@@ -76,7 +76,7 @@ export function convergeCreated(api: DockerApi, id: string, convergence: Converg
   return waitFor(api, id, convergence, convergence.delayMilliseconds, (service) => allRunning(api, service));
 }
 
-/** Waits until an update is through. Throws at its deadline, and as soon as Swarm pauses it or rolls it back. */
+/** Waits until an update is complete. Throws at the deadline, and as soon as Swarm pauses it or rolls it back. */
 export function convergeUpdated(api: DockerApi, id: string, convergence: Convergence): Promise<void> {
   return waitFor(api, id, convergence, updateDelayMilliseconds, async (service) => {
     const { State: state, Message: message } = service.UpdateStatus ?? {};

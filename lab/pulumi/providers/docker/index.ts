@@ -1,7 +1,7 @@
 /**
- * The lab's `docker` provider: Service, Network, Secret and ServiceConfig as pulumi-docker 5.2 keeps them, over Docker's
- * own API through SSH. Like the real one it is lazy (nothing is contacted before a resource is), does not retry, reads
- * back what it made, and compares what is wanted with that.
+ * The lab's `docker` provider: Service, Network, Secret and ServiceConfig as in pulumi-docker 5.2, over Docker's API
+ * through SSH. Like the real one it connects only when a resource needs it, does not retry, reads back what it created, and compares
+ * the inputs with that.
  */
 
 import { autoName, isAutoNamed, notPartOfTheLab, withoutNotes } from "../inputs.ts";
@@ -43,7 +43,7 @@ class DockerProvider implements LabProvider {
     }
     const options = configValue(inputs, "sshOpts") ?? [];
     const registries = configValue(inputs, "registryAuth");
-    // What a preview does not know yet is asked for when something is to be done.
+    // Settings that are unknown in a preview are required only when the API is used.
     if (inputs.host === unknownValue || hasUnknown(options) || hasUnknown(registries)) {
       return;
     }

@@ -1,11 +1,11 @@
 import type { CheckFailure, DiffResult, Properties } from "../provider.ts";
 import type { DockerApi } from "./transport.ts";
 
-/** One resource type of the provider; its name is dealt with outside. */
+/** One resource type of the provider; naming is handled by the caller. */
 export interface Kind {
   readonly type: string;
   check(news: Properties): { inputs: Properties; failures: CheckFailure[] };
-  /** `state` is what was last read from Docker. */
+  /** `state`: the properties last read from Docker. */
   diff(oldInputs: Properties, state: Properties, news: Properties): DiffResult;
   create(api: DockerApi, inputs: Properties): Promise<{ id: string; outputs: Properties }>;
   read(

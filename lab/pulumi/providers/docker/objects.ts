@@ -1,4 +1,4 @@
-/** docker.Network, docker.Secret and docker.ServiceConfig: every change of theirs replaces. */
+/** docker.Network, docker.Secret and docker.ServiceConfig: every change replaces them. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isProperties } from "../property-values.ts";
 import type { Properties, PropertyValue } from "../provider.ts";
@@ -103,7 +103,7 @@ async function readNetwork(
   );
 }
 
-const networkPatience = 30_000;
+const networkReadyTimeout = 30_000;
 
 export const networkKind: Kind = {
   type: "docker:index/network:Network",
@@ -135,8 +135,8 @@ export const networkKind: Kind = {
         },
       },
     });
-    // Swarm gives an overlay its number and its subnet a moment later; the real provider waits 2 s for them.
-    const deadline = Date.now() + networkPatience;
+    // Swarm assigns an overlay network's VXLAN id and subnet a moment later; the real provider waits 2 s for them.
+    const deadline = Date.now() + networkReadyTimeout;
     for (;;) {
       const made = await readNetwork(api, id);
       const ready =
@@ -153,7 +153,7 @@ export const networkKind: Kind = {
   read: (api, id) => readNetwork(api, id),
   update: noUpdate,
   async remove(api, id) {
-    const deadline = Date.now() + networkPatience;
+    const deadline = Date.now() + networkReadyTimeout;
     for (;;) {
       try {
         await api.send("DELETE", `/networks/${id}`);
@@ -178,7 +178,7 @@ const secretSchema = block({
 
 const notBase64 = { property: "data", reason: "is not base64 encoded" };
 
-/** Its data is never read back: Docker does not tell it. */
+/** Its data is never read back: Docker does not return it. */
 export const secretKind: Kind = {
   type: "docker:index/secret:Secret",
   check(news) {

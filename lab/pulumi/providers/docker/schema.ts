@@ -1,6 +1,6 @@
 /**
- * Nested inputs as a tree, with the rules of the Terraform provider that pulumi-docker bridges: defaults, what the engine
- * computes, what has no order, what replaces. Check and diff follow from it.
+ * The schema of nested inputs as a tree, with the rules of the Terraform provider that pulumi-docker bridges: defaults,
+ * computed values, unordered lists, changes that replace. Check and diff are derived from it.
  */
 
 import { hasUnknown, isProperties, sameValue } from "../property-values.ts";
@@ -8,7 +8,7 @@ import { type CheckFailure, type Properties, type PropertyValue, unknownValue } 
 
 interface Common {
   readonly required?: boolean;
-  /** Left out, it keeps what the engine says. */
+  /** When left out, the value that Docker reports is kept. */
   readonly computed?: boolean;
   /** A change of it replaces the resource. */
   readonly replaces?: boolean;
@@ -61,7 +61,7 @@ const unitNanoseconds: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
-/** A Go duration in nanoseconds; 0 for what is none, as the provider takes it. */
+/** A Go duration in nanoseconds; 0 for text that is not a duration, as in the provider. */
 export function nanoseconds(text: PropertyValue | undefined): number {
   let sum = 0;
   for (const [, amount = "0", unit = "s"] of String(text ?? "").matchAll(/([\d.]+)(ns|us|µs|ms|s|m|h)/g)) {
@@ -101,7 +101,7 @@ export function isZero(value: PropertyValue | undefined): boolean {
   );
 }
 
-/** Every problem of a value; messages never say the value, which may be secret. */
+/** Every problem of a value; messages never contain the value, which may be secret. */
 export function check(node: Node, value: PropertyValue | undefined, path: string): CheckFailure[] {
   const fail = (reason: string): CheckFailure[] => [{ property: path, reason }];
   if (absent(value)) {
@@ -158,7 +158,7 @@ function checkText(
   return [];
 }
 
-/** The value with the defaults of what is left out inside it. */
+/** The value with defaults for nested fields that are left out. */
 export function complete(node: Node, value: PropertyValue | undefined): PropertyValue | undefined {
   if (absent(value)) {
     return "default" in node ? node.default : undefined;
@@ -173,7 +173,7 @@ export function complete(node: Node, value: PropertyValue | undefined): Property
   return value;
 }
 
-/** Without what is zero and with sets in one order, so that two values that mean the same are the same. */
+/** Without zero values and with sets in a fixed order, so that equivalent values are equal. */
 function canonical(node: Node, value: PropertyValue | undefined): PropertyValue {
   if (absent(value) || value === unknownValue) {
     return value ?? null;
@@ -204,32 +204,32 @@ function anyReplaces(node: Node): boolean {
   return (node.kind === "list" || node.kind === "set") && anyReplaces(node.of);
 }
 
-/** Whether a value has something, within it, whose change replaces. */
-function saysReplacing(node: Node, value: PropertyValue | undefined): boolean {
+/** Whether a value contains a non-empty field whose change replaces. */
+function containsReplacing(node: Node, value: PropertyValue | undefined): boolean {
   if (absent(value) || isZero(value)) return false;
   if (node.replaces) return true;
   if (node.kind === "block") {
     return (
       isProperties(value) &&
-      Object.entries(node.fields).some(([key, field]) => saysReplacing(field, value[key]))
+      Object.entries(node.fields).some(([key, field]) => containsReplacing(field, value[key]))
     );
   }
   return (
     (node.kind === "list" || node.kind === "set") &&
-    asList(value).some((item) => saysReplacing(node.of, item))
+    asList(value).some((item) => containsReplacing(node.of, item))
   );
 }
 
 const asList = (value: PropertyValue): readonly PropertyValue[] => (Array.isArray(value) ? value : []);
 
-/** The items of a list that another has not. */
+/** The items of a list that another list does not contain. */
 const without = (list: readonly PropertyValue[], other: readonly PropertyValue[]) =>
   list.filter((item) => !other.some((each) => sameValue(each, item)));
 
-/** What differs: nothing, something that changes in place, or something that replaces. */
+/** The kind of difference: none, one that is updated in place, or one that replaces. */
 type Difference = "same" | "update" | "replace";
 
-/** Compares what the engine has (`state`) with what is wanted (with its defaults filled in). */
+/** Compares the properties that Docker reports (`state`) with the inputs (with defaults filled in). */
 export function compare(
   node: Node,
   state: PropertyValue | undefined,
@@ -251,7 +251,7 @@ export function compare(
     return parts.includes("replace") ? "replace" : parts.includes("update") ? "update" : "same";
   }
   if (node.kind === "set") {
-    // An empty set that is computed keeps what is there, as one that is left out.
+    // An empty computed set keeps the existing value, like one that is left out.
     if (node.computed && isZero(wanted)) {
       return "same";
     }
@@ -259,11 +259,11 @@ export function compare(
     const after = canonical(node, wanted);
     if (sameValue(before, after)) return "same";
     if (hasUnknown(after)) return differs(anyReplaces(node));
-    // As the real plugin: what comes or goes replaces only when it says something that replaces. A mount without volume options
-    // comes in place, although the labels of volume options replace.
+    // As in the real plugin: an item that is added or removed replaces only when it sets a field whose change replaces. A mount
+    // without volume options is added in place, although a change of the labels of volume options replaces.
     const [had, has] = [asList(before), asList(after)];
     const changed = [...without(had, has), ...without(has, had)];
-    return differs(node.replaces || changed.some((item) => saysReplacing(node.of, item)));
+    return differs(node.replaces || changed.some((item) => containsReplacing(node.of, item)));
   }
   if (node.kind === "list") {
     const before: readonly PropertyValue[] = Array.isArray(state) ? state : [];

@@ -1,4 +1,4 @@
-/** The inputs of docker.Service, as pulumi-docker 5.2 takes them from terraform-provider-docker 4. */
+/** The inputs of docker.Service in pulumi-docker 5.2, which has them from terraform-provider-docker 4. */
 import {
   type BlockNode,
   block,
@@ -25,7 +25,7 @@ const withDefault = (node: ValueNode, value: string | number | boolean): ValueNo
   default: value,
 });
 
-/** A pair of label and value; a change of a container's or a volume's labels replaces, of a service's does not. */
+/** A pair of label and value; a change of a container's or a volume's labels replaces, a change of a service's labels does not. */
 export const label = (replacing: boolean): BlockNode =>
   block({
     label: { ...required(string), replaces: replacing },
@@ -134,7 +134,7 @@ const taskSpec = block(
         constraints: set(string),
         prefs: set(string),
         maxReplicas: number,
-        // The engine learns these from the registry when they are left out.
+        // Docker takes these from the registry when they are left out.
         platforms: computed(set(block({ architecture: required(string), os: required(string) }))),
       }),
     ),

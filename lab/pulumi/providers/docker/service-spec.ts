@@ -1,4 +1,4 @@
-/** docker.Service's inputs as Docker's service specification. Inputs have their defaults filled in. */
+/** docker.Service's inputs as Docker's service specification. The inputs already contain their defaults. */
 
 import { isProperties } from "../property-values.ts";
 import type { Properties, PropertyValue } from "../provider.ts";
@@ -94,7 +94,7 @@ function containerOf(value: Properties): ContainerSpec {
     ReadOnly: value.readOnly === true,
     Mounts: objects(value.mounts).map(mountOf),
     StopSignal: text(value.stopSignal),
-    // Always sent, as the real provider does: left out it is 0, and Docker kills at once instead of after its 10 s.
+    // Always sent, as the real provider does: when left out it is 0, and Docker kills at once instead of after 10 s.
     StopGracePeriod: nanoseconds(value.stopGracePeriod),
     Healthcheck: {
       Test: strings(health.tests),

@@ -1,4 +1,4 @@
-/** A service as Docker tells it, in the names of docker.Service's outputs. */
+/** A service as Docker reports it, as the outputs of docker.Service. */
 import type { Properties, PropertyValue } from "../provider.ts";
 import type { ContainerSpec, LabelMap, Mount, Port, Rollout, Service, TaskSpec } from "./engine-types.ts";
 import { durationText } from "./schema.ts";
@@ -221,12 +221,15 @@ function compact(value: PropertyValue | undefined): PropertyValue {
     : (value ?? null);
 }
 
-/** Whether Docker already says how the service is reached; right after creation it may not yet. */
+/** Whether Docker already reports the service's endpoint; right after creation it may not. */
 export function isComplete(service: Service): boolean {
   return Boolean(service.Endpoint?.Spec?.Mode || service.Spec.EndpointSpec?.Mode);
 }
 
-/** What the real provider reads back; `auth` and `convergeConfig` are not Docker's and stay as they were given. */
+/**
+ * The properties that the real provider reads back; `auth` and `convergeConfig` are not stored by Docker and are copied from the
+ * inputs.
+ */
 export function serviceState(service: Service, inputs: Properties): Properties {
   const { Spec: spec, Endpoint: endpoint } = service;
   const told = endpoint?.Spec?.Mode;

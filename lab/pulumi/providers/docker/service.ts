@@ -12,7 +12,7 @@ import { isComplete, serviceState } from "./service-state.ts";
 import { type DockerApi, DockerError } from "./transport.ts";
 
 const readDeadlineMilliseconds = 30_000;
-/** How long a registry may take to say an image's digest. */
+/** Seconds that a registry has to answer with an image's digest. */
 const resolveSeconds = 10;
 
 const withDefaults = (inputs: Properties) => complete(serviceSchema, inputs) as Properties;
@@ -30,7 +30,7 @@ function diffService(state: Properties, news: Properties): DiffResult {
   );
   const changes = found.filter(([, difference]) => difference !== "same").map(([key]) => key);
   const replaces = found.filter(([, difference]) => difference === "replace").map(([key]) => key);
-  // As the real plugin, which names the task's maps that are left out as soon as anything changes; a sysctl replaces.
+  // As in the real plugin, whose diff contains the task's maps that are left out as soon as anything changes; a sysctl replaces.
   const { sysctl, env } = containerSpecOf(wanted);
   const task = (leftOut: boolean, others: readonly string[]) =>
     leftOut && others.length > 0 && !others.includes("taskSpec") ? [...others, "taskSpec"] : others;
@@ -53,7 +53,7 @@ function withoutStickyBit(outputs: Properties): Properties {
   return { ...outputs, taskSpec: { ...task, containerSpec: { ...container, mounts } } };
 }
 
-/** Reads a service once Docker tells all of it; undefined when it is gone. */
+/** Reads a service once Docker reports all of it; undefined when it does not exist. */
 async function readState(
   api: DockerApi,
   id: string,
@@ -69,13 +69,13 @@ async function readState(
       return { id: service.ID, outputs: serviceState(service, inputs) };
     }
     if (Date.now() > deadline) {
-      throw new Error(`service ${id}: Docker does not say how it is reached`);
+      throw new Error(`service ${id}: Docker does not report its endpoint`);
     }
     await sleep(100);
   }
 }
 
-/** Like Docker's client with its registry query: a tag becomes the digest it stands for, where the registry answers. */
+/** Like Docker's client with its registry query: a tag is resolved to its digest if the registry answers. */
 async function resolveImage(
   api: DockerApi,
   spec: ReturnType<typeof serviceSpec>,
@@ -168,7 +168,7 @@ export function serviceKind(registries: readonly RegistryAuth[]): Kind {
         try {
           await convergeCreated(api, id, converge);
         } catch (error) {
-          // The real provider deletes what does not come up.
+          // The real provider deletes a service that does not converge.
           await removeService(api, id, inputs);
           throw error;
         }
@@ -203,7 +203,7 @@ export function serviceKind(registries: readonly RegistryAuth[]): Kind {
       }
       const state = await readState(api, id, inputs);
       if (!state) {
-        throw new Error(`service ${id} is gone; "pulumi refresh" takes note of it`);
+        throw new Error(`service ${id} does not exist any more; run "pulumi refresh"`);
       }
       return state.outputs;
     },
@@ -212,7 +212,7 @@ export function serviceKind(registries: readonly RegistryAuth[]): Kind {
   };
 }
 
-/** What is left out of the inputs keeps what the service has, where the provider's schema calls it computed. */
+/** Computed fields that are left out of the inputs keep the service's value. */
 function keepComputed(
   spec: ReturnType<typeof serviceSpec>,
   present: Service["Spec"],
@@ -235,7 +235,7 @@ function keepComputed(
       ...(task.runtime === undefined ? { Runtime: theirs.Runtime } : {}),
       ContainerSpec: {
         ...mine.ContainerSpec,
-        Env: inAnotherOrder(mine.ContainerSpec.Env ?? [], theirs.ContainerSpec.Env ?? []),
+        Env: reordered(mine.ContainerSpec.Env ?? [], theirs.ContainerSpec.Env ?? []),
         ...(container.stopGracePeriod === undefined
           ? { StopGracePeriod: theirs.ContainerSpec.StopGracePeriod }
           : {}),
@@ -248,10 +248,10 @@ function keepComputed(
 }
 
 /**
- * As the real plugin, whose updates send the variables in the order of a Go map, another one nearly each time. Swarm takes that for
- * another task and restarts all of the service's. Here the order is another one each time.
+ * As in the real plugin, whose updates send the variables in the order of a Go map, which differs nearly each time. Swarm treats
+ * that as a changed task and restarts all tasks of the service. Here the order differs each time.
  */
-export function inAnotherOrder(wanted: readonly string[], present: readonly string[]): string[] {
+export function reordered(wanted: readonly string[], present: readonly string[]): string[] {
   const [first, ...rest] = wanted;
   if (first === undefined || wanted.join("\0") !== present.join("\0")) return [...wanted];
   return [...rest, first];

@@ -6,16 +6,16 @@ import { Duplex } from "node:stream";
 interface Transport {
   /** For messages: `ssh://deploy@198.18.0.10:666`. */
   readonly host: string;
-  /** Options of a request that goes there, and what to say when the connection itself fails. */
+  /** Options of a request, and the explanation when the connection itself fails. */
   connect(): { options: RequestOptions; explain: () => string; close: () => void };
 }
 
-/** How much of what ssh says is kept for an error. */
+/** Number of characters of ssh's output that are kept for an error. */
 const keptStderr = 2000;
 
 /**
- * A process' standard input and output as one connection. Its two sides end on their own: an engine that has answered and
- * hung up is no error, although ssh still has its input open.
+ * A process' standard input and output as one connection. Its two sides end independently: an engine that has answered
+ * and closed the connection is not an error, although ssh's input is still open.
  */
 class ProcessStream extends Duplex {
   private readonly child: ChildProcessWithoutNullStreams;
@@ -26,7 +26,7 @@ class ProcessStream extends Duplex {
     child.stdout.on("data", (chunk: Buffer) => {
       if (!this.push(chunk)) child.stdout.pause();
     });
-    // After the process has gone too, so that what ssh said is there for the error.
+    // Also after the process has ended, so that ssh's output is available for the error.
     child.on("close", () => this.push(null));
     child.stdin.on("error", () => {});
   }
@@ -54,7 +54,7 @@ function sshTransport(host: string, url: URL, sshOptions: readonly string[]): Tr
   return {
     host,
     connect() {
-      // One ssh for each connection, as Docker's own command line does; options with ControlMaster make it cheap.
+      // One ssh process for each connection, as in Docker's command line; ControlMaster makes it cheap.
       const child = spawn("ssh", [...sshOptions, ...destination, "docker", "system", "dial-stdio"], {
         stdio: ["pipe", "pipe", "pipe"],
       });
@@ -80,7 +80,7 @@ function sshTransport(host: string, url: URL, sshOptions: readonly string[]): Tr
 }
 
 /**
- * The way to the engine that the provider's `host` names: `ssh://user@address:port` (through OpenSSH and
+ * The transport to the engine of the provider's `host`: `ssh://user@address:port` (through OpenSSH and
  * `docker system dial-stdio` there) or `unix:///path`. Throws for anything else.
  */
 export function createTransport(host: string, sshOptions: readonly string[]): Transport {
@@ -99,7 +99,7 @@ export function createTransport(host: string, sshOptions: readonly string[]): Tr
   );
 }
 
-/** An answer of the engine that is an error. */
+/** An error response of the engine. */
 export class DockerError extends Error {
   readonly status: number;
   constructor(message: string, status: number) {
@@ -117,11 +117,11 @@ export interface DockerRequest {
 
 export interface DockerApi {
   /**
-   * Sends a request and reads the whole answer as JSON. Throws {@link DockerError} with the engine's own message, or an
-   * error with what ssh said. Never says what was sent.
+   * Sends a request and reads the whole answer as JSON. Throws {@link DockerError} with the engine's own message, or
+   * an error with ssh's output. Errors never contain the request.
    */
   send<T>(method: string, path: string, options?: DockerRequest): Promise<T>;
-  /** As `send` with GET, and undefined for what does not exist. */
+  /** Like `send` with GET; undefined for an object that does not exist. */
   find<T>(path: string): Promise<T | undefined>;
 }
 

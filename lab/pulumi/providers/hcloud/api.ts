@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What the API answers, before it is looked at. */
+/** A JSON response of the API, not yet validated. */
 export type Json = { readonly [key: string]: unknown };
 
 interface ActionJson {
@@ -10,7 +10,7 @@ interface ActionJson {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-/** An answer that is an error; `code` is Hetzner's. */
+/** An error response; `code` is Hetzner's. */
 export class HcloudError extends Error {
   readonly code: string;
   readonly status: number;
@@ -23,13 +23,13 @@ export class HcloudError extends Error {
 }
 
 export interface HcloudApi {
-  /** Sends a request below the endpoint. Throws {@link HcloudError} for an error that Hetzner answers. */
+  /** Sends a request below the endpoint. Throws {@link HcloudError} for an error response. */
   send(method: string, path: string, body?: object): Promise<Json>;
-  /** As `send` with GET, and undefined for what does not exist. */
+  /** Like `send` with GET; undefined for an object that does not exist. */
   find(path: string): Promise<Json | undefined>;
-  /** Waits for the actions of an answer (`action`, `actions`, `next_actions`); throws when one fails. */
+  /** Waits for the actions of a response (`action`, `actions`, `next_actions`); throws when one fails. */
   settle(answer: Json): Promise<void>;
-  /** Repeats what was refused for one of these reasons, as the real provider does: 5 tries, 1 to 16 seconds apart. */
+  /** Repeats a request that fails with one of these error codes, as the real provider does: 5 tries, 1 to 16 seconds apart. */
   retry<T>(codes: readonly string[], work: () => Promise<T>): Promise<T>;
 }
 
@@ -37,9 +37,9 @@ interface HcloudApiOptions {
   /** With the version: `http://127.0.0.1:4711/v1`. */
   readonly endpoint: string;
   readonly token: string;
-  /** Between two looks at a running action. */
+  /** Interval between two requests for the status of a running action. */
   readonly pollMilliseconds: number;
-  /** When to give up, as `Date.now()` counts. */
+  /** Deadline, in the time of `Date.now()`. */
   readonly deadline: number;
 }
 
@@ -57,7 +57,7 @@ function fieldMessages(details: unknown): string[] {
     : [];
 }
 
-/** What hcloud-go itself sends again. */
+/** Errors after which hcloud-go itself repeats a request. */
 function repeated(error: unknown): boolean {
   return (
     error instanceof HcloudError &&
@@ -65,7 +65,7 @@ function repeated(error: unknown): boolean {
   );
 }
 
-/** A client of the Hetzner Cloud API, with hcloud-go's retries and waiting. */
+/** A client of the Hetzner Cloud API, with hcloud-go's retries and polling. */
 export function createApi({ endpoint, token, pollMilliseconds, deadline }: HcloudApiOptions): HcloudApi {
   const once = async (method: string, path: string, body?: object): Promise<Json> => {
     const request = `${method} ${path}`;

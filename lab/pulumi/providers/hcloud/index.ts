@@ -1,6 +1,6 @@
 /**
- * The lab's `hcloud` provider: the resources of pulumi-hcloud 1.41 that the program uses, over the API itself. It speaks
- * to a lab's cloud only, never to Hetzner.
+ * The lab's `hcloud` provider: the resources of pulumi-hcloud 1.41 that the program uses, over the API itself. It connects
+ * only to a lab's cloud, never to Hetzner.
  */
 
 import {
@@ -41,7 +41,7 @@ const kinds: readonly ResourceKind[] = [
   zoneRrsetKind,
 ];
 
-/** What a read, a diff and a deletion may take. */
+/** Time limit of a read, a diff and a deletion, in seconds. */
 const shortSeconds = 300;
 
 function kindOf(type: string): ResourceKind {
@@ -55,7 +55,7 @@ function kindOf(type: string): ResourceKind {
   return kind;
 }
 
-/** Sorts what has no order, at every depth that a set can be, so that two orders of one set compare as equal. */
+/** Sorts sets at every depth, so that two orders of one set are equal. */
 function canonical(kind: ResourceKind, inputs: Properties): Properties {
   const sorted = (value: PropertyValue | undefined): PropertyValue | undefined => {
     if (!Array.isArray(value)) {
@@ -94,7 +94,7 @@ function pollMillisecondsOf(text: PropertyValue | undefined): number {
 
 function labEndpoint(text: PropertyValue | undefined): string {
   const url = typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
-  // Loopback and the networks that labs use. The lab must never reach a real account.
+  // Loopback and the networks that labs use: the lab must never connect to a real account.
   if (!url || !/^(127\.\d+\.\d+\.\d+|localhost|198\.1[89]\.\d+\.\d+)$/.test(url.hostname)) {
     throw new Error(
       `hcloud:endpoint: "${String(text ?? "")}" is not a lab's cloud (on loopback or in 198.18.0.0/15); the lab's provider speaks to nothing else`,
@@ -183,7 +183,7 @@ class HcloudProvider implements LabProvider {
     }
   }
 
-  /** For the option import: everything that is an input is one, as it is found. */
+  /** For the option import: every input has the value that is found. */
   async #import(kind: ResourceKind, text: string) {
     const { id, inputs: needed } = kind.importId?.(text) ?? { id: text, inputs: {} };
     const outputs = await this.#outputs(kind, this.#api(shortSeconds), id, needed);
@@ -200,7 +200,7 @@ class HcloudProvider implements LabProvider {
     if (!outputs) {
       return undefined;
     }
-    // Inputs follow what is there; where that means the same, they stay as they were written.
+    // Inputs are set to the values that are found; inputs with an equivalent value stay as they were written.
     const written = canonical(kind, inputs);
     const found = canonical(kind, outputs);
     const refreshed = Object.fromEntries(

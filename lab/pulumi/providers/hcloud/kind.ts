@@ -6,19 +6,19 @@ import type { HcloudApi, Json } from "./api.ts";
 export interface ResourceKind {
   readonly type: string;
   readonly rules: InputRules;
-  /** Whether Pulumi makes up a name when none is given. */
+  /** Whether the provider generates a name when none is given. */
   readonly autoNamed: boolean;
-  /** Lists whose order means nothing, beside those that the rules call unordered: their items are objects. */
+  /** Lists of objects whose order has no meaning, besides those that the rules mark as unordered. */
   readonly sets?: readonly string[];
-  /** What is wrong beyond the rules. */
+  /** Problems that the rules cannot express. */
   readonly check?: (inputs: Properties) => CheckFailure[];
-  /** Splits the id of an import, where that holds more than the id; what `observe` needs beside it are inputs. */
+  /** Splits the id of an import that contains more than the id; `inputs` has what `observe` needs besides it. */
   readonly importId?: (id: string) => { readonly id: string; readonly inputs: Properties };
-  /** Calls `exists` as soon as there is something with an id, so that a later failure does not lose it. */
+  /** Calls `exists` as soon as the object has an id, so that it is recorded even if a later step fails. */
   create(api: HcloudApi, inputs: Properties, exists: (id: string) => void): Promise<void>;
-  /** What the API says about it, in the names of its inputs and outputs; undefined when it is gone. */
+  /** Its properties as the API reports them, by input and output name; undefined when it does not exist. */
   observe(api: HcloudApi, id: string, inputs: Properties): Promise<Properties | undefined>;
-  /** Makes the named properties as `news` says. */
+  /** Changes the named properties to their values in `news`. */
   update(
     api: HcloudApi,
     id: string,
@@ -29,7 +29,7 @@ export interface ResourceKind {
   remove(api: HcloudApi, id: string, inputs: Properties): Promise<void>;
 }
 
-/** Hetzner's location of an answer by its name. */
+/** The name of the location in a response. */
 export function locationName(record: Json): string {
   return String((record.location as Json | undefined)?.name ?? "");
 }
@@ -45,7 +45,7 @@ export function protection(record: Json): { delete: boolean; rebuild: boolean; c
 
 export const labelsOf = (record: Json) => record.labels as Readonly<Record<string, string>>;
 
-/** The inputs among `keys` that are set, under the API's names. */
+/** The inputs among `keys` that are set, by their names in the API. */
 export function fields(
   inputs: Properties,
   keys: Readonly<Record<string, string>>,
@@ -58,7 +58,7 @@ export function fields(
   );
 }
 
-/** A change of name and labels, which every named resource takes with PUT. */
+/** Changes name and labels by PUT, which every named resource supports. */
 export async function updateNameAndLabels(
   api: HcloudApi,
   path: string,

@@ -31,7 +31,7 @@ export const sshKeyKind: ResourceKind = {
     const publicKey = String(key.public_key);
     return {
       name: String(key.name),
-      // Hetzner keeps the key without the blanks around it.
+      // Hetzner stores the key without surrounding white space.
       publicKey: String(inputs.publicKey).trim() === publicKey.trim() ? (inputs.publicKey ?? "") : publicKey,
       fingerprint: String(key.fingerprint),
       labels: labelsOf(key),
@@ -139,7 +139,7 @@ const ruleList = (inputs: Properties): readonly Properties[] =>
 
 const directions = ["in", "out"];
 
-/** What the real provider refuses in a preview: a direction that is none, and a block of addresses with host bits. */
+/** Errors that the real provider reports in a preview: an invalid direction, and a CIDR block with host bits. */
 function ruleFailures(rule: Properties): CheckFailure[] {
   const fail = (reason: string): CheckFailure[] => [{ property: "rules", reason }];
   const { direction } = rule;
@@ -156,14 +156,14 @@ function ruleFailures(rule: Properties): CheckFailure[] {
   ];
 }
 
-/** For version 4; those of version 6 are left to the API. */
+/** For IPv4; IPv6 is checked by the API. */
 function hasHostBits(block: string): boolean {
   const [, ip = "", prefix = "32"] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
   const number = ip.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
   return ip !== "" && number % 2 ** (32 - Number(prefix)) !== 0;
 }
 
-/** An address alone is a block of one. */
+/** An address without a prefix length is a block of one address. */
 function blockOf(ip: PropertyValue): PropertyValue {
   if (typeof ip !== "string" || ip.includes("/")) return ip;
   return isIPv6(ip) ? `${ip}/128` : `${ip}/32`;
@@ -172,7 +172,7 @@ function blockOf(ip: PropertyValue): PropertyValue {
 function ruleBodies(inputs: Properties): object[] {
   return ruleList(inputs).map((rule) => {
     const body = fields(rule, ruleFields);
-    // An empty text stands for none in the provider's schema.
+    // In the provider's schema an empty text means none.
     const filled = Object.entries(body).filter(([, value]) => value !== "");
     return Object.fromEntries(
       filled.map(([key, value]) => [key, Array.isArray(value) ? value.map(blockOf) : value]),

@@ -18,7 +18,7 @@ function publicNet(inputs: Properties): Json | undefined {
   if (!isProperties(net)) {
     return undefined;
   }
-  // As the provider: an address that is given turns its family on.
+  // As in the provider: an address that is given enables its family.
   return {
     enable_ipv4: Boolean(net.ipv4) || (net.ipv4Enabled ?? true),
     enable_ipv6: Boolean(net.ipv6) || (net.ipv6Enabled ?? true),
@@ -146,13 +146,13 @@ export const serverKind: ResourceKind = {
       ipv4Address: net.ipv4?.ip ?? "",
       // The first address of the server's network, as the provider gives it.
       ipv6Address: net.ipv6 ? net.ipv6.ip.replace(/\/64$/, "1") : "",
-      // What the provider, written in Go, prints of a network that there is not.
+      // What the provider, written in Go, prints for a missing network.
       ipv6Network: net.ipv6?.ip ?? "<nil>",
       firewallIds: net.firewalls.map((firewall) => firewall.id),
       primaryDiskSize: Number(server.primary_disk_size),
       deleteProtection,
       rebuildProtection,
-      // The provider keeps the hash alone.
+      // The provider stores only the hash.
       ...(typeof inputs.userData === "string"
         ? { userData: createHash("sha1").update(inputs.userData).digest("base64") }
         : {}),

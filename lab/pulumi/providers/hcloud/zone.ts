@@ -68,7 +68,7 @@ function recordBodies(inputs: Properties): object[] {
     .map((record) => fields(record, { value: "value", comment: "comment" }));
 }
 
-/** Its id is `name/TYPE`, within the zone that the inputs name. */
+/** Its id is `name/TYPE`; the inputs name the zone. */
 const rrsetPath = (id: string, inputs: Properties) =>
   `/zones/${encodeURIComponent(String(inputs.zone))}/rrsets/${id.split("/").map(encodeURIComponent).join("/")}`;
 
@@ -130,7 +130,7 @@ export const zoneRrsetKind: ResourceKind = {
     const path = rrsetPath(id, news);
     const protect = async () =>
       post(api, `${path}/actions/change_protection`, { change: news.changeProtection });
-    // Taken off before anything else changes, and put on after all else did.
+    // Protection is removed before, and added after, every other change.
     if (changes.includes("changeProtection") && !news.changeProtection) {
       await protect();
     }

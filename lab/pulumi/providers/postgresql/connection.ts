@@ -10,7 +10,7 @@ interface ServerSettings {
   readonly port: number;
   readonly username: string;
   readonly password: string | undefined;
-  /** The database for what belongs to none, such as roles. */
+  /** The database for objects that belong to no database, such as roles. */
   readonly database: string;
   readonly sslmode: string;
   /** How long to wait for a connection, in seconds. */
@@ -19,7 +19,7 @@ interface ServerSettings {
 
 /** How the server is reached; `prefer` and `allow` do not exist in the real provider either. */
 const sslModes = ["disable", "require", "verify-ca", "verify-full"];
-/** Settings of the real provider for clouds that the lab has not, and for certificates of clients. */
+/** Settings of the real provider for other clouds, and for client certificates. */
 const refusedSettings = [
   "awsRdsIamAuth",
   "awsRdsIamProfile",
@@ -34,7 +34,7 @@ const refusedSettings = [
 
 /**
  * Reads the settings with the real provider's defaults: port 5432, user and database `postgres`, `sslmode` `require`,
- * 180 s for a connection. Unknown values (a preview) stay out, as nothing connects then. Throws for what the lab has not.
+ * 180 s for a connection. Unknown values (in a preview) are left out, because nothing connects then. Throws for unsupported settings.
  */
 export function serverSettings(inputs: Properties): ServerSettings {
   const given = (key: string) => configValue(inputs, key);
@@ -59,7 +59,7 @@ export function serverSettings(inputs: Properties): ServerSettings {
   };
 }
 
-/** Runs statements; its errors say what was tried and what PostgreSQL said, never the statement. */
+/** Runs statements; errors contain the attempted operation and PostgreSQL's message, never the statement. */
 export interface Sql {
   run(
     attempt: string,
@@ -74,8 +74,8 @@ export const identifier: (name: string) => string = pg.escapeIdentifier;
 export const literal: (value: string) => string = pg.escapeLiteral;
 
 /**
- * A server for the length of one operation. Connections are opened when needed and closed at once, so that none holds up
- * a database that is to stop. Whatever is not done after `timeoutSeconds` fails.
+ * A server, for one operation. Connections are opened when needed and closed at once, so that none delays a server that
+ * stops. Everything fails after `timeoutSeconds`.
  */
 export class PostgresServer {
   readonly settings: ServerSettings;
@@ -89,8 +89,8 @@ export class PostgresServer {
   }
 
   /**
-   * Runs `work` in a transaction of `database` (default: the provider's own), alone among everything else that this
-   * provider changes there: PostgreSQL refuses concurrent grants on one object ("tuple concurrently updated").
+   * Runs `work` in a transaction of `database` (default: the provider's own), with a lock that excludes other changes
+   * by this provider: PostgreSQL refuses concurrent grants on one object ("tuple concurrently updated").
    */
   transaction<T>(work: (sql: Sql) => Promise<T>, database = this.settings.database): Promise<T> {
     return this.connected(async (sql) => {
@@ -99,7 +99,7 @@ export class PostgresServer {
         "wait for the changes before this one",
         "SELECT pg_advisory_xact_lock(hashtext('postgresql provider'))",
       );
-      // What fails ends with the connection, and the transaction with it.
+      // After an error the connection is closed, which rolls the transaction back.
       const result = await work(sql);
       await sql.run("commit", "COMMIT");
       return result;
@@ -127,7 +127,7 @@ export class PostgresServer {
   async #connect(database: string): Promise<pg.Client> {
     const { host, port, username, password, sslmode, connectTimeoutSeconds } = this.settings;
     const leftMilliseconds = Math.max(1, this.#deadline - Date.now());
-    // 0 means "for ever" to the real provider; here the operation's own deadline holds.
+    // For the real provider 0 means no limit; here the operation's deadline applies.
     const connectMilliseconds = Math.min(
       connectTimeoutSeconds > 0 ? connectTimeoutSeconds * 1000 : leftMilliseconds,
       leftMilliseconds,
@@ -141,11 +141,11 @@ export class PostgresServer {
       ssl: sslmode === "disable" ? false : { rejectUnauthorized: sslmode.startsWith("verify") },
       connectionTimeoutMillis: connectMilliseconds,
       statement_timeout: leftMilliseconds,
-      // The server's own report comes first, unless nothing comes any more.
+      // The server's error is preferred; a broken connection has none.
       query_timeout: leftMilliseconds + 1000,
       application_name: "postgresql provider",
     });
-    // Without a listener a connection that breaks would end the whole engine.
+    // Without a listener a broken connection would end the engine's process.
     client.on("error", () => {});
     try {
       await client.connect();
@@ -178,7 +178,7 @@ function reasonOf(error: unknown): string {
   if (error instanceof pg.DatabaseError) {
     return [error.message, error.detail, error.hint].filter((part) => part).join("; ");
   }
-  // Node tries all addresses of a name, and says nothing in the error that sums them up.
+  // Node tries all addresses of a name; the error that summarizes them has no message.
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join("; ");
   return error instanceof Error ? error.message : "";
 }

@@ -95,14 +95,14 @@ export const database: PostgresKind = {
     server.connected(async (sql) => {
       const name = text(known, "name") ?? "";
       const alter = `ALTER DATABASE ${identifier(name)}`;
-      // A template cannot be dropped, and a client that comes back at once would hold up the drop.
+      // A template cannot be dropped, and a client that reconnects at once would block the drop.
       await sql.run(`prepare dropping database "${name}"`, `${alter} IS_TEMPLATE false`);
       await sql.run(`close database "${name}" to new connections`, `${alter} ALLOW_CONNECTIONS false`);
       await sql.run(`drop database "${name}"`, `DROP DATABASE ${identifier(name)} WITH (FORCE)`);
     }),
 };
 
-/** Hands over what the old owner has in the database, where that is asked for. */
+/** Reassigns the old owner's objects in the database, if the inputs ask for it. */
 async function reassign(
   server: PostgresServer,
   name: string,

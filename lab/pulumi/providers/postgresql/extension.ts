@@ -11,7 +11,7 @@ const rules: InputRules = {
   dropCascade: { kind: "boolean", default: false },
 };
 
-/** An extension in one database. An extension that is already there is taken over. */
+/** An extension in one database. An existing extension is adopted. */
 export const extension: PostgresKind = {
   rules,
   named: true,

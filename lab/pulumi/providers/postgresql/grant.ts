@@ -24,7 +24,7 @@ const rules: InputRules = {
 export const grant: PostgresKind = {
   rules,
   named: false,
-  // A grant and its replacement are on the same privileges: deleting last would revoke them.
+  // A grant and its replacement concern the same privileges: deleting the old one last would revoke them.
   deleteBeforeReplace: true,
   failures: grantFailures,
 
@@ -51,7 +51,7 @@ export const grant: PostgresKind = {
       if (schema !== undefined && !(await schemaExists(sql, schema))) return undefined;
       for (const granted of await grantedPrivileges(sql, known)) {
         const privileges = privilegesAsWanted(known, granted);
-        // The first object that differs stands for all: the next update grants everything anew.
+        // The first object that differs represents all: the next update grants everything again.
         if (privileges.join() !== texts(known, "privileges").join()) return { ...known, privileges };
       }
       return known;
@@ -61,7 +61,7 @@ export const grant: PostgresKind = {
   remove: (server, known) => server.transaction((sql) => revoke(sql, known), text(known, "database") ?? ""),
 };
 
-/** In one transaction, so that the role is at no time without what it keeps. */
+/** In one transaction, so that the role keeps its other privileges all the time. */
 function regrant(server: PostgresServer, olds: Properties, news: Properties): Promise<void> {
   return server.transaction(async (sql) => {
     await revoke(sql, olds);
@@ -76,7 +76,7 @@ function regrant(server: PostgresServer, olds: Properties, news: Properties): Pr
 async function revoke(sql: Sql, properties: Properties): Promise<void> {
   const named = texts(properties, "objects").length > 0;
   const privileges = texts(properties, "privileges");
-  // On named objects only what was granted, for a REVOKE ALL would take grants on columns along.
+  // On named objects only the granted privileges, because REVOKE ALL would also revoke grants on columns.
   const what = named && privileges.length > 0 ? privileges.join(", ") : "ALL PRIVILEGES";
   const statement = `REVOKE ${what} ON ${target(properties)} FROM ${grantee(properties)}`;
   await sql.run(`revoke privileges of ${grantee(properties)}`, statement);
@@ -97,13 +97,13 @@ function target(properties: Properties): string {
   return `${keyword} ${objects.map((object) => `${schema}.${quoteObject(object)}`).join(", ")}`;
 }
 
-/** A function may carry the types of its arguments, `f(text, integer)`, which stay as they are. */
+/** A function may have argument types, `f(text, integer)`, which are not quoted. */
 function quoteObject(object: string): string {
   const [, name = object, types = ""] = /^([^(]+)(\([\w\s,.[\]]*\))$/.exec(object) ?? [];
   return `${identifier(name)}${types}`;
 }
 
-/** The privileges of the role on each object that is meant. */
+/** The role's privileges on each object of the grant. */
 async function grantedPrivileges(sql: Sql, known: Properties): Promise<readonly (readonly string[])[]> {
   const role = text(known, "role") ?? "";
   const type = text(known, "objectType") ?? "";

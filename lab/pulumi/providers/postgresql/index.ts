@@ -1,6 +1,6 @@
 /**
  * The lab's `postgresql` provider: Role, Database, Extension and Grant of pulumi-postgresql 3.18.
- * Its user has to be a superuser: the real one otherwise lends itself memberships, which is left out.
+ * Its user must be a superuser: otherwise the real provider temporarily grants itself memberships, which is not implemented here.
  */
 
 import {
@@ -27,14 +27,14 @@ const kinds: Readonly<Record<string, PostgresKind>> = {
   "postgresql:index/grant:Grant": grant,
 };
 
-/** How long a refresh may take for one resource, in seconds: a read carries no timeout of its own. */
+/** How long a refresh may take for one resource, in seconds: a read has no timeout of its own. */
 const readTimeoutSeconds = 60;
 
 class PostgresqlProvider implements LabProvider {
   #settings: Properties = {};
 
   async configure(inputs: Properties): Promise<void> {
-    // Refuses now what it will not do; connects with the first operation.
+    // Throws for unsupported settings; connects with the first operation.
     serverSettings(inputs);
     this.#settings = inputs;
   }
@@ -55,7 +55,7 @@ class PostgresqlProvider implements LabProvider {
     const kind = kindOf(ref.type);
     return {
       ...diffInputs(kind.rules, withoutNotes(oldInputs), oldOutputs, withoutNotes(news)),
-      // As every bridged provider: two cannot have one name, and only a made-up one is another each time.
+      // As in every bridged provider: names are unique, and only a generated name differs each time.
       deleteBeforeReplace: kind.deleteBeforeReplace || (kind.named && !isAutoNamed(news)),
     };
   }
@@ -77,7 +77,7 @@ class PostgresqlProvider implements LabProvider {
     }
     const found = await kind.read(this.#server(readTimeoutSeconds), known);
     if (found === undefined) return undefined;
-    // The inputs follow what was found, so that the next run sees what drifted.
+    // The inputs are set to the values that were found, so that the next run shows drift.
     const followed = Object.keys(inputs).map((key) => [key, found[key] ?? inputs[key]] as const);
     return { id, inputs: Object.fromEntries(followed), outputs: found };
   }

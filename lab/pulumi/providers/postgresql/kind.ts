@@ -2,34 +2,34 @@ import { type InputRules, text } from "../inputs.ts";
 import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
 import type { PostgresServer, Sql } from "./connection.ts";
 
-/** One resource type of the provider. Properties given to it have their defaults. */
+/** One resource type of the provider. Its functions get properties with defaults filled in. */
 export interface PostgresKind {
   readonly rules: InputRules;
   /** Whether a resource without a name gets one. */
   readonly named: boolean;
   readonly deleteBeforeReplace: boolean;
-  /** What is wrong with inputs that are each right by themselves; unknown inputs pass. */
+  /** Problems of inputs that are valid one by one; unknown inputs pass. */
   failures(inputs: Properties): readonly CheckFailure[];
   id(server: PostgresServer, inputs: Properties): string;
   create(server: PostgresServer, inputs: Properties): Promise<void>;
-  /** The outputs, as the server has them; what it does not tell is taken from `known`. Undefined when it is gone. */
+  /** The outputs, as the server reports them; what it does not report is taken from `known`. Undefined when the object does not exist. */
   read(server: PostgresServer, known: Properties): Promise<Properties | undefined>;
   update(server: PostgresServer, olds: Properties, news: Properties): Promise<void>;
-  /** Only called for what `read` still finds. */
+  /** Only called for an object that `read` finds. */
   remove(server: PostgresServer, known: Properties): Promise<void>;
 }
 
-/** The database that a resource lies in: the one it names, or else the provider's own. */
+/** The database of a resource: the one it names, otherwise the provider's. */
 export function databaseOf(server: PostgresServer, properties: Properties): string {
   return text(properties, "database") ?? server.settings.database;
 }
 
-/** The id of what lies in a database under a name. */
+/** The id of a named object in a database. */
 export function idInDatabase(server: PostgresServer, inputs: Properties): string {
   return `${databaseOf(server, inputs)}.${text(inputs, "name") ?? ""}`;
 }
 
-/** Whether any row came back. */
+/** Whether the query returns a row. */
 async function exists(sql: Sql, what: string, query: string, name: string): Promise<boolean> {
   return (await sql.run(`look for ${what} "${name}"`, query, [name])).length > 0;
 }
@@ -41,7 +41,7 @@ export function databaseExists(server: PostgresServer, name: string): Promise<bo
   );
 }
 
-/** Whether the server has the role; `public` always is. */
+/** Whether the server has the role; `public` always exists. */
 export async function roleExists(sql: Sql, name: string): Promise<boolean> {
   if (name === "public") return true;
   return exists(sql, "role", "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", name);
@@ -52,7 +52,7 @@ export function schemaExists(sql: Sql, name: string): Promise<boolean> {
   return exists(sql, "schema", "SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1", name);
 }
 
-/** The wanted order where both hold the same, so that a mere order is never a change. */
+/** The order of the inputs if both lists have the same items, so that another order is not a change. */
 export function keepOrder(wanted: PropertyValue | undefined, actual: readonly string[]): readonly string[] {
   const same =
     Array.isArray(wanted) && JSON.stringify([...wanted].sort()) === JSON.stringify([...actual].sort());

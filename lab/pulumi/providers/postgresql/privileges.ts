@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   type: ["USAGE"],
 };
 
-/** The letter that PostgreSQL's catalogue has for a type of object: `relkind`. */
+/** The letter of an object type in PostgreSQL's catalogue: `relkind`. */
 export const catalogueLetters: Readonly<Record<string, string>> = {
   table: "r",
   sequence: "S",
@@ -23,7 +23,7 @@ export const catalogueLetters: Readonly<Record<string, string>> = {
   schema: "n",
 };
 
-/** Privileges that the object type does not have. They become part of statements, so nothing else may pass. */
+/** Failures for privileges that the object type does not have. Privileges become part of statements, so all others are refused. */
 export function privilegeFailures(inputs: Properties): CheckFailure[] {
   const of = allowed[String(inputs.objectType)];
   if (of === undefined) return [];
@@ -35,7 +35,7 @@ export function privilegeFailures(inputs: Properties): CheckFailure[] {
     }));
 }
 
-/** The wanted privileges when those granted amount to them, else those granted. */
+/** The privileges of the inputs if the granted ones are equivalent, otherwise the granted ones. */
 export function privilegesAsWanted(known: Properties, granted: readonly string[]): readonly string[] {
   const wanted = texts(known, "privileges");
   // Only PostgreSQL 17 and newer have MAINTAIN.

@@ -5,7 +5,7 @@ import { identifier, literal, type Sql } from "./connection.ts";
 import { keepOrder, type PostgresKind } from "./kind.ts";
 
 const off = { kind: "boolean", default: false } as const;
-const writeOnly = "it needs a provider that can leave a password out of the state; use password";
+const writeOnly = "it requires write-only inputs, which keep a password out of the state; use password";
 const rules: InputRules = {
   name: { kind: "string" },
   password: { kind: "string" },
@@ -49,7 +49,7 @@ const parameters: Readonly<Record<string, string>> = {
   assumeRole: "role",
 };
 
-/** A role. A password is never read back: what the state says is kept. */
+/** A role. A password is never read back: the value in the state is kept. */
 export const role: PostgresKind = {
   rules,
   named: true,
@@ -111,7 +111,7 @@ export const role: PostgresKind = {
         const rename = `ALTER ROLE ${identifier(before)} RENAME TO ${identifier(name)}`;
         await sql.run(`rename role "${before}"`, rename);
       }
-      // Renaming may void the password, so it is set again.
+      // Renaming may clear the password, so it is set again.
       const options = roleOptions(name === before ? olds : { ...olds, password: "" }, news);
       if (options.length > 0) {
         await sql.run(`alter role "${name}"`, `ALTER ROLE ${identifier(name)} WITH ${options.join(" ")}`);

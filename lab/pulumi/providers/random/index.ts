@@ -21,7 +21,7 @@ const textRules: InputRules = {
   overrideSpecial: { kind: "string", replaces: true },
 };
 
-/** Go's default, which the real provider takes (terraform-provider-random, generateHash: bcrypt.DefaultCost). */
+/** Go's default, which the real provider uses (terraform-provider-random, generateHash: bcrypt.DefaultCost). */
 const bcryptCost = 10;
 
 const kinds: Readonly<Record<string, GeneratedKind>> = {

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { CheckFailure, Properties, PropertyValue } from "../provider.ts";
 
-/** What RandomPassword draws from, in the real provider's own order. */
+/** The characters of a RandomPassword, in the real provider's order. */
 const digits = "0123456789";
 const lowerLetters = "abcdefghijklmnopqrstuvwxyz";
 const upperLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -13,7 +13,7 @@ export function withBothNumerics(inputs: Properties): Properties {
   return { ...inputs, number: numeric, numeric };
 }
 
-/** Failures that concern several inputs of a random text at once; unknown inputs pass. */
+/** Problems of several inputs together; unknown inputs pass. */
 export function textFailures(inputs: Properties): CheckFailure[] {
   const failures: CheckFailure[] = [];
   const { number, numeric } = inputs;
@@ -53,7 +53,7 @@ export function randomText(inputs: Properties): string {
   return shuffled(characters).join("");
 }
 
-/** A number among the inputs; 0 when it is absent. */
+/** A numeric input; 0 when it is absent. */
 function count(value: PropertyValue | undefined): number {
   return typeof value === "number" ? value : 0;
 }
@@ -63,7 +63,7 @@ function draw(alphabet: string, length: number): string[] {
   return Array.from({ length }, () => characters[randomInt(characters.length)] ?? "");
 }
 
-/** Fisher and Yates. */
+/** Fisher–Yates shuffle. */
 function shuffled(characters: string[]): string[] {
   const result = [...characters];
   for (let last = result.length - 1; last > 0; last--) {

@@ -1,16 +1,16 @@
 /**
- * Keys in OpenSSH's own formats (PROTOCOL.key and RFC 4253, section 6.6), which Node's crypto does not write.
+ * Encodes keys in OpenSSH's formats (PROTOCOL.key and RFC 4253, section 6.6), which Node's crypto does not write.
  */
 import { createHash, type JsonWebKey, type KeyObject, randomBytes } from "node:crypto";
 
-/** OpenSSH's names of the curves it knows; P-224 is not among them. */
+/** OpenSSH's names of the curves that it supports; P-224 is not one of them. */
 const curveNames: Readonly<Record<string, string>> = {
   "P-256": "nistp256",
   "P-384": "nistp384",
   "P-521": "nistp521",
 };
 
-/** The forms of one key pair. */
+/** One key pair in OpenSSH's formats. */
 interface OpensshKey {
   /** As `ssh-keygen` writes it, unencrypted and without a comment. */
   readonly privateKey: string;
@@ -37,7 +37,7 @@ export function opensshKey(privateKey: KeyObject): OpensshKey | undefined {
 interface KeyFields {
   readonly name: string;
   readonly publicPart: readonly Buffer[];
-  /** Everything that follows the name in the private section. */
+  /** The fields after the name in the private section. */
   readonly privatePart: readonly Buffer[];
 }
 
@@ -104,7 +104,7 @@ function string(value: string | Buffer): Buffer {
   return Buffer.concat([size, content]);
 }
 
-/** SSH's `mpint`: no leading zeros, but one before a first bit that would read as a sign. */
+/** SSH's `mpint`: no leading zeros, except one when the first bit would be read as a sign. */
 function integer(value: Buffer): Buffer {
   const first = value.findIndex((byte) => byte !== 0);
   const content = first < 0 ? Buffer.alloc(0) : value.subarray(first);

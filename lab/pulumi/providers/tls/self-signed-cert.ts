@@ -34,7 +34,7 @@ export const selfSignedRules: InputRules = {
   validityPeriodHours: { kind: "number", required: true, replaces: true, minimum: 0 },
 };
 
-/** What is wrong beyond the rules. */
+/** Problems that the rules cannot express. */
 export function selfSignedFailures(inputs: Properties): CheckFailure[] {
   const known = { ...keyUsages, ...extendedKeyUsages };
   const unknownUse = texts(inputs, "allowedUses").find((use) => !(use in known));
@@ -54,7 +54,7 @@ export function selfSignedFailures(inputs: Properties): CheckFailure[] {
   return failures;
 }
 
-/** Within its early renewal a certificate counts as gone: the real provider replaces it by the next `up`. */
+/** During its early renewal period a certificate is replaced by the next `up`, as in the real provider. */
 export function readyForRenewal(outputs: Properties, inputs: Properties, now = Date.now()): boolean {
   const end = Date.parse(text(outputs, "validityEndTime") ?? "");
   return outputs.readyForRenewal === true || now >= end - Number(inputs.earlyRenewalHours ?? 0) * 3_600_000;
