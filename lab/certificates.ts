@@ -22,7 +22,7 @@ import {
 
 export { ExtendedKeyUsage, KeyUsageFlags };
 
-/** What a certificate says, and whose key signs it. */
+/** The content of a certificate, and the issuer. */
 export interface CertificateRequest {
   readonly commonName: string;
   /** The key of the certificate, PEM. */
@@ -34,11 +34,11 @@ export interface CertificateRequest {
   /** Bits of {@link KeyUsageFlags}. */
   readonly usages?: number;
   readonly extendedUsages?: readonly ExtendedKeyUsage[];
-  /** An authority that signs certificates of servers, none of other authorities. */
+  /** A certificate authority that signs server certificates but no other authorities. */
   readonly isAuthority?: boolean;
-  /** Left out, the certificate signs itself. */
+  /** When left out, the certificate is self-signed. */
   readonly issuer?: { readonly certificatePem: string; readonly privateKeyPem: string };
-  /** With identifiers of its own key and of its issuer's. */
+  /** Adds the identifiers of its own key and of its issuer's key. */
   readonly keyIdentifiers?: boolean;
 }
 
@@ -50,7 +50,7 @@ export function makeKey(): string {
 
 /**
  * Signs a certificate, X.509 version 3 in PEM.
- * @throws when a key is none, or of a kind other than RSA, ECDSA on a NIST curve and Ed25519.
+ * @throws when a key is invalid, or not of the kind RSA, ECDSA on a NIST curve and Ed25519.
  */
 export async function makeCertificate(request: CertificateRequest): Promise<string> {
   const { commonName, names = [], usages = 0, extendedUsages = [], issuer } = request;
@@ -59,7 +59,7 @@ export async function makeCertificate(request: CertificateRequest): Promise<stri
   const publicKey = webKey(createPublicKey(key), ["verify"]);
   const authority = issuer && new X509Certificate(issuer.certificatePem);
   const subject = [{ CN: [commonName] }];
-  // A certificate counts in seconds.
+  // Certificates have whole seconds.
   const from = Math.floor(Date.now() / 1000) * 1000;
   const certificate = await X509CertificateGenerator.create({
     subject,

@@ -3,14 +3,14 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /**
- * Where a lab keeps its things. Two folders:
+ * The name, network and folders of a lab. Two folders:
  *
  * - `cacheDir`: expensive and reusable (base images, the outer Docker engine's data, built tools); `lab down` keeps it.
- * - `stateDir`: what one lab is (the cloud's state, deployment state, pid files, logs); `lab down` empties it.
+ * - `stateDir`: the data of one lab (the cloud's state, deployment state, pid files, logs); `lab down` removes it.
  *
  * Environment: `BERTH_LAB_HOME` (default `~/.cache/berth`), `BERTH_LAB` (the lab's name, default `berth`) and
- * `BERTH_LAB_SUBNET` (default `198.18.0.0/24`, from the benchmarking range of RFC 2544), so that several labs can run
- * beside each other.
+ * `BERTH_LAB_SUBNET` (default `198.18.0.0/24`, from the benchmarking range of RFC 2544), so that several labs can
+ * run at the same time.
  */
 export interface LabHome {
   readonly name: string;
@@ -46,5 +46,5 @@ export function daemonHost(home: LabHome): string {
   return home.gateway.replace(/^198\./, "127.");
 }
 
-/** Where the daemon listens there. Fixed, because the cloud's address is part of the configuration: another one would be a change. */
+/** Where the daemon listens there. Fixed, because the cloud's address is part of the configuration, which must not change between runs. */
 export const daemonPorts = { cloud: 8180, health: 8181 } as const;

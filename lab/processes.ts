@@ -7,7 +7,7 @@ interface ProcessInfo {
   readonly command: string;
 }
 
-/** A TCP socket of this machine, as /proc/net/tcp shows it. IPv4 only: the lab speaks nothing else. */
+/** A TCP socket of this machine, as /proc/net/tcp shows it. IPv4 only, as everything in the lab. */
 interface Socket {
   readonly local: { readonly address: string; readonly port: number };
   readonly remote: { readonly address: string; readonly port: number };
@@ -23,7 +23,10 @@ export function processes(): ProcessInfo[] {
     .filter(({ command }) => command !== "");
 }
 
-/** Who listens on an address and port, for the message that it is taken; undefined when nobody (or nobody visible) does. */
+/**
+ * The process that listens on an address and port, for the message that it is taken; undefined when there is none, or none that this
+ * user can see.
+ */
 export function whoListens(address: string, port: number): ProcessInfo | undefined {
   const inodes = tcpSockets()
     .filter(
@@ -43,8 +46,8 @@ export function sshProcessesTo(isMine: (address: string) => boolean): ProcessInf
 }
 
 /**
- * Ends a process, first asked and then forced.
- * @returns false when it is still there `seconds` after each.
+ * Ends a process by SIGTERM, then by SIGKILL.
+ * @returns false when it still runs `seconds` after each signal.
  */
 export async function endProcess(pid: number, seconds: number): Promise<boolean> {
   for (const signal of ["SIGTERM", "SIGKILL"] as const) {
@@ -62,16 +65,16 @@ export async function endProcess(pid: number, seconds: number): Promise<boolean>
   return false;
 }
 
-/** False for one that has ended, or that only waits for its parent to notice (and holds nothing any more). */
+/** False for a process that has ended, including zombies. */
 export function isAlive(pid: number): boolean {
   const state = /^State:\s+(\S)/m.exec(readOr(`/proc/${pid}/status`))?.[1];
   return state !== undefined && state !== "Z";
 }
 
-/** When a process started, in clock ticks since boot: with the pid it names a process for good. */
+/** When a process started, in clock ticks since boot: with the pid it identifies a process uniquely. */
 export function startTicks(pid: number): string {
   const stat = readOr(`/proc/${pid}/stat`);
-  // The name before it may hold spaces and brackets.
+  // The preceding field, the name, may contain spaces and parentheses.
   return (
     stat
       .slice(stat.lastIndexOf(")") + 2)

@@ -1,2 +1,2 @@
-/** Says what runs now. Long work reports through this; the command line renders it. Never given a secret. */
+/** Reports what is being done at the moment; the command line prints it. Must never contain a secret. */
 export type Progress = (message: string) => void;

@@ -12,13 +12,13 @@ import type { Progress } from "../progress.ts";
 import { writePrivateFile } from "../write-file.ts";
 
 /**
- * Pebble, Let's Encrypt's own ACME server for tests, in the place of Let's Encrypt: it resolves by the lab's DNS, asks port 80 of
- * the machine and issues from an authority that it makes up anew at each start. Started when a run asks for it, ended with the lab.
+ * Pebble, Let's Encrypt's own ACME server for tests, instead of Let's Encrypt: it resolves names with the lab's DNS, validates
+ * at port 80 of the machine and issues from an authority that it generates at each start. Started when a run needs it, ended with the lab.
  */
 const ports = { acme: 14000, management: 15000 } as const;
 const startSeconds = 20;
 const stopSeconds = 5;
-/** As Let's Encrypt's short-lived profile: always within certbot's 30 days, so that a renewal has reason to renew. */
+/** As Let's Encrypt's short-lived profile: always within certbot's 30 days before expiry, so that every renewal renews. */
 const certificateSeconds = 6 * 24 * 3600;
 
 interface PebbleRecord {
@@ -26,7 +26,7 @@ interface PebbleRecord {
   readonly startTicks: string;
 }
 
-/** Files of Pebble, all in one folder of the lab's state but the roots. */
+/** Pebble's files, in one folder of the lab's state, and the file of roots. */
 export function pebbleFiles(home: LabHome) {
   const folder = join(home.stateDir, "acme");
   return {
@@ -37,19 +37,19 @@ export function pebbleFiles(home: LabHome) {
     key: join(folder, "server.key"),
     log: join(folder, "pebble.log"),
     lock: join(home.cacheDir, "labs", `${home.name}.acme.lock`),
-    /** The lab's authority and the root of each start of Pebble: what trusts everything of the lab. */
+    /** The lab's authority and the roots of all starts of Pebble: together they verify every certificate of the lab. */
     roots: join(home.stateDir, "roots.pem"),
   };
 }
 
-/** What `berth:tls.directory` is in the lab. */
+/** The value of `berth:tls.directory` in the lab. */
 export function pebbleDirectory(home: LabHome): string {
   return `https://${home.gateway}:${ports.acme}/dir`;
 }
 
 /**
- * Starts Pebble unless it runs, and writes down its root.
- * @throws what it said last when it does not answer, or how to get Go when it cannot be built.
+ * Starts Pebble unless it runs, and saves its root.
+ * @throws the end of its log when it does not answer, or how to install Go when it cannot be built.
  */
 export async function ensurePebble(home: LabHome, progress: Progress): Promise<void> {
   const files = pebbleFiles(home);
@@ -70,7 +70,9 @@ export async function ensurePebble(home: LabHome, progress: Progress): Promise<v
         return;
       }
       if (runningPebble(home) === undefined || Date.now() > deadline) {
-        throw new Error(`Pebble does not answer (${root.message}); it said:\n${lastWords(files.log)}`);
+        throw new Error(
+          `Pebble does not answer (${root.message}); its log ends with:\n${lastLogLines(files.log)}`,
+        );
       }
       await sleep(100);
     }
@@ -89,7 +91,7 @@ export async function stopPebble(home: LabHome): Promise<boolean> {
   return pid !== undefined;
 }
 
-/** Its process, when it is alive. */
+/** Its process, if it is running. */
 function runningPebble(home: LabHome): number | undefined {
   const { record } = pebbleFiles(home);
   if (!existsSync(record)) return undefined;
@@ -112,7 +114,7 @@ async function startPebble(home: LabHome, binary: string): Promise<void> {
       cwd: "/",
       detached: true,
       stdio: ["ignore", log, log],
-      // No pause before a validation, and every order validates anew; one nonce in twenty is refused, as by default.
+      // No delay before a validation, and every order is validated again; one nonce in twenty is refused, as by default.
       env: { PEBBLE_VA_NOSLEEP: "1", PEBBLE_AUTHZREUSE: "0" },
     },
   );
@@ -135,7 +137,7 @@ function configuration(home: LabHome) {
     keyAlgorithm: "ecdsa",
     retryAfter: { authz: 1, order: 1 },
     profiles: {
-      default: { description: "six days, whatever is asked", validityPeriod: certificateSeconds },
+      default: { description: "six days, whatever is requested", validityPeriod: certificateSeconds },
     },
   };
 }
@@ -167,6 +169,6 @@ function rootOf(home: LabHome, authority: string): Promise<string> {
   });
 }
 
-function lastWords(log: string): string {
+function lastLogLines(log: string): string {
   return existsSync(log) ? readFileSync(log, "utf8").trimEnd().split("\n").slice(-8).join("\n") : "nothing";
 }

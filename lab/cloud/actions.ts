@@ -3,7 +3,7 @@ import { ApiError, notFound } from "./errors.ts";
 import { listPage, ok, type Routes } from "./router.ts";
 import type { ActionRecord } from "./state.ts";
 
-/** While it runs an action's progress grows with time, and says nothing more than that. */
+/** While an action runs, its progress grows with time; it measures nothing else. */
 export function showAction(action: ActionRecord): object {
   const seconds = (Date.now() - Date.parse(action.started)) / 1000;
   return action.status === "running"

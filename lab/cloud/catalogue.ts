@@ -1,8 +1,8 @@
 import { type Location, type ServerTypeFacts, serverTypeFile } from "../../components/host/server-types.ts";
 
 /**
- * What Hetzner offers, as far as the lab offers it. Server types, locations and prices are those that the configuration is checked
- * with; the ids of server types are the lab's own. The lab boots Arm types on whatever processor it has.
+ * The part of Hetzner's offer that the lab supports. Server types, locations and prices come from the file that the configuration
+ * is checked with; the ids of server types are the lab's own. The lab boots Arm types on whatever processor it has.
  */
 
 export const locations = Object.entries(serverTypeFile.locations).map(
@@ -94,7 +94,7 @@ const systems = [
   [161547269, 161547270, "ubuntu-24.04", "Ubuntu 24.04", "ubuntu", "24.04"],
 ] as const;
 
-/** One image per architecture, as Hetzner lists them. The machine room says what it really boots. */
+/** One image per architecture, as Hetzner lists them. lab/machine/image.ts decides what is booted for it. */
 export const images = systems.flatMap(([x86, arm, name, description, os_flavor, os_version]) =>
   [
     { id: x86, architecture: "x86" },

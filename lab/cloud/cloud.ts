@@ -6,39 +6,39 @@ import { ApiError, locked } from "./errors.ts";
 import { parseSelector } from "./selector.ts";
 import type { ActionRecord, FirewallRecord, ResourceReference, ServerRecord, Store } from "./state.ts";
 
-/** What an action does; the action is `running` until both are done. */
+/** The parts of an action; it is `running` until both are done. */
 export interface ActionPlan {
   readonly command: string;
   readonly resources: readonly ResourceReference[];
-  /** What takes time. Looks records up by their id: they may have been read again from the file meanwhile. */
+  /** The slow part. It looks records up by id, because they may have been read again from the file in between. */
   readonly work?: () => Promise<void>;
-  /** Changes the state, at once, when the work succeeded. */
+  /** Changes the state when the work has succeeded; synchronous. */
   readonly done?: () => void;
-  /** Changes the state when the work failed. */
+  /** Changes the state when the work has failed. */
   readonly failed?: () => void;
 }
 
-/** What every resource of the cloud works with. */
+/** What the handlers of all resources share. */
 export interface Cloud {
   readonly store: Store;
   readonly machines: Machines;
   readonly home: LabHome;
   readonly progress: Progress;
-  /** When set, the next actions fail late with this error and without doing their work. */
+  /** When set, the next actions fail with this error after their normal duration, without doing their work. */
   lateFailure: { code: string; message: string } | undefined;
   /** Starts an action; call `store.save` afterwards. */
   act(plan: ActionPlan): ActionRecord;
-  /** Runs work on one server after what already runs on it. */
+  /** Runs work on one server after earlier work on the same server has ended. */
   onServer<T>(serverId: number, work: () => Promise<T>): Promise<T>;
-  /** Brings the inbound rules of these servers (default: all) up to date. */
+  /** Applies the current firewall rules to these servers (default: all). */
   applyFirewalls(serverIds?: readonly number[]): Promise<void>;
-  /** Resolves when no action runs any more. */
+  /** Resolves when no action is running. */
   settled(): Promise<void>;
 }
 
-/** An action that has nothing to do still takes a moment, so that whoever forgets to wait finds out. */
+/** Every action takes at least this long, so that a client that does not wait for it fails. */
 const shortestActionMilliseconds = 40;
-/** Hetzner keeps actions for a while; the lab keeps the newest. */
+/** Number of actions that are kept; Hetzner keeps them for some time. */
 const keptActions = 500;
 
 export const serverRef = (id: number): ResourceReference => ({ id, type: "server" });
@@ -55,7 +55,7 @@ export function mustBeFree(cloud: Cloud, type: string, id: number): void {
   }
 }
 
-/** The firewalls that hold for a server, by name or by its labels. */
+/** The firewalls that apply to a server, by id or by label selector. */
 export function firewallsOf(cloud: Cloud, server: ServerRecord): FirewallRecord[] {
   return cloud.store.state.firewalls.filter((firewall) =>
     firewall.applied_to.some((target) =>
@@ -66,7 +66,7 @@ export function firewallsOf(cloud: Cloud, server: ServerRecord): FirewallRecord[
   );
 }
 
-/** A server's rules together; undefined when no firewall holds for it. */
+/** All rules that apply to a server; undefined when no firewall applies. */
 export function rulesOf(cloud: Cloud, server: ServerRecord): readonly FirewallRule[] | undefined {
   const firewalls = firewallsOf(cloud, server);
   if (firewalls.length === 0) {

@@ -32,11 +32,11 @@ export interface DnsAnswer {
 interface Query {
   readonly id: number;
   readonly recursionDesired: boolean;
-  /** Letter case as it came: an answer repeats it. */
+  /** In the letter case of the query, which the answer repeats. */
   readonly question: Question;
 }
 
-/** The query in a message; undefined for what is no standard query with one question of class IN. */
+/** The query in a message; undefined unless it is a standard query with one question of class IN. */
 export function readQuery(message: Buffer): Query | undefined {
   try {
     const { type, id = 0, flags = 0, questions = [] } = decode(message);
@@ -49,7 +49,10 @@ export function readQuery(message: Buffer): Query | undefined {
   }
 }
 
-/** An authoritative answer; cut down to its header and question when it is longer than `limit`, so that one asks over TCP. */
+/**
+ * An authoritative answer; truncated to its header and question when it is longer than `limit`, so that the client repeats the query
+ * over TCP.
+ */
 export function writeAnswer(
   { id, recursionDesired, question }: Query,
   answer: DnsAnswer,
@@ -93,7 +96,7 @@ function toWire({ name, type, ttl, value }: DnsRecord): Answer {
       return { name, type, ttl, data: texts };
     }
     case "CAA": {
-      // The type knows three of the tags that there are.
+      // The library's type has only three of the existing tags.
       const tag = second as "issue";
       return {
         name,

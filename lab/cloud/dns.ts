@@ -22,7 +22,7 @@ const longestChain = 8;
 
 const isServed = (type: string): type is RecordType => recordTypes.some((served) => served === type);
 
-/** A name within the zone, as record sets call it: `@` for the zone itself. */
+/** A name within the zone, as in record sets: `@` for the zone itself. */
 function relative(name: string, zone: ZoneRecord): string {
   return name === zone.name ? "@" : name.slice(0, -(zone.name.length + 1));
 }
@@ -39,7 +39,7 @@ function zoneOf(cloud: Cloud, name: string): ZoneRecord | undefined {
     .sort((a, b) => b.name.length - a.name.length)[0];
 }
 
-/** The record sets that a name has, by itself or by the nearest wildcard; undefined when there is no such name. */
+/** The record sets of a name: its own or those of the nearest wildcard; undefined when there is no such name. */
 function setsOf(cloud: Cloud, zone: ZoneRecord, name: string): RrsetRecord[] | undefined {
   const sets = cloud.store.state.rrsets.filter((rrset) => rrset.zone === zone.id);
   const wanted = relative(name, zone);
@@ -47,7 +47,7 @@ function setsOf(cloud: Cloud, zone: ZoneRecord, name: string): RrsetRecord[] | u
   if (own.length > 0) {
     return own;
   }
-  // A name below which others are exists, though it has nothing itself.
+  // A name with names below it exists, although it has no records (RFC 8020).
   if (sets.some((rrset) => rrset.name.endsWith(`.${wanted}`))) {
     return [];
   }
@@ -79,7 +79,7 @@ function records(zone: ZoneRecord, name: string, rrset: RrsetRecord): DnsRecord[
   });
 }
 
-/** What the cloud's zones answer; REFUSED for names that are in none of them. The type ANY asks for everything there is. */
+/** The answer from the cloud's zones; REFUSED for names in none of them. Type ANY returns all record sets of the name. */
 function resolve(cloud: Cloud, name: string, type: string): DnsAnswer {
   const first = zoneOf(cloud, name);
   if (!first) {
@@ -144,7 +144,7 @@ interface RunningDns {
   close(): Promise<void>;
 }
 
-/** Answers DNS queries from the cloud's zones over UDP and TCP. Port 0 takes a free one. Throws when the port is taken. */
+/** Answers DNS queries from the cloud's zones over UDP and TCP. Port 0 selects a free port. Throws when the port is taken. */
 export async function serveDns(
   cloud: Cloud,
   listen: { readonly host: string; readonly port: number },

@@ -1,4 +1,4 @@
-/** An error as the Hetzner API answers it. */
+/** An error response of the Hetzner API. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
@@ -15,7 +15,7 @@ export function notFound(what: string, id: string | number): ApiError {
   return new ApiError(404, "not_found", `${what} with ID '${id}' not found`);
 }
 
-/** 422 with the fields at fault, as Hetzner names them. */
+/** 422 with the invalid fields, as Hetzner names them. */
 export function invalidInput(fields: Readonly<Record<string, string>>): ApiError {
   const names = Object.keys(fields);
   return new ApiError(
@@ -38,7 +38,7 @@ export function isProtected(what: string): ApiError {
   return new ApiError(423, "protected", `${what} is protected`);
 }
 
-/** What Hetzner can do and the lab cannot: refused by name instead of half done. */
+/** A feature of Hetzner that the lab does not support: refused with an error that names it. */
 export function notInLab(what: string): ApiError {
   return new ApiError(422, "unsupported_error", `${what} is not supported by the lab`);
 }

@@ -2,14 +2,14 @@ import { z } from "zod";
 import { ApiError } from "./errors.ts";
 
 /**
- * A fault that is asked for, with `POST /lab/faults`. `match` is a request as `METHOD /v1/path`, `*` standing for anything.
+ * A fault to inject, set with `POST /lab/faults`. `match` is a request as `METHOD /v1/path`; `*` matches any text.
  *
  * - `error`: answers with `status`, `code` and `message` and does nothing;
  * - `unavailable`: answers 412 `resource_unavailable`, as Hetzner does when a location is full;
  * - `rate-limit`: answers 429;
  * - `slow`: does the work after `milliseconds`;
  * - `drop-after-commit`: does the work and closes the connection without an answer;
- * - `late-failure`: answers as always, and the action fails with `code` and `message`, its work undone.
+ * - `late-failure`: answers normally, but the action fails with `code` and `message` without doing its work.
  */
 export const faultSchema = z.strictObject({
   match: z.string().min(1),
@@ -27,7 +27,7 @@ interface Faults {
   add(fault: Fault): void;
   clear(): void;
   list(): readonly Fault[];
-  /** The fault that this request runs into, if any; counts it. */
+  /** The fault for this request, if any; decrements its count. */
   take(method: string, path: string): Fault | undefined;
 }
 
@@ -57,7 +57,7 @@ export function createFaults(): Faults {
   };
 }
 
-/** The answer of a fault that refuses the request; undefined for one that lets it through. */
+/** The error response of a fault; undefined for a fault that lets the request through. */
 export function refusal(fault: Fault): ApiError | undefined {
   switch (fault.kind) {
     case "error":

@@ -77,7 +77,7 @@ const target = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("label_selector"),
     label_selector: z.strictObject({ selector: z.string().min(1) }),
-    // hcloud-go sends back what it read when it takes a firewall off everything.
+    // hcloud-go sends back the resources that it read when it detaches a firewall from all of them.
     applied_to_resources: z
       .array(z.unknown())
       .optional()
@@ -195,7 +195,7 @@ export function firewallRoutes(cloud: Cloud): Routes {
     },
     "POST /firewalls/:id/actions/remove_from_resources": ({ params, body }) => {
       const firewall = find(params.id);
-      // What it is not applied to needs no removal (Hetzner's since August 2025).
+      // Resources that it is not applied to are ignored (as at Hetzner since August 2025).
       const input = parseBody(z.strictObject({ remove_from: z.array(target).min(1) }), body).remove_from;
       firewall.applied_to = firewall.applied_to.filter(
         (present) => !input.some((item) => same(item, present)),

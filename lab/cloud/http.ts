@@ -6,7 +6,7 @@ import { ApiError } from "./errors.ts";
 import { createFaults, faultSchema, refusal } from "./faults.ts";
 import { type Answer, parseBody, type Router } from "./router.ts";
 
-/** Hetzner's limit for a project: 3600 requests an hour, one coming back each second. */
+/** Hetzner's limit for a project: 3600 requests per hour, refilled by one per second. */
 const requestsPerHour = 3600;
 const bodyLimit = 1024 * 1024;
 
@@ -57,8 +57,8 @@ function mayPass(request: IncomingMessage, token: string): boolean {
 }
 
 /**
- * Answers the API below /v1, and below /lab what only a lab has: `POST /lab/faults` asks for a fault, `DELETE` takes all
- * back, `GET` lists them. Both need the project's token.
+ * Serves the API below /v1, and below /lab the lab's own: `POST /lab/faults` sets a fault, `DELETE` removes all, `GET`
+ * lists them. Both need the project's token.
  */
 export function createListener(cloud: Cloud, router: Router, token: string): RequestListener {
   const limit = createRateLimit();

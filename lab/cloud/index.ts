@@ -24,11 +24,11 @@ import { zoneRoutes } from "./zones.ts";
 interface CloudOptions {
   readonly machines: Machines;
   readonly home: LabHome;
-  /** JSON, written whole on every change; an existing one is taken up again. */
+  /** JSON file, replaced on every change; an existing one is loaded. */
   readonly stateFile: string;
   /** The project's API token: 64 characters, as Hetzner's. */
   readonly token: string;
-  /** Where the API listens; port 0 takes a free one. */
+  /** Where the API listens; port 0 selects a free port. */
   readonly listen: { readonly host: string; readonly port: number };
   /** Where the zones answer DNS queries (UDP and TCP); machines ask port 53 of the lab's gateway. None when left out. */
   readonly dns?: { readonly host: string; readonly port: number };
@@ -38,7 +38,7 @@ interface CloudOptions {
 export interface RunningCloud {
   /** Base address of the API, with `/v1`: the provider's `endpoint`. */
   readonly url: string;
-  /** `host:port` of the DNS server, where one was asked for. */
+  /** `host:port` of the DNS server, if one was started. */
   readonly dnsAddress?: string;
   close(): Promise<void>;
 }
@@ -67,9 +67,9 @@ function catalogue<T extends { id: number; name: string }>(
 }
 
 /**
- * Starts the lab's Hetzner Cloud: the API v1 over HTTP with its own state, whose servers are the lab's machines. Brings
- * the machines in line with the state first, so that a cloud that was killed goes on where it was.
- * Throws when the token is not 64 characters long, the port is taken or a machine cannot be brought back.
+ * Starts the lab's Hetzner Cloud: the API v1 over HTTP with its own state, whose servers are the lab's machines. First
+ * makes the machines match the state, so that a cloud that was killed continues from there.
+ * Throws when the token is not 64 characters long, the port is taken or a machine cannot be restored.
  */
 export async function createCloud(options: CloudOptions): Promise<RunningCloud> {
   if (!/^[A-Za-z0-9]{64}$/.test(options.token)) {

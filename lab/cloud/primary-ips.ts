@@ -25,7 +25,7 @@ function freeAddress(cloud: Cloud, type: "ipv4" | "ipv6"): string {
   const used = new Set(cloud.store.state.primaryIps.map((address) => address.ip));
   const [, , third = "0"] = cloud.home.subnet.split(".");
   for (let host = firstHost; host <= lastHost; host++) {
-    // IPv6 networks come from the documentation range: machines of the lab speak IPv4 alone.
+    // IPv6 networks come from the documentation range: machines of the lab have IPv4 only.
     const ip =
       type === "ipv4"
         ? cloud.home.subnet.replace(/0\/24$/, String(host))
@@ -41,7 +41,7 @@ function freeAddress(cloud: Cloud, type: "ipv4" | "ipv6"): string {
   );
 }
 
-/** Reserves an address; used by `POST /primary_ips` and for servers that bring none. Throws when none is free. */
+/** Reserves an address; used by `POST /primary_ips` and for servers created without one. Throws when none is free. */
 export function createPrimaryIp(
   cloud: Cloud,
   fields: Pick<PrimaryIpRecord, "name" | "type" | "location" | "labels" | "auto_delete">,

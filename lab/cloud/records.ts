@@ -1,4 +1,4 @@
-/** What every kind of resource does alike. Lists are handed over anew each time: the store replaces them. */
+/** Functions shared by all kinds of resources. Lists are passed on each call, because the store replaces them. */
 import { z } from "zod";
 import { notFound, notUnique } from "./errors.ts";
 import { labelsField, nameField, parseBody } from "./router.ts";
@@ -35,7 +35,7 @@ export function nameMustBeFree(
   }
 }
 
-/** `PUT`: changes name, labels and what else the kind lets change. */
+/** `PUT`: changes name, labels and other changeable fields of the kind. */
 export function update<T extends NamedRecord>(
   list: readonly T[],
   kind: string,

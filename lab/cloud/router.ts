@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ApiError, invalidInput } from "./errors.ts";
 import { parseSelector } from "./selector.ts";
 
-/** One request, taken apart. */
+/** One parsed request. */
 interface Call {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
@@ -62,7 +62,7 @@ export const ok = (body: object): Answer => ({ status: 200, body });
 export const created = (body: object): Answer => ({ status: 201, body });
 export const noContent: Answer = { status: 204, body: undefined };
 
-/** Checks a request's body; throws `invalid_input` that names every field at fault. Unknown fields are refused. */
+/** Checks a request's body; throws `invalid_input` that names every invalid field. Unknown fields are refused. */
 export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
   const result = schema.safeParse(body ?? {});
   if (result.success) {
@@ -81,7 +81,7 @@ export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.outp
   throw invalidInput(fields);
 }
 
-/** Schema pieces that many requests share. */
+/** Schemas that many requests share. */
 export const labelsField = z.record(z.string(), z.string());
 export const nameField = z.string().min(1, "must not be empty").max(128, "is too long");
 

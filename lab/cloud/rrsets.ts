@@ -39,7 +39,7 @@ const recordsField = z
   .max(50);
 const quoted = /^"(?:[^"\\]|\\.){0,255}"(?: +"(?:[^"\\]|\\.){0,255}")*$/;
 
-/** Throws `invalid_input` for a value that its type does not allow. Types without a check here pass as they are. */
+/** Throws `invalid_input` for a value that its type does not allow. Types that are not checked here pass unchanged. */
 function checkRecords(type: string, records: readonly { value: string }[]): void {
   const values = records.map((record) => record.value);
   const bad = (problem: string, value = "") => invalidInput({ records: `'${value}' ${problem}` });

@@ -29,7 +29,7 @@ function term(text: string): Term | undefined {
 
 /**
  * A label selector of the Hetzner API: `key`, `!key`, `key=value`, `key==value`, `key!=value`, `key in (a,b)`,
- * `key notin (a,b)`, joined by commas that all must hold. Throws `invalid_input` for anything else.
+ * `key notin (a,b)`, joined by commas; all must match. Throws `invalid_input` for anything else.
  */
 export function parseSelector(text: string, field = "label_selector"): Term {
   const terms: Term[] = [];

@@ -9,13 +9,13 @@ function find(cloud: Cloud, id: number): ServerRecord {
   return server;
 }
 
-/** Sets a server's status and keeps it, from work that runs beside the requests. */
+/** Sets a server's status and saves the state, from work that runs outside of a request. */
 function setStatus(cloud: Cloud, id: number, status: ServerRecord["status"]): void {
   find(cloud, id).status = status;
   cloud.store.save();
 }
 
-/** Boots a server with its address, user data and firewall; stopped again when it is not to start. */
+/** Boots a server with its address, user data and firewall; stopped again when it must not start. */
 export function bootServer(cloud: Cloud, id: number, start = true): Promise<void> {
   return cloud.onServer(id, async () => {
     const server = find(cloud, id);
@@ -25,7 +25,7 @@ export function bootServer(cloud: Cloud, id: number, start = true): Promise<void
       throw new Error(`server ${server.name} has no IPv4 address`);
     }
     cloud.progress(`booting ${server.name} at ${address}`);
-    // Before the boot, so that the machine's first process already finds them in place.
+    // Before the boot, so that they are in place when the machine's first process starts.
     await cloud.machines.setFirewall(id, rulesOf(cloud, find(cloud, id)));
     await cloud.machines.boot({
       image: server.image,
@@ -47,7 +47,7 @@ export function bootServer(cloud: Cloud, id: number, start = true): Promise<void
 
 export function powerOnServer(cloud: Cloud, id: number): Promise<void> {
   return cloud.onServer(id, async () => {
-    // A machine that starts has a new network namespace, without the rules of the last one.
+    // A started machine has a new network namespace without firewall rules.
     await cloud.machines.setFirewall(id, rulesOf(cloud, find(cloud, id)));
     await cloud.machines.powerOn(id);
     setStatus(cloud, id, "running");
@@ -61,7 +61,7 @@ export function powerOffServer(cloud: Cloud, id: number): Promise<void> {
   });
 }
 
-/** Removes a server and frees what it held: volumes, addresses, places in firewalls. */
+/** Removes a server and detaches its volumes, addresses and firewalls. */
 export function removeServer(cloud: Cloud, id: number): Promise<void> {
   return cloud.onServer(id, async () => {
     const attached = cloud.store.state.volumes.filter((volume) => volume.server === id);
@@ -94,8 +94,8 @@ export function removeServer(cloud: Cloud, id: number): Promise<void> {
 }
 
 /**
- * Makes the machines agree with the state, after the cloud was stopped or killed: boots what should run, attaches
- * what should be attached, removes what no server owns, and ends the actions that were under way.
+ * Makes the machines match the state after the cloud was stopped or killed: boots machines that should run, attaches
+ * volumes that should be attached, removes machines without a server, and ends actions that were running.
  */
 export async function reconcile(cloud: Cloud): Promise<void> {
   const { store, machines } = cloud;

@@ -250,7 +250,7 @@ export function serverRoutes(cloud: Cloud): Routes {
     "PUT /servers/:id": ({ params, body }) => {
       const server = findServer(cloud, params.id);
       update(state.servers, "server", server, body, { name: hostName.optional() });
-      // A firewall may hold by the labels.
+      // A firewall may apply by label.
       cloud.act({ command: "apply_firewall", resources: [], work: () => cloud.applyFirewalls([server.id]) });
       return ok({ server: showServer(cloud, server) });
     },

@@ -18,7 +18,7 @@ import type { SshKeyRecord } from "./state.ts";
 
 const keyTypes = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com) /;
 
-/** MD5 in pairs, as Hetzner shows it. Throws `invalid_input` for what is no public key. */
+/** MD5 in pairs, as Hetzner shows it. Throws `invalid_input` for text that is not a public key. */
 function fingerprint(publicKey: string): string {
   const blob = Buffer.from(publicKey.split(" ")[1] ?? "", "base64");
   if (!keyTypes.test(publicKey) || blob.length < 32) {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { writePrivateFile } from "../write-file.ts";
 
-/** What the cloud remembers, in one JSON file. Fields are spelled as the Hetzner API spells them. */
+/** The cloud's state, in one JSON file. Field names are those of the Hetzner API. */
 export interface CloudState {
   format: 1;
   nextId: number;
@@ -46,7 +46,7 @@ export interface ServerRecord extends Named {
   image: string;
   location: string;
   ssh_keys: number[];
-  /** Holds keys: never listed, never logged; the state file is readable by its owner alone. */
+  /** Holds keys: never listed, never logged; the state file is readable only by its owner. */
   user_data: string;
   ipv4: number | null;
   ipv6: number | null;
@@ -98,7 +98,7 @@ export interface ZoneRecord extends Named {
   ttl: number;
   mode: "primary";
   protection: { delete: boolean };
-  /** Grows with every change of a record, as a zone's SOA says. */
+  /** The serial of the zone's SOA record; grows with every change of a record. */
   serial: number;
 }
 
@@ -112,12 +112,15 @@ export interface RrsetRecord {
   records: { value: string; comment?: string }[];
 }
 
-/** The state and its file. Handlers change `state` and then `save`; a handler that throws before saving is undone. */
+/**
+ * The state and its file. Handlers change `state` and then call `save`; the changes of a handler that throws before saving are
+ * discarded.
+ */
 export interface Store {
   readonly state: CloudState;
   nextId(): number;
   save(): void;
-  /** Throws away what was changed since the last save. */
+  /** Discards changes since the last save. */
   discard(): void;
 }
 
@@ -146,7 +149,7 @@ function parse(text: string, file: string): CloudState {
   return state;
 }
 
-/** Opens the state file, or starts an empty project. Throws when the file is of another format. */
+/** Opens the state file, or starts an empty project. Throws when the file has another format version. */
 export function openStore(file: string): Store {
   let saved = existsSync(file) ? readFileSync(file, "utf8") : JSON.stringify(empty());
   const state = parse(saved, file);

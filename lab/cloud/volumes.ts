@@ -28,7 +28,7 @@ function find(cloud: Cloud, id: string | number | undefined): VolumeRecord {
   return findById(cloud.store.state.volumes, "volume", id);
 }
 
-/** Refuses what Hetzner's guest tools do inside its images: the lab's machines have none. */
+/** Refuses automount, which needs Hetzner's guest tools: the lab's machines do not have them. */
 export function refuseAutomount(automount: boolean | undefined): void {
   if (automount) {
     throw notInLab("automount (mount /dev/disk/by-id/scsi-0HC_Volume_<id> from user data instead)");
@@ -53,7 +53,7 @@ export function mustBeAttachable(volume: VolumeRecord, location: string): void {
   }
 }
 
-/** Starts to attach a volume: reserves it at once, so that nothing else can take it meanwhile. */
+/** Starts to attach a volume and reserves it at once, so that no other request can attach it. */
 export function attachVolume(
   cloud: Cloud,
   volume: VolumeRecord,
@@ -133,7 +133,7 @@ export function volumeRoutes(cloud: Cloud): Routes {
         },
       });
       const answer = show(volume);
-      // The attaching action works after the creating one began, hence it finds `ready` set.
+      // The attaching action runs after the creating one has started, so `ready` is set.
       const next = server ? [attachVolume(cloud, volume, server, () => ready)] : [];
       return created({ volume: answer, action: showAction(action), next_actions: next.map(showAction) });
     },
@@ -156,7 +156,7 @@ export function volumeRoutes(cloud: Cloud): Routes {
         );
       }
       store.state.volumes = store.state.volumes.filter((candidate) => candidate !== volume);
-      // The API answers 204 without an action: what the deletion takes is nobody's to wait for.
+      // The API answers 204 without an action: no client can wait for the deletion.
       cloud.act({
         command: "delete_volume",
         resources: [],

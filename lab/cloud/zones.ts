@@ -7,7 +7,7 @@ import { created, labelsField, listPage, ok, parseBody, type Routes } from "./ro
 import { checkLabels } from "./selector.ts";
 import type { ZoneRecord } from "./state.ts";
 
-/** Hetzner's nameservers, which every zone of its DNS is assigned. */
+/** Hetzner's nameservers, which are assigned to every zone. */
 const nameservers = ["hydrogen.ns.hetzner.com.", "oxygen.ns.hetzner.com.", "helium.ns.hetzner.de."];
 export const ttlField = z
   .number()

@@ -12,7 +12,7 @@ const startSeconds = 180;
 const stopSeconds = 15;
 const answerSeconds = 3;
 
-/** The daemon when it answers, or undefined. */
+/** The daemon if it answers, otherwise undefined. */
 export async function runningDaemon(home: LabHome): Promise<DaemonRecord | undefined> {
   try {
     const response = await fetch(`http://${daemonHost(home)}:${daemonPorts.health}/health`, {
@@ -26,8 +26,8 @@ export async function runningDaemon(home: LabHome): Promise<DaemonRecord | undef
 }
 
 /**
- * The lab's daemon, started when it does not answer. Two commands at once start one.
- * @throws what it said last, when it ends or does not answer within three minutes (after a reboot it starts the
+ * The lab's daemon, started when it does not answer. Concurrent commands start only one.
+ * @throws the end of its log, when it ends or does not answer within three minutes (after a reboot it starts the
  * machines first).
  */
 export async function ensureDaemon(home: LabHome, progress: Progress): Promise<DaemonRecord> {
@@ -52,7 +52,7 @@ export async function stopDaemon(home: LabHome): Promise<boolean> {
 }
 
 /** The last lines of the daemon's log, for error messages. */
-function lastWords(home: LabHome, fromByte = 0, lines = 12): string {
+function lastLogLines(home: LabHome, fromByte = 0, lines = 12): string {
   const { log } = daemonFiles(home);
   if (!existsSync(log)) return "";
   return readFileSync(log).subarray(fromByte).toString("utf8").trimEnd().split("\n").slice(-lines).join("\n");
@@ -76,13 +76,14 @@ async function launch(home: LabHome, progress: Progress): Promise<DaemonRecord> 
     const running = await runningDaemon(home);
     if (running !== undefined) return running;
     const ended = failure();
-    const last = lastWords(home, before, 1).replace(/^\S+Z /, "");
+    const last = lastLogLines(home, before, 1).replace(/^\S+Z /, "");
     if (ended !== undefined) {
-      const reason = /(?:^|\n)\S+Z failed: (?<text>[\s\S]*?)(?=\n\d\S+Z |$)/.exec(lastWords(home, before, 40))
-        ?.groups?.text;
+      const reason = /(?:^|\n)\S+Z failed: (?<text>[\s\S]*?)(?=\n\d\S+Z |$)/.exec(
+        lastLogLines(home, before, 40),
+      )?.groups?.text;
       throw new Error(
         reason ??
-          `the lab's daemon ended (${ended}); its log ${files.log} ends with:\n${lastWords(home, before)}`,
+          `the lab's daemon ended (${ended}); its log ${files.log} ends with:\n${lastLogLines(home, before)}`,
       );
     }
     if (last !== said) {
@@ -93,7 +94,7 @@ async function launch(home: LabHome, progress: Progress): Promise<DaemonRecord> 
   }
   if (daemon.pid !== undefined) await endProcess(daemon.pid, stopSeconds);
   throw new Error(
-    `the lab's daemon does not answer after ${startSeconds} s; its log ${files.log} ends with:\n${lastWords(home, before)}`,
+    `the lab's daemon does not answer after ${startSeconds} s; its log ${files.log} ends with:\n${lastLogLines(home, before)}`,
   );
 }
 
@@ -108,7 +109,7 @@ function failureOf(daemon: ChildProcess): () => string | undefined {
   return () => failure;
 }
 
-/** A daemon that hangs answers nobody, but its record says which process it is. */
+/** A hanging daemon does not answer, but its record contains its process id. */
 async function endRecorded(home: LabHome): Promise<boolean> {
   const { record: path } = daemonFiles(home);
   if (!existsSync(path)) return false;

@@ -1,6 +1,6 @@
 /**
- * The lab's long-lived part, one process a lab: the cloud's API, its DNS and the registry. Started by `up` when none
- * answers, ended by `down`. What it knows is in the state folder, so that it can be killed and started at any time.
+ * The background process of a lab: the cloud's API, its DNS and the registry. Started by `up` if it
+ * is not running, ended by `down`. Its state is in the state folder, so that it can be killed and restarted at any time.
  */
 import { createServer } from "node:http";
 import { createCloud } from "../cloud/index.ts";
@@ -19,7 +19,7 @@ const host = daemonHost(home);
 const stopSeconds = 10;
 const log: Progress = (message) => console.log(`${new Date().toISOString()} ${message}`);
 
-/** Closing order: the last one opened first. */
+/** Closed in reverse order. */
 const open: { readonly what: string; close(): Promise<void> }[] = [];
 
 async function start(): Promise<void> {
@@ -35,7 +35,7 @@ async function start(): Promise<void> {
       stateFile: daemonFiles(home).cloudState,
       token: cloudToken(home),
       listen: { host, port: daemonPorts.cloud },
-      // Where the machines ask, and where a person can: dig @<gateway> togather.example
+      // For the machines, and for a person: dig @<gateway> togather.example
       dns: { host: home.gateway, port: 53 },
       progress: log,
     }),
@@ -54,7 +54,7 @@ async function start(): Promise<void> {
   log(`ready: cloud ${record.cloudUrl}, registry ${record.registryAddress}`);
 }
 
-/** Says who holds the port when it is taken. */
+/** Adds the process that uses the port to the error when it is taken. */
 async function listening<T>(what: string, address: string, port: number, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
@@ -106,7 +106,7 @@ function messageOf(error: unknown): string {
 process.once("SIGTERM", () => void stop("SIGTERM", 0));
 process.once("SIGINT", () => void stop("SIGINT", 0));
 process.on("unhandledRejection", (error) => {
-  // A request that fails must not take the machines' cloud with it; the client has its own error.
+  // A failing request must not end the process; the client gets its own error.
   log(`unexpected: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
 });
 

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { LabHome } from "../home.ts";
 
-/** What `<stateDir>/daemon.json` records while the daemon runs. */
+/** The content of `<stateDir>/daemon.json` while the daemon runs. */
 export interface DaemonRecord {
   readonly pid: number;
-  /** Start of that process in clock ticks, so that a reused pid is not taken for it. */
+  /** Start of that process in clock ticks, so that a reused pid is not mistaken for it. */
   readonly startTicks: string;
   /** The cloud's API, with `/v1`. */
   readonly cloudUrl: string;
@@ -20,7 +20,7 @@ export function daemonFiles(home: LabHome) {
   return {
     record: join(home.stateDir, "daemon.json"),
     log: join(home.stateDir, "daemon.log"),
-    /** Outside the state folder, which `down` removes while holding it. */
+    /** Outside the state folder, which `down` removes while it holds the lock. */
     lock: join(home.cacheDir, "labs", `${home.name}.lock`),
     cloudState: join(home.stateDir, "cloud.json"),
   };

@@ -1,4 +1,4 @@
-/** One client of a load, as a process of its own: runs in a client namespace and is told what to do on standard input. */
+/** One client of a load, in its own process and client namespace; it reads its options from standard input. */
 import { createInterface } from "node:readline";
 import { driveLoad } from "./client.ts";
 import { type ClientMessage, formatLine, parseOptions, reportIntervalMs } from "./protocol.ts";
@@ -6,7 +6,7 @@ import type { Sample } from "./statistics.ts";
 
 const stopped = new AbortController();
 const lines = createInterface({ input: process.stdin });
-// The generator ends the stream to stop us; it ends as well when the generator dies, so no client outlives it.
+// The generator closes the stream to stop the client; the stream also ends when the generator dies, so no client outlives it.
 lines.on("close", () => stopped.abort());
 lines.once("line", (line) => {
   let waiting: Sample[] = [];

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { LoadMode, Sample } from "./statistics.ts";
 
-/** One kind of request in the mix. */
+/** One kind of request of the load. */
 export interface LoadRequest {
   readonly method: "GET" | "POST";
   readonly path: string;
@@ -14,38 +14,38 @@ export interface LoadRequest {
   readonly body?: string;
   /** Statuses that count as a success. */
   readonly expect: readonly number[];
-  /** How often it is sent, relative to the others. Default 1. */
+  /** Relative frequency. Default 1. */
   readonly weight?: number;
-  /** Where the answer says which version answered: a field of its JSON, or a header in lower case. */
+  /** Where the response contains the version: a field of its JSON, or a header in lower case. */
   readonly version?: { readonly field: string } | { readonly header: string };
 }
 
 export interface ClientOptions {
   readonly scheme: "https" | "http";
-  /** IP address to connect to: no name is looked up. */
+  /** IP address to connect to; no name is resolved. */
   readonly address: string;
   readonly port: number;
   /** Sent as SNI and Host. */
   readonly domain: string;
-  /** Authority that must have signed the system's certificate, PEM. Needed for https. */
+  /** Authority that must have issued the system's certificate, PEM. Required for https. */
   readonly caPem?: string;
   readonly requestsPerSecond: number;
-  /** When the first request is due, milliseconds since the epoch. */
+  /** When the first request is sent, milliseconds since the epoch. */
   readonly startMs: number;
   readonly seconds: number;
   readonly modes: readonly LoadMode[];
   readonly requests: readonly LoadRequest[];
   readonly timeoutSeconds: number;
-  /** Connections that keep-alive requests are spread over, as the many browsers or proxies behind one address would. */
+  /** Number of connections for keep-alive requests, like several browsers or proxies behind one address. */
   readonly connections: number;
 }
 
-/** Milliseconds since the epoch by the monotonic clock, so that a corrected wall clock cannot bend a latency. */
+/** Milliseconds since the epoch by the monotonic clock, so that an adjusted wall clock does not change latencies. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
 /**
- * Sends requests at a constant rate, by the clock, whatever the answers do (an open loop), until the time is over or
- * `signal` aborts; then waits for what is under way, at most the request timeout.
+ * Sends requests at a constant rate, independent of the responses (an open loop), until the time is over or `signal`
+ * aborts; then waits for open requests, at most the request timeout.
  * @param onSample called once for every request that was sent
  */
 export async function driveLoad(
@@ -56,7 +56,7 @@ export async function driveLoad(
   const total = Math.floor(options.requestsPerSecond * options.seconds);
   const intervalMs = 1000 / options.requestsPerSecond;
   const mix = options.requests.flatMap((request) => Array<LoadRequest>(request.weight ?? 1).fill(request));
-  // Made once: reading the authority for each connection anew would cost the client more than its handshakes.
+  // Created once: parsing the authority for each connection would take more time than the handshakes.
   const trust = options.scheme === "https" ? createSecureContext({ ca: options.caPem }) : undefined;
   const agents = Array.from({ length: options.connections }, () => agent(trust, true));
   const underWay = new Set<Promise<void>>();
@@ -71,7 +71,7 @@ export async function driveLoad(
     const turn = Math.floor(index / options.modes.length);
     const request = mix[turn % mix.length];
     if (mode === undefined || request === undefined) throw new Error("a load needs a mode and a request");
-    // One agent a connection, used in turn: an agent that is free to choose would use two sockets and let the rest idle.
+    // One agent per connection, used in turn: a single agent would use two sockets and leave the others idle.
     const keepAlive = agents[turn % agents.length];
     const sent = send(options, request, mode, mode === "keep-alive" ? keepAlive : agent(trust, false), dueMs)
       .then(onSample)
@@ -86,15 +86,15 @@ export async function driveLoad(
 /** How long a client keeps an idle connection when the server does not say. */
 const idleSeconds = 60;
 
-/** An agent for https that trusts as given, or one for http. */
+/** An agent for https with the given trust, or one for http. */
 function agent(trust: SecureContext | undefined, keepAlive: boolean): http.Agent {
-  // Node leaves an idle connection when the server's `Keep-Alive: timeout=` says so, as browsers do, but only if the agent
-  // has a time-out of its own. It ends idle connections alone: each request has its own deadline.
+  // Node closes an idle connection after the server's `Keep-Alive: timeout=`, as browsers do, but only if the agent
+  // has a time-out of its own. It affects only idle connections: each request has its own deadline.
   const timeout = idleSeconds * 1000;
   const settings = { keepAlive, timeout, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: 4 };
   return trust === undefined
     ? new http.Agent(settings)
-    : // No session cache for fresh connections: a first visit pays for a whole handshake.
+    : // No session cache for fresh connections: a first visit needs a full handshake.
       new https.Agent({ ...settings, secureContext: trust, maxCachedSessions: keepAlive ? 100 : 0 });
 }
 
@@ -184,7 +184,7 @@ function judge(
   return version === undefined ? {} : { version };
 }
 
-/** A text in a field of a JSON object; undefined when there is none. */
+/** A string in a field of a JSON object; undefined when there is none. */
 function textAt(body: string, field: string): string | undefined {
   try {
     const found = (JSON.parse(body) as Readonly<Record<string, unknown>> | null)?.[field];

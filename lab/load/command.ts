@@ -4,7 +4,7 @@ import { startLoad } from "./load.ts";
 import { renderReport } from "./render.ts";
 import type { LoadReport } from "./statistics.ts";
 
-/** What `npm run lab -- load <system>` was asked for; the command line finds address, domain and authority. */
+/** The options of `npm run lab -- load <system>`; the command line adds address, domain and authority. */
 export interface LoadCommandOptions {
   readonly home: LabHome;
   readonly system: string;
@@ -20,7 +20,7 @@ export interface LoadCommandOptions {
   readonly clients?: number;
   /** Print the report as JSON on standard output and nothing else there. */
   readonly json?: boolean;
-  /** Ends the load early, as Ctrl-C does; the report is printed all the same. */
+  /** Ends the load early, as Ctrl-C does; the report is still printed. */
   readonly signal?: AbortSignal;
 }
 
@@ -42,7 +42,7 @@ export async function runLoadCommand(options: LoadCommandOptions): Promise<LoadR
     ...(options.rate === undefined ? {} : { requestsPerSecond: options.rate }),
     ...(options.clients === undefined ? {} : { clients: options.clients }),
     onProgress(progress) {
-      // On a terminal one line that changes; in a log a line now and then.
+      // On a terminal one line that is updated; otherwise a new line every few seconds.
       if (Date.now() - lastPrintedMs < (live ? 200 : 10_000)) return;
       lastPrintedMs = Date.now();
       const text =

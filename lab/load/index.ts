@@ -1,6 +1,6 @@
 /**
- * An open-loop load: requests arrive at a constant rate whatever the answers do, on kept-open and on fresh connections,
- * from clients with addresses of their own. Every request is accounted for; latency counts from the scheduled time.
+ * An open-loop load: requests are sent at a constant rate independent of the responses, on kept-open and on fresh connections,
+ * from clients with their own addresses. Every request is counted; latency is measured from the scheduled time.
  *
  * ```ts
  * const load = await startLoad({ home, address: "198.18.0.10", domain: "app.example", caPem, requests, seconds: 600 });

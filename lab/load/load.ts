@@ -20,25 +20,25 @@ export interface LoadOptions {
   readonly domain: string;
   /** The lab's authority, PEM. Needed for https. */
   readonly caPem?: string;
-  /** Of all clients together. Default 200, at most 5000. */
+  /** For all clients together. Default 200, at most 5000. */
   readonly requestsPerSecond?: number;
-  /** The load ends then, unless it is stopped before. At most 3600. */
+  /** Duration, unless the load is stopped earlier. At most 3600. */
   readonly seconds: number;
   /** Addresses that the requests come from. Default 2, at most 20. */
   readonly clients?: number;
-  /** Number of the first client namespace (0 to 99), so that loads can run beside each other. Default 0. */
+  /** Number of the first client namespace (0 to 99), so that several loads can run at the same time. Default 0. */
   readonly firstClient?: number;
   /**
-   * False runs the clients in this machine's own network, where they have one address between them: for tests against
+   * False runs the clients in this machine's own network, where they share one address: for tests on
    * loopback. Default true.
    */
   readonly namespaces?: boolean;
-  /** Default both, in turn. */
+  /** Default: both, alternating. */
   readonly modes?: readonly LoadMode[];
   readonly requests: readonly LoadRequest[];
-  /** A request that is not answered by then has failed. Default 10. */
+  /** A request without a response after this time has failed. Default 10. */
   readonly timeoutSeconds?: number;
-  /** Kept-open connections of each client. Default 16. */
+  /** Number of kept-open connections per client. Default 16. */
   readonly connections?: number;
   /** Called a few times a second with the figures so far. */
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -53,7 +53,7 @@ export interface LoadProgress {
 }
 
 export interface Load {
-  /** Ends the load now, waits for what is under way (at most the timeout) and answers the report. */
+  /** Ends the load now, waits for open requests (at most the timeout) and returns the report. */
   stop(): Promise<LoadReport>;
   /** The report, when the time is over or the load was stopped. Rejects when a client process died. */
   readonly done: Promise<LoadReport>;
@@ -61,13 +61,13 @@ export interface Load {
 
 const limits = { requestsPerSecond: 5000, seconds: 3600, clients: 20 } as const;
 const clientFile = fileURLToPath(new URL("client-process.ts", import.meta.url));
-/** What a client process may take to start; the first request is due then. */
+/** Seconds for the client processes to start; then the first request is sent. */
 const startSeconds = 1;
-/** What a client may take beyond the last timeout before it counts as hung. */
+/** Seconds beyond the last timeout after which a client counts as hung. */
 const graceSeconds = 15;
 
 /**
- * Throws unless the address is one of the lab: in its subnet, or loopback. A load never leaves this machine.
+ * Throws unless the address is in the lab's subnet or loopback, so that a load never leaves this machine.
  */
 export function requireLabAddress(home: LabHome, address: string): void {
   const prefix = home.subnet.replace(/0\/24$/, "");
@@ -80,8 +80,8 @@ export function requireLabAddress(home: LabHome, address: string): void {
 
 /**
  * Starts an open-loop load: a constant arrival rate, half on kept-open and half on fresh connections, from clients with
- * addresses of their own. Resolves as soon as the clients run.
- * @throws when the address is not the lab's, a bound is exceeded, or a client cannot be started
+ * their own addresses. Resolves as soon as the clients run.
+ * @throws when the address is not the lab's, a limit is exceeded, or a client cannot be started
  */
 export async function startLoad(options: LoadOptions): Promise<Load> {
   requireLabAddress(options.home, options.address);
@@ -139,7 +139,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       domain: options.domain,
       ...(options.caPem === undefined ? {} : { caPem: options.caPem }),
       requestsPerSecond: rate / clients,
-      // Spread over the interval, so that the clients do not send in step.
+      // Offset by a part of the interval, so that the clients do not send at the same moments.
       startMs: startMs + (1000 / rate) * index,
       seconds,
       modes: options.modes ?? loadModes,
@@ -164,7 +164,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       for (const child of processes) child.kill("SIGKILL");
       await closeNamespaces();
     });
-  // Whoever only calls stop() sees a failure there; without this a client's death would end this process first.
+  // A failure is reported by stop(); without this handler it would end this process first.
   done.catch(() => undefined);
   return {
     done,
@@ -190,13 +190,13 @@ async function superviseClient(
   });
   let done = false;
   createInterface({ input: child.stdout }).on("line", (line) => {
-    // A client that was killed while it wrote; its exit status says so.
+    // A client was killed while it wrote; its exit status is reported below.
     const message = parseMessage(line);
     if (message === undefined) return;
     if (message.kind === "samples") collect(message.samples);
     else done = true;
   });
-  // A client that died shows as a broken pipe here; the exit status below says more.
+  // A client that died causes a broken pipe here; its exit status is reported below.
   child.stdin.on("error", () => undefined);
   child.stdin.write(formatLine(settings));
   const timer = setTimeout(() => child.kill("SIGKILL"), deadlineSeconds * 1000);
@@ -207,7 +207,7 @@ async function superviseClient(
     ];
     if (!done) {
       throw new Error(
-        `load: client ${index} ended before its time (${signal ?? `exit status ${code}`}): ${errors.trim() || "it said nothing"}`,
+        `load: client ${index} ended early (${signal ?? `exit status ${code}`}): ${errors.trim() || "it printed nothing"}`,
       );
     }
   } finally {

@@ -2,8 +2,8 @@ import type { ClientOptions } from "./client.ts";
 import type { Sample } from "./statistics.ts";
 
 /**
- * What the load generator and its client processes say to each other, one JSON text a line: the generator writes one
- * {@link ClientOptions} and ends the stream when the client is to stop; the client answers with these.
+ * The messages between the load generator and its client processes, one JSON text per line: the generator writes one
+ * {@link ClientOptions} and closes the stream to stop the client; the client sends these.
  */
 export type ClientMessage =
   | { readonly kind: "samples"; readonly samples: readonly Sample[] }
@@ -17,7 +17,7 @@ export function parseOptions(line: string): ClientOptions {
   return JSON.parse(line) as ClientOptions;
 }
 
-/** Undefined for a line that is cut off. */
+/** Undefined for an incomplete line. */
 export function parseMessage(line: string): ClientMessage | undefined {
   try {
     return JSON.parse(line) as ClientMessage;

@@ -1,6 +1,6 @@
 import type { Figures, LoadReport } from "./statistics.ts";
 
-/** The report as text: a line of figures for each mode, then what failed, and which versions answered. */
+/** The report as text: a table with a line per mode, then the failures, then the versions that answered. */
 export function renderReport(load: LoadReport): string {
   const rows: [string, Figures][] = [
     ["all", load],
@@ -21,7 +21,7 @@ export function renderReport(load: LoadReport): string {
       ),
     ),
     "",
-    `${load.seconds} s from ${load.startedAt}, clients ${load.clients.join(", ") || "none connected"}; the clients themselves were at most ${load.clientDelayMs.toFixed(1)} ms late`,
+    `${load.seconds} s from ${load.startedAt}, clients ${load.clients.join(", ") || "none connected"}; the clients sent at most ${load.clientDelayMs.toFixed(1)} ms late`,
   ];
   for (const { version, requests, firstSecond, lastSecond } of load.versions) {
     lines.push(`version ${version}: ${requests} health answers, from second ${firstSecond} to ${lastSecond}`);

@@ -1,27 +1,27 @@
 /** Figures of a load run, computed from its single requests. Pure: no clock, no network. */
 
-/** `keep-alive`: on a connection that is used again; `fresh`: on a connection of its own. */
+/** `keep-alive`: on a reused connection; `fresh`: on a new connection. */
 export const loadModes = ["keep-alive", "fresh"] as const;
 export type LoadMode = (typeof loadModes)[number];
 
-/** One request, as a client saw it. Times are milliseconds since the epoch, by the client's monotonic clock. */
+/** One request, as measured by a client. Times are milliseconds since the epoch, by the client's monotonic clock. */
 export interface Sample {
-  /** When the schedule wanted it sent. Latency counts from here, so a stalled system cannot hide behind its callers. */
+  /** The scheduled time of sending. Latency is measured from here, so that it includes the time during which the client could not send. */
   readonly scheduledMs: number;
-  /** When it was really sent: later than scheduled only if the client itself was slow. */
+  /** The actual time of sending: later than scheduled only if the client itself was slow. */
   readonly sentMs: number;
-  /** When the last byte of the answer, or the failure, arrived. */
+  /** The time of the last byte of the response, or of the failure. */
   readonly doneMs: number;
   readonly mode: LoadMode;
   /** `GET /health`. */
   readonly request: string;
-  /** Address the client sent from, where it got as far as a connection. */
+  /** Source address of the client, if it was connected. */
   readonly client?: string;
-  /** What went wrong, in few words that group: `timeout`, `ECONNRESET`, `status 502`. Absent for a success. */
+  /** The kind of failure: `timeout`, `ECONNRESET`, `status 502`. Absent for a success. */
   readonly failure?: string;
-  /** More about one failure: the error's message, or the start of the answer. */
+  /** Details of a failure: the error's message, or the start of the response. */
   readonly detail?: string;
-  /** `version` of the health JSON, where the answer had one. */
+  /** `version` of the health JSON, if the response has one. */
   readonly version?: string;
 }
 
@@ -39,7 +39,7 @@ export interface Figures {
 export interface FailureKind {
   readonly kind: string;
   readonly count: number;
-  /** The requests that failed so, each once: `GET /health`. */
+  /** The distinct requests that failed in this way: `GET /health`. */
   readonly requests: readonly string[];
   /** The first few, in order of time. */
   readonly examples: readonly {
@@ -77,9 +77,9 @@ export interface LoadReport extends Figures {
     readonly failures: number;
     readonly maxMs: number;
   }[];
-  /** When the last failure was known, in seconds since the run began; absent when there was none. */
+  /** Time of the last failure, in seconds since the run began; absent when there was none. */
   readonly lastFailureSecond?: number;
-  /** Greatest delay that the clients themselves added before sending, in milliseconds: part of the latencies above. */
+  /** Longest delay in sending caused by the clients themselves, in milliseconds: part of the latencies above. */
   readonly clientDelayMs: number;
 }
 
@@ -95,7 +95,7 @@ export function percentile(sorted: readonly number[], percent: number): number {
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? 0;
 }
 
-/** Longest stretch between neighbours of start, all times and end. Times outside of start and end are cut to them. */
+/** Longest interval between consecutive times, including start and end. Times before the start or after the end are replaced by them. */
 export function longestGap(times: readonly number[], startMs: number, endMs: number): number {
   let previous = startMs;
   let longest = 0;
@@ -127,7 +127,7 @@ function figures(samples: readonly Sample[], startMs: number, endMs: number): Fi
 /** The report of a run that was scheduled from `startMs` to `endMs`. */
 export function report(samples: readonly Sample[], startMs: number, endMs: number): LoadReport {
   const lastMs = samples.reduce((last, sample) => Math.max(last, sample.scheduledMs), startMs);
-  // Answers that arrive after the last request was due belong to the run; waiting for them is no gap.
+  // Responses after the last scheduled request belong to the run; waiting for them is not a gap.
   const end = Math.min(Math.max(endMs, startMs), Math.max(lastMs, startMs));
   const byMode = (mode: LoadMode) =>
     figures(

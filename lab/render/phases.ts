@@ -1,7 +1,7 @@
 import { Listr } from "listr2";
 import type { Progress } from "../progress.ts";
 
-/** One part of a long command. Phases run one after the other and hand values on through variables of their maker. */
+/** One part of a long command. Phases run one after the other and share values through variables of the function that creates them. */
 export interface Phase {
   readonly title: string;
   run(progress: Progress): Promise<void>;
@@ -15,15 +15,15 @@ export interface PhaseTime {
 interface PhaseOptions {
   /** Default: standard error is a terminal and this is no CI. */
   readonly live?: boolean;
-  /** Default: standard error, so that what a command prints on standard output stays clean. */
+  /** Default: standard error, so that standard output has only the command's result. */
   readonly write?: (line: string) => void;
-  /** A quiet phase says that it still runs this often. Default 5. */
+  /** Seconds after which a phase without output prints that it still runs. Default 5. */
   readonly heartbeatSeconds?: number;
 }
 
 /**
- * Runs phases in order and shows what runs, for how long and what is next: a live list on a terminal, plain lines
- * anywhere else.
+ * Runs phases in order and shows the running one, its duration and the next one: a live list on a terminal, otherwise
+ * plain lines.
  * @returns the seconds of each phase.
  * @throws what a phase threw; the phases after it do not run.
  */
@@ -52,7 +52,7 @@ async function runPlain(phases: readonly Phase[], options: PhaseOptions): Promis
       write(`${place} ${seconds(watch()).padStart(7)}  ${text}`);
     };
     const timer = setInterval(() => {
-      // What changes many times a second is worth a line a second.
+      // Progress that changes many times a second is printed once a second.
       if (activity.message !== written && sinceLine() >= 1) {
         written = activity.message;
         say(written);
@@ -99,7 +99,7 @@ async function runLive(phases: readonly Phase[]): Promise<readonly PhaseTime[]> 
     {
       concurrent: false,
       exitOnError: true,
-      // The error is printed once, at the end, by whoever called.
+      // The caller prints the error, once.
       rendererOptions: { collapseErrors: true, showErrorMessage: false, collapseSubtasks: true },
     },
   );
@@ -107,7 +107,7 @@ async function runLive(phases: readonly Phase[]): Promise<readonly PhaseTime[]> 
   return times;
 }
 
-/** What a phase says that it does, and since when. A count in brackets before it may change without starting it anew. */
+/** The current activity of a phase and its start. A change of only the count in brackets before it does not restart its time. */
 class Activity {
   message = "";
   private since = stopwatch();

@@ -22,12 +22,12 @@ const verbs: Readonly<Partial<Record<StepOp, string>>> = {
   import: "importing",
 };
 
-/** Turns the engine's events into what runs now and how many steps are done. */
+/** Derives the running steps and the number of completed ones from the engine's events. */
 export class StepProgress {
   private readonly progress: Progress;
   private readonly running = new Map<string, string>();
   private done = 0;
-  /** URN to the properties that differ, as far as the engine said. */
+  /** URN to the changed properties that the engine has reported. */
   readonly differences = new Map<string, readonly string[]>();
 
   constructor(progress: Progress) {
@@ -38,7 +38,7 @@ export class StepProgress {
   /** For `EngineRun.onEvent`. */
   readonly onEvent = (event: EngineEvent): void => {
     if (event.kind === "diagnostic") {
-      // Errors are printed whole at the end; while it runs, a line of them is enough.
+      // Errors are printed in full at the end; during the run only their first line.
       if (event.severity !== "debug") this.progress(firstLine(event.message));
       return;
     }
@@ -57,7 +57,7 @@ export class StepProgress {
   };
 
   private show(): void {
-    // Components (and the stack) only wait for what is in them. Of the rest the oldest: what the others wait for.
+    // Components (and the stack) only wait for their children. Of the others, the oldest step is shown.
     const own = [...this.running].filter(([urn]) => !isComponent(urn));
     const [oldest] = own;
     if (oldest === undefined) return;
@@ -87,7 +87,7 @@ const signs: Readonly<Partial<Record<StepOp, string>>> = {
   import: "=",
 };
 
-/** The steps of a run, one a line, in the order in which they ended, with what differs where that is known. */
+/** The steps of a run, one a line, in the order in which they ended, with the changed properties if known. */
 export function stepLines(
   steps: EngineResult["steps"],
   differences: ReadonlyMap<string, readonly string[]> = new Map(),
@@ -102,7 +102,7 @@ export function stepLines(
     .join("\n");
 }
 
-/** `12 created, 3 updated, 30 unchanged…` without what did not happen. */
+/** `12 created, 3 updated, 30 unchanged…` without zero counts. */
 export function stepCounts(steps: EngineResult["steps"]): string {
   const counts = new Map<string, number>();
   for (const step of steps) {
@@ -130,7 +130,7 @@ export function diagnosticLines(result: EngineResult): string {
   return (
     result.diagnostics
       .filter(({ severity }) => severity !== "info")
-      // The program's own echo of a failed resource, stack trace and all: the resource's error says what is wrong.
+      // Skips the program's repetition of a failed resource's error with its stack trace.
       .filter(({ message }) => !(failedResource && /\bfailed to register\b/.test(message)))
       .map(({ severity, urn, message }) => {
         const where = urn === undefined || urn === "" ? "" : ` ${shortName(urn)}`;

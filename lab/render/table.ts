@@ -1,4 +1,4 @@
-/** Rows as text, each column as wide as its widest cell; the last column is not padded. Numbers stand right. */
+/** Rows as text, each column as wide as its widest cell; the last column is not padded. Numbers are right-aligned. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const cells = [head, ...rows.map((row) => row.map(String))];
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
