@@ -19,7 +19,7 @@ import { policies } from "./policy/configuration.ts";
 import { systems as definitions } from "./stacks/index.ts";
 
 const stack = getStack();
-// The engine's own way to say which values are secret; the SDK keeps its reading of it to itself.
+// The environment variable with which the engine passes the keys of secrets; the SDK does not export its parsed form.
 const secretKeys: readonly string[] = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]");
 const isSecret = (key: string) => secretKeys.includes(key);
 const otherStacks = otherStacksRecords(import.meta.dirname, stack);
@@ -75,10 +75,10 @@ if (config.dns !== undefined) {
     new Dns("dns", { ...config.dns, addresses: Object.fromEntries(addresses), adopt: config.adopt }),
   );
 }
-// An authority looks where the records lead.
+// A certificate authority validates at the address of the records.
 for (const { edge } of machines) edge.certify(records);
 
-/** How long the edge may take to serve a new registry: its certificate, which the run asks for meanwhile, and its record. */
+/** Seconds until the edge serves a new registry: its certificate, which the same run requests, and its DNS record. */
 const registryWaitSeconds = 300;
 
 const registriesFirst = Object.entries(config.systems).toSorted(
@@ -123,9 +123,9 @@ for (const [name, build] of Object.entries(config.builds)) {
   buildRepository(name, { host: machine, build, repository, stack }, { parent: machine });
 }
 
-/** Where each host is and how it proves to be the one. */
+/** Address and host key of each host. */
 export const hosts: Output<Record<string, unknown>> = all(
   Object.fromEntries(machines.map(({ name, machine }) => [name, machine.summary()])),
 );
-/** What runs where, at which version, in which slot. */
+/** Services with their host, version and slot. */
 export const systems: Output<Record<string, unknown>> = all(Object.fromEntries(built));

@@ -79,7 +79,7 @@ const sshHasItsOwnPort: ConfigurationRule = ({ berth }) =>
   ]);
 
 /** A server type is available in its location. */
-const typeIsSoldThere: ConfigurationRule = ({ berth }) =>
+const typeIsSoldInLocation: ConfigurationRule = ({ berth }) =>
   Object.entries(berth.hosts).flatMap(([name, { serverType, location }]) => {
     const places = soldIn(serverType);
     if (places.includes(location)) return [];
@@ -88,8 +88,8 @@ const typeIsSoldThere: ConfigurationRule = ({ berth }) =>
     ];
   });
 
-/** SSH is open to everybody only where that is stated explicitly. */
-const sshIsForSome: ConfigurationRule = ({ stack, berth }) =>
+/** SSH is open to everybody only if the configuration says so explicitly. */
+const sshIsRestricted: ConfigurationRule = ({ stack, berth }) =>
   Object.entries(berth.hosts).flatMap(([name, { sshAllowedFrom, sshOpenToEverybody }]) => {
     const all = sshAllowedFrom.filter((network) => network.endsWith("/0"));
     if (all.length === 0 || sshOpenToEverybody) return [];
@@ -100,7 +100,7 @@ const sshIsForSome: ConfigurationRule = ({ stack, berth }) =>
   });
 
 /** No key is listed twice. */
-const keysAreSaidOnce: ConfigurationRule = ({ berth }) => {
+const keysAreListedOnce: ConfigurationRule = ({ berth }) => {
   const seen = new Set<string>();
   return berth.ssh.authorizedKeys.flatMap((line, index) => {
     const [, key = ""] = line.split(/\s+/);
@@ -112,8 +112,8 @@ const keysAreSaidOnce: ConfigurationRule = ({ berth }) => {
   });
 };
 
-/** A version always means the same image; a tag such as latest does not. */
-const versionsStay: ConfigurationRule = ({ berth, systems }) =>
+/** A version always identifies the same image; a tag such as latest does not. */
+const versionsAreFixed: ConfigurationRule = ({ berth, systems }) =>
   [
     ...Object.entries(berth.hosts).map(([host, { edge }]) => [
       `berth:hosts.${host}.edge.version`,
@@ -150,7 +150,7 @@ const tunnelsHaveTheirOwnPorts: ConfigurationRule = ({ systems }) => {
 };
 
 /** Each domain is in a zone that Berth manages, and no zone is listed twice. */
-const domainsLieInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }) => {
+const domainsAreInAZone: ConfigurationRule = ({ stack, berth: { dns }, systems }) => {
   if (dns === undefined) return [];
   const zones = [dns.zone, ...dns.otherZones];
   const twice = dns.otherZones.flatMap((zone, index) =>
@@ -186,7 +186,7 @@ const registriesAreUsed: ConfigurationRule = ({ stack, berth }) => {
  * A registry that the stack runs is logged in to by Berth itself, and what it needs to run does not come from it: a host that starts from
  * nothing has neither.
  */
-const ownRegistryStandsAlone: ConfigurationRule = ({ stack, berth, systems }) =>
+const ownRegistryIsIndependent: ConfigurationRule = ({ stack, berth, systems }) =>
   Object.entries(systems)
     .filter(([, { definition }]) => definition.servesImages)
     .flatMap(([name, { definition, domain, settings }]) => {
@@ -269,13 +269,13 @@ const rules: readonly ConfigurationRule[] = [
   imagesAreKnown,
   servicesFit,
   sshHasItsOwnPort,
-  typeIsSoldThere,
-  sshIsForSome,
-  keysAreSaidOnce,
-  versionsStay,
+  typeIsSoldInLocation,
+  sshIsRestricted,
+  keysAreListedOnce,
+  versionsAreFixed,
   stackIsItsEnvironment,
   tunnelsHaveTheirOwnPorts,
-  domainsLieInAZone,
+  domainsAreInAZone,
   adoptionsAreKnown,
   adoptedServersAreKnown,
   routesHaveOneOwner,
@@ -283,7 +283,7 @@ const rules: readonly ConfigurationRule[] = [
   edgeNetworksHaveOneOwner,
   headersHaveOneOwner,
   registriesAreUsed,
-  ownRegistryStandsAlone,
+  ownRegistryIsIndependent,
   buildsFit,
   productionIsTrusted,
   noTestsInProduction,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks every shell script of the repository, and those that say so in their first line.
+# Checks every shell script of the repository: *.sh, and files with a shell in their first line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

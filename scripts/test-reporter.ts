@@ -1,12 +1,12 @@
 import type { Reporter, TestCase, TestModule } from "vitest/node";
 
 const heartbeatSeconds = 15;
-/** A unit test faster than this is not worth a line of its own. */
+/** Faster tests are not printed. */
 const shownSeconds = 1;
 
 /**
- * Prints each slow test as it ends, what has run for long meanwhile, failures in full (vitest's own reporter adds them) and,
- * as the last line, `N passed, N failed`: what a build server looks for.
+ * Prints each slow test when it ends, tests that are still running, failures in full (by vitest's reporter) and, as the last
+ * line, `N passed, N failed`, which build servers search for.
  */
 export class ProgressReporter implements Reporter {
   private readonly running = new Map<string, { readonly name: string; readonly since: number }>();
@@ -47,7 +47,7 @@ export class ProgressReporter implements Reporter {
         else if (state === "failed") failed += 1;
         else skipped += 1;
       }
-      // A file that could not be loaded, or a failing hook, has no test to blame and is a failure all the same.
+      // A file that cannot be loaded and a failing hook belong to no test and count as failures too.
       failed += module.errors().length;
       for (const suite of module.children.allSuites()) failed += suite.errors().length;
     }
