@@ -11,6 +11,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/{unit,program}/**/*.test.ts"],
+          // Modules are loaded once per worker, not once per file: loading Pulumi's SDK takes longer than most files.
+          isolate: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },

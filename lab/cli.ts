@@ -16,9 +16,9 @@ import { upCommand } from "./commands/up.ts";
 /** The command line of the lab: `npm run lab -- <command>`, and `npm start`. */
 export function labProgram(context: () => LabContext): Command {
   const program = new Command("npm run lab --")
-    .description("Rehearse a stack on this machine: the unchanged program against a Hetzner of your own.")
+    .description("Rehearse a stack on this machine: the unchanged program against an emulation of Hetzner.")
     .showHelpAfterError("(npm run lab -- --help lists the commands)")
-    // What stands behind `ops` is for its own program, `--` too.
+    // Arguments after `ops` belong to its own program, including `--`.
     .enablePositionalOptions()
     .helpCommand(false);
   const finish = (ok: boolean) => {
@@ -28,26 +28,26 @@ export function labProgram(context: () => LabContext): Command {
   withRunOptions(
     program
       .command("start")
-      .description("boot the lab, converge the first system of the stack, show where it answers"),
+      .description("boot the lab, deploy the first system of the stack and print its address"),
   ).action((options) => upCommand(context(), [], options));
 
   withRunOptions(
     program
       .command("up")
       .description(
-        "converge the named systems beside those that run, on an empty lab the first of the stack; recovers after a crash first",
+        "deploy the named systems and those that run; in an empty lab the first one of the stack; recovers after a crash first",
       )
       .argument("[system...]"),
   )
     .option("--yes", "for scripts that pass it everywhere; the lab never asks")
     .action((systems: string[], options) => upCommand(context(), systems, options));
 
-  withRunOptions(program.command("preview").description("say what up would do").argument("[system...]"))
+  withRunOptions(program.command("preview").description("show what up would change").argument("[system...]"))
     .option("--expect-no-changes", "fail when something would change")
     .option("--json", "the changes as JSON on standard output")
     .action((systems: string[], options) => previewCommand(context(), systems, options));
 
-  withEngine(withStack(program.command("refresh").description("read what is there into the state"))).action(
+  withEngine(withStack(program.command("refresh").description("update the state to what exists"))).action(
     (options) => operateCommand("refresh", context(), options),
   );
 
@@ -55,13 +55,13 @@ export function labProgram(context: () => LabContext): Command {
     withStack(
       program
         .command("destroy")
-        .description("remove all that the stack made, protected or not; the lab stays up"),
+        .description("delete all resources of the stack, protected or not; the lab keeps running"),
     ),
   )
     .option("--yes", "for scripts that pass it everywhere; the lab never asks")
     .action((options) => operateCommand("destroy", context(), options));
 
-  withStack(program.command("status").description("what runs, where it answers and whether it is healthy"))
+  withStack(program.command("status").description("what runs, its addresses and whether it is healthy"))
     .option("--json", "as JSON on standard output and nothing else")
     .action(async (options) => finish(await statusCommand(context(), options)));
 
@@ -78,30 +78,27 @@ export function labProgram(context: () => LabContext): Command {
   withStack(
     program
       .command("load")
-      .description("put a system under a constant open-loop load; fails when a request failed")
+      .description("send requests to a system at a constant rate; fails when a request failed")
       .argument("<system>"),
   )
     .option("--rate <number>", "requests a second of all clients together", positive, 200)
     .option("--seconds <number>", "how long", positive, 60)
     .option("--clients <number>", "addresses that the requests come from", positive, 2)
-    .option(
-      "--path <path...>",
-      "paths to GET instead of the stand-in's mix of requests; each must answer 200",
-    )
+    .option("--path <path...>", "paths to GET instead of the stand-in's requests; each must answer 200")
     .option("--json", "the report as JSON on standard output and nothing else")
     .action(async (system: string, options) => finish(await loadCommand(context(), system, options)));
 
   withStack(
     program
       .command("unlock")
-      .description("take over the deploy lock of a process that has ended, saying whose it was"),
+      .description("remove the deploy lock of a process that has ended, and print its owner"),
   )
     .option("--force", "even when its process still runs")
     .action((options) => unlockCommand(context(), options));
 
   program
     .command("ops")
-    .description("operate what the lab runs, as `npm run ops` operates production: ops status, ops back, …")
+    .description("run the commands of `npm run ops` on the lab: ops status, ops back, …")
     .argument("[command...]")
     .helpOption(false)
     .allowUnknownOption()
@@ -110,9 +107,9 @@ export function labProgram(context: () => LabContext): Command {
 
   program
     .command("down")
-    .description("end the lab and leave nothing of it behind; images stay in the cache")
+    .description("end the lab and remove everything but the cached images")
     .option("--purge", "remove the cache as well")
-    .option("--force", "although a deploy runs")
+    .option("--force", "even while a deploy is running")
     .action((options) => downCommand(context(), options));
 
   return program;
@@ -159,7 +156,7 @@ function positive(text: string): number {
   return value;
 }
 
-/** The message is for the reader; the stack goes to the lab's log, or is shown when the error is a fault of the lab. */
+/** Prints the message; the stack trace is written to the lab's log, and printed when the error is a bug of the lab. */
 function report(error: unknown, context: LabContext | undefined): void {
   const text = error instanceof Error ? error.message : String(error);
   const fault = error instanceof TypeError || error instanceof ReferenceError || error instanceof SyntaxError;

@@ -10,7 +10,7 @@ export interface StackLock {
   readonly pid?: number;
   /** ISO time. */
   readonly since?: string;
-  /** The operation, such as `up`, if the backend knows it. */
+  /** The operation, such as `up`, if the backend records it. */
   readonly operation?: string;
 }
 
@@ -25,11 +25,11 @@ export interface Backend {
   removeLock(): Promise<void>;
   read(): Promise<Deployment>;
   /**
-   * Replaces the deployment, where it still is the one that the change was made from.
-   * @throws StateMovedError when somebody else has changed it meanwhile, or is about to
+   * Replaces the deployment, if it has not changed since it was read.
+   * @throws StateMovedError when another run has changed it since, or holds the lock
    */
   write(deployment: Deployment, basedOn: Deployment): Promise<void>;
-  /** The beginning of the operator's commands for it: `npm run ops --`. */
+  /** Prefix of the operator's commands for it: `npm run ops --`. */
   readonly opsCommand: string;
   /** The command that deploys this version of a service: `key` is `togather:app.version`. */
   deployCommands(key: string, version: string): readonly string[];

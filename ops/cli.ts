@@ -113,7 +113,7 @@ program
   });
 
 if (import.meta.main) {
-  // Whoever reads only the first lines (head) has read enough.
+  // The reader of the output may stop early (head).
   process.stdout.on("error", () => process.exit());
   program.parseAsync().catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

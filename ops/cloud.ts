@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isObject, type Json, type JsonObject, textOf } from "./deployment.ts";
-import { type CloudKind, type CloudObject, cloudKinds } from "./world.ts";
+import { type CloudKind, type CloudObject, cloudKinds } from "./observed.ts";
 
 /** Access to the Hetzner Cloud API. */
 export interface CloudAccess {
@@ -12,7 +12,7 @@ export interface CloudAccess {
 /** How long an action of the cloud may take, in seconds: a server's removal is the slowest. */
 const actionDeadlineSeconds = 120;
 
-/** What temporary access needs to know about a firewall. */
+/** The properties of a firewall that temporary access uses. */
 export interface CloudFirewall {
   readonly id: string;
   readonly name: string;
@@ -20,11 +20,11 @@ export interface CloudFirewall {
   readonly created: string;
   /** Networks that its inbound rules allow. */
   readonly sources: readonly string[];
-  /** What it is applied to, in the API's own form. */
+  /** The resources that it is applied to, in the API's form. */
   readonly appliedTo: readonly JsonObject[];
 }
 
-/** What operators' commands need of the Hetzner Cloud API: find by label, remove, and temporary firewalls. */
+/** The operations of the Hetzner Cloud API that operators' commands need: find by label, remove, and temporary firewalls. */
 export class Cloud {
   readonly #endpoint: string;
   readonly #token: string;
@@ -45,15 +45,17 @@ export class Cloud {
     const path = `/${kind}s/${id}`;
     if (kind === "server" || kind === "volume" || kind === "primary_ip" || kind === "zone") {
       const off = { delete: false, ...(kind === "server" ? { rebuild: false } : {}) };
-      await this.#settle(await this.#send("POST", `${path}/actions/change_protection`, off));
+      await this.#waitForActions(await this.#send("POST", `${path}/actions/change_protection`, off));
     }
-    await this.#settle(await this.#send("DELETE", path));
+    await this.#waitForActions(await this.#send("DELETE", path));
   }
 
   /** Removes a record set, `name/TYPE`. Succeeds when it does not exist. */
   async removeRecord(zone: string, record: string): Promise<void> {
     const path = record.split("/").map(encodeURIComponent).join("/");
-    await this.#settle(await this.#send("DELETE", `/zones/${encodeURIComponent(zone)}/rrsets/${path}`));
+    await this.#waitForActions(
+      await this.#send("DELETE", `/zones/${encodeURIComponent(zone)}/rrsets/${path}`),
+    );
   }
 
   /** The firewalls that carry a label, `key=value`. */
@@ -72,7 +74,7 @@ export class Cloud {
 
   /** Creates a firewall and waits until it is applied. The body has the API's format. */
   async createFirewall(body: object): Promise<void> {
-    await this.#settle(await this.#send("POST", "/firewalls", body));
+    await this.#waitForActions(await this.#send("POST", "/firewalls", body));
   }
 
   /** Detaches a firewall from everything and removes it. Succeeds when it does not exist. */
@@ -80,7 +82,7 @@ export class Cloud {
     const path = `/firewalls/${id}`;
     if (appliedTo.length > 0) {
       const body = { remove_from: appliedTo.map(target) };
-      await this.#settle(await this.#send("POST", `${path}/actions/remove_from_resources`, body));
+      await this.#waitForActions(await this.#send("POST", `${path}/actions/remove_from_resources`, body));
     }
     await this.#send("DELETE", path);
   }
@@ -143,13 +145,13 @@ export class Cloud {
   }
 
   /** Waits for the action of an answer, or for its actions. */
-  async #settle(answer: JsonObject | undefined): Promise<void> {
+  async #waitForActions(answer: JsonObject | undefined): Promise<void> {
     const several = answer?.actions;
     for (const action of Array.isArray(several) ? several : [answer?.action])
-      await this.#settleAction(action);
+      await this.#waitForAction(action);
   }
 
-  async #settleAction(begun: Json | undefined): Promise<void> {
+  async #waitForAction(begun: Json | undefined): Promise<void> {
     let action = begun;
     const deadline = Date.now() + actionDeadlineSeconds * 1000;
     while (isObject(action) && action.status === "running") {

@@ -20,7 +20,7 @@ export interface RestorePlan {
   readonly environment: string;
   readonly database: string;
   readonly time: string;
-  /** Schema versions: of the snapshot, of the database now (`none` when it is gone), of the deployed image (empty without migrations). */
+  /** Schema versions: of the snapshot, of the database now (`none` when it does not exist), of the deployed image (empty without migrations). */
   readonly schema: string;
   readonly current: string;
   readonly deployed: string;
@@ -33,7 +33,7 @@ export interface ReversePlan {
   readonly scripts: readonly { readonly file: string; readonly text: string }[];
 }
 
-/** Writing or reading a large database takes its time; the host ends a script after so long. */
+/** Seconds after which the host ends a script that writes or reads a whole database. */
 const longSeconds = 7200;
 const shortSeconds = 600;
 
@@ -61,15 +61,15 @@ function size(bytes: number): string {
   return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
 }
 
-/** Writes a snapshot now and answers its name. */
+/** Writes a snapshot and returns its name. */
 export async function writeSnapshot(database: SystemDatabase): Promise<string> {
   return (await database.run("snapshot", {}, longSeconds)).trim();
 }
 
 /**
- * Writes a database as plain SQL to standard output, or to a file that is complete or not there.
- * @param snapshot of what; the database as it is now when left out
- * @returns an exit code; what went wrong was printed
+ * Writes a database as plain SQL to standard output, or to a file that appears only when it is complete.
+ * @param snapshot of what; when left out, the current database
+ * @returns an exit code; errors have been printed
  */
 export async function exportDatabase(
   database: SystemDatabase,
@@ -89,8 +89,8 @@ export async function exportDatabase(
 }
 
 /**
- * psql in the server's container, which asks for no password there: as the database's owner, so that what it makes belongs to the owner,
- * or as the superuser.
+ * psql in the server's container, where no password is required: as the database's owner, so that new objects belong to the owner, or
+ * as the superuser.
  * @returns psql's exit code
  */
 export async function openPsql(
@@ -123,7 +123,7 @@ function snapshotName({ system }: SystemDatabase, snapshot: string | undefined):
   );
 }
 
-/** The plan in words, for the person who is asked. */
+/** The plan as text, for the confirmation. */
 export function describeRestore(plan: RestorePlan, asItWas: boolean): string {
   const schema = Number.parseInt(plan.schema, 10);
   const deployed = plan.deployed === "" ? schema : Number(plan.deployed);
@@ -146,9 +146,9 @@ export function describeRestore(plan: RestorePlan, asItWas: boolean): string {
 
 export interface RestoreResult {
   readonly snapshot: string;
-  /** Snapshot of what was there, empty when there was nothing. */
+  /** Snapshot of the replaced database, empty when there was none. */
   readonly safety: string;
-  /** What was there, put aside under this name; empty when there was nothing. */
+  /** New name of the replaced database, empty when there was none. */
   readonly replaced: string;
   readonly schema: string;
   readonly tables: number;
@@ -164,15 +164,15 @@ export async function restore(
   return JSON.parse(await database.run("restore", more, longSeconds)) as RestoreResult;
 }
 
-/** A database that a restore put aside. */
+/** A database that a restore has replaced and kept. */
 export interface ReplacedDatabase {
   readonly name: string;
-  /** When it was put aside. */
+  /** When it was replaced. */
   readonly time: string;
   readonly bytes: number;
 }
 
-/** What restores have put aside, oldest first. */
+/** The databases that restores have replaced and kept, oldest first. */
 export async function listReplaced(database: SystemDatabase): Promise<readonly ReplacedDatabase[]> {
   return JSON.parse(await database.run("list-replaced", {}, shortSeconds)) as ReplacedDatabase[];
 }
@@ -181,7 +181,7 @@ export function describeReplaced(each: ReplacedDatabase): string {
   return `${each.name}, ${size(each.bytes)}, put aside ${age(each.time)} ago`;
 }
 
-/** Drops databases that restores have put aside; what they hold and no snapshot holds is gone. */
+/** Drops databases that restores have replaced; data that is in no snapshot is lost. */
 export async function dropReplaced(
   database: SystemDatabase,
   replaced: readonly ReplacedDatabase[],
@@ -213,7 +213,7 @@ export async function reverse(database: SystemDatabase, to: number): Promise<Rev
   return JSON.parse(await database.run("reverse", { TO: String(to) }, longSeconds)) as ReverseResult;
 }
 
-/** Says which version a schema is at that is marked dirty, by golang-migrate's `force`. */
+/** Sets the version of a schema that is marked dirty, by golang-migrate's `force`. */
 export async function clearDirtyFlag(
   database: SystemDatabase,
   at: number,

@@ -1,7 +1,6 @@
 /**
- * A stack's deployment as `pulumi stack export` writes it, read without decrypting anything: secrets stay what they are,
- * ciphertext. Version 3, or 4, which is the same with a list of what else is in it: `hooks` are the names of the program's
- * functions that guard an update.
+ * A stack's deployment as `pulumi stack export` writes it, read without decrypting: secrets stay ciphertext. Version
+ * 3, or 4, which has a list of additional features: `hooks` are the names of the program's resource hooks.
  */
 
 export type Json =
@@ -43,7 +42,7 @@ const signatureKey = "4dabf18193072939515e22adb298388d";
 
 /**
  * Reads an exported deployment.
- * @throws when it is none, or of a version that this does not know
+ * @throws when it is not one, or of an unknown version
  */
 export function parseDeployment(text: string): Deployment {
   const parsed = JSON.parse(text) as Json;

@@ -15,11 +15,11 @@ import { attach, type RunCommand, streamLines } from "./run.ts";
 export interface HostAccess {
   /** Logical name of the provider: `main-docker`. */
   readonly provider: string;
-  /** Runs a bash script on the host and answers its output. */
+  /** Runs a bash script on the host and returns its output. */
   run(script: string, timeoutSeconds: number): Promise<string>;
-  /** Runs a bash script on the host and hands over each line of its output as it comes. */
+  /** Runs a bash script on the host and passes on each line of its output as it arrives. */
   stream(script: string, onLine: (line: string) => void): Promise<void>;
-  /** Runs a bash script on the host, its output to this terminal or a file descriptor, and answers its exit code. */
+  /** Runs a bash script on the host, its output to this terminal or a file descriptor, and returns its exit code. */
   print(script: string, timeoutSeconds: number, output?: number): Promise<number>;
   /** Runs a command on the host with this terminal's input and output, and returns its exit code. */
   interact(words: readonly string[]): Promise<number>;
@@ -73,7 +73,7 @@ function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefi
         timeoutSeconds: timeoutSeconds + 30,
       }),
     stream: (script, onLine) => streamLines("ssh", [...args, "bash -s"], script, onLine),
-    // As every command on a host that `recover` waits for.
+    // The form of all host commands, for which `recover` waits.
     print: (script, timeoutSeconds, output) =>
       attach("ssh", [...args, boundedShell(timeoutSeconds)], {
         input: script,
@@ -84,14 +84,14 @@ function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefi
   };
 }
 
-/** True when a person types and reads here. */
+/** True when standard input and output are a terminal. */
 export function isTerminal(): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true;
 }
 
 /**
  * The host that a system runs on.
- * @throws when the stack has no such system, or the state no way to its host
+ * @throws when the stack has no such system, or the state has no connection settings for its host
  */
 export function hostOfSystem(deployment: Deployment, system: string, run: RunCommand): HostAccess {
   const outputs = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs;

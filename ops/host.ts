@@ -10,15 +10,15 @@ import {
   textOf,
 } from "./deployment.ts";
 import { type HostAccess, quote } from "./host-access.ts";
+import { type DockerKind, type DockerObject, dockerKinds, type HostObservation } from "./observed.ts";
 import { keptSlots, parseRecords, recordsScript } from "./records.ts";
-import { type DockerKind, type DockerObject, dockerKinds, type HostWorld } from "./world.ts";
 
-/** Reads what a host has of a stack. Changes nothing. */
+/** Reads the objects of a stack on a host. Changes nothing. */
 export async function observeHost(
   host: HostAccess,
   deployment: Deployment,
   stack: string,
-): Promise<HostWorld> {
+): Promise<HostObservation> {
   const services = databaseServices(deployment);
   const script = [
     "set -euo pipefail",
@@ -41,7 +41,7 @@ export async function observeHost(
   return parseObservation(host.provider, await host.run(script, 60));
 }
 
-/** Removes an object. What others still use gets a little time to be let go. */
+/** Removes an object. Retries for a while when the object is still in use. */
 export async function removeObject(host: HostAccess, object: DockerObject): Promise<void> {
   const script = [
     "for _ in $(seq 30); do",
@@ -56,7 +56,7 @@ export async function removeObject(host: HostAccess, object: DockerObject): Prom
   await host.run(script, 45);
 }
 
-/** Waits until no host command runs any more, at most so long. Answers how many still run. */
+/** Waits until no host command is running, at most `waitSeconds`. Returns how many are still running. */
 export async function waitForCommands(host: HostAccess, waitSeconds: number): Promise<number> {
   const script = [
     `while [ "$SECONDS" -lt ${Math.floor(waitSeconds)} ] && pgrep --full ${quote(hostCommandPattern)} >/dev/null; do sleep 0.5; done`,
@@ -66,7 +66,7 @@ export async function waitForCommands(host: HostAccess, waitSeconds: number): Pr
   return Number((await host.run(script, waitSeconds + 10)).trim());
 }
 
-/** Postgres services that a pending creation of the postgresql provider is about, with the databases to look into. */
+/** Postgres services with a pending creation of the postgresql provider, and the databases to search. */
 function databaseServices(deployment: Deployment): Map<string, Set<string>> {
   const services = new Map<string, Set<string>>();
   for (const { type, resource } of pendingOperations(deployment)) {
@@ -99,7 +99,7 @@ function databaseScript(service: string, databases: ReadonlySet<string>): string
 }
 
 /** Splits the observation's output at its `== <part>` lines. */
-export function parseObservation(provider: string, output: string): HostWorld {
+export function parseObservation(provider: string, output: string): HostObservation {
   const parts = new Map<string, string>();
   for (const part of output.split(/^== /m).slice(1)) {
     const end = part.indexOf("\n");

@@ -31,9 +31,9 @@ interface LogLine {
 }
 
 /**
- * What a system's containers have said, those of slots that are gone too: from the host's journal, credentials taken out
- * before it leaves the host.
- * @throws when the arguments name nothing that can be.
+ * The logs of a system's containers, including those of deleted slots: from the host's journal, with credentials redacted
+ * on the host.
+ * @throws when the arguments are invalid.
  */
 export async function readLogs(options: LogsOptions): Promise<void> {
   const deployment = await options.backend.read();
@@ -103,7 +103,7 @@ export function sinceArgument(since: string): string {
   return `@${Math.floor(time / 1000)}`;
 }
 
-/** A line of {@link logsScript}'s output; undefined when it is none. */
+/** A line of {@link logsScript}'s output; undefined when it is not one. */
 export function parseLine(text: string): LogLine | undefined {
   const [micros, container = "", priority = "6", ...rest] = text.split("\t");
   if (micros === undefined || !/^\d+$/.test(micros)) return undefined;
@@ -140,7 +140,7 @@ const words: Readonly<Record<string, Level>> = {
 
 /**
  * The level of a line: a JSON line's own (in any case, or pino's numbers), a word in brackets as nginx writes it, or before a
- * colon as Postgres does, or at the beginning. A line without one that came on standard error is an error.
+ * colon as Postgres does, or at the beginning. A line without a level on standard error is an error.
  */
 export function levelOf(message: string, priority: number): Level {
   if (message.startsWith("{")) {

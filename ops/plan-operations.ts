@@ -7,19 +7,23 @@ import {
   type StateResource,
   textOf,
 } from "./deployment.ts";
+import { cloudTypes, dockerKinds, dockerTypes, type HostObservation, type Observation } from "./observed.ts";
 import type { Action } from "./recovery-action.ts";
 import type { StateIndex } from "./state-index.ts";
-import { cloudTypes, dockerKinds, dockerTypes, type HostWorld, type World } from "./world.ts";
 
-/** What to do about an operation that an interrupted run left unfinished. */
-export function planOperation(state: StateIndex, operation: PendingOperation, world: World): Action[] {
+/** The action for an operation that an interrupted run left unfinished. */
+export function planOperation(
+  state: StateIndex,
+  operation: PendingOperation,
+  observed: Observation,
+): Action[] {
   const { resource } = operation;
   const clear = (why: string): Action => ({ kind: "clear", operation, why });
   switch (operation.type) {
     case "creating":
-      return planCreation(state, operation, world);
+      return planCreation(state, operation, observed);
     case "deleting":
-      return isGone(resource, world)
+      return isGone(resource, observed)
         ? [
             ...(canForget(state, resource)
               ? [{ kind: "forget", resource, why: "its deletion was interrupted, and it is gone" } as const]
@@ -34,10 +38,10 @@ export function planOperation(state: StateIndex, operation: PendingOperation, wo
   }
 }
 
-function planCreation(state: StateIndex, operation: PendingOperation, world: World): Action[] {
+function planCreation(state: StateIndex, operation: PendingOperation, observed: Observation): Action[] {
   const { resource } = operation;
   const clear = (why: string): Action => ({ kind: "clear", operation, why });
-  if (!wasRead(resource, world)) {
+  if (!wasRead(resource, observed)) {
     return [
       {
         kind: "keep",
@@ -48,13 +52,13 @@ function planCreation(state: StateIndex, operation: PendingOperation, world: Wor
   }
   const recorded = state.resources.some((other) => other.urn === resource.urn && !other.delete);
   const databaseId = postgresId(resource);
-  if (databaseId !== undefined && !recorded && databaseHas(state, resource, databaseId.entry, world)) {
+  if (databaseId !== undefined && !recorded && databaseHas(state, resource, databaseId.entry, observed)) {
     return [{ kind: "adopt", operation, id: databaseId.id, why: "it exists in the database" }];
   }
   if (resource.type === "hcloud:index/volumeAttachment:VolumeAttachment" && !recorded) {
     const volume = textOf(resource.inputs, "volumeId");
     const server = textOf(resource.inputs, "serverId");
-    const attached = world.cloud?.some(
+    const attached = observed.cloud?.some(
       ({ kind, id, serverId }) => kind === "volume" && id === volume && serverId === server,
     );
     if (attached && volume !== undefined) {
@@ -74,13 +78,13 @@ function planCreation(state: StateIndex, operation: PendingOperation, world: Wor
 }
 
 /** Whether objects of this kind were read: their host, or the cloud, answered. */
-function wasRead(resource: StateResource, world: World): boolean {
-  if (resource.type.startsWith("hcloud:")) return world.cloud !== undefined;
-  return !resource.type.startsWith("docker:") || hostOf(resource, world) !== undefined;
+function wasRead(resource: StateResource, observed: Observation): boolean {
+  if (resource.type.startsWith("hcloud:")) return observed.cloud !== undefined;
+  return !resource.type.startsWith("docker:") || hostOf(resource, observed) !== undefined;
 }
 
-function hostOf(resource: StateResource, world: World): HostWorld | undefined {
-  return world.hosts.find(({ provider }) => provider === resourceName(providerUrn(resource.provider)));
+function hostOf(resource: StateResource, observed: Observation): HostObservation | undefined {
+  return observed.hosts.find(({ provider }) => provider === resourceName(providerUrn(resource.provider)));
 }
 
 /** The id that the postgresql provider gives, and what to look for in the database. */
@@ -101,25 +105,30 @@ function postgresId(resource: StateResource): { id: string; entry: string } | un
   }
 }
 
-function databaseHas(state: StateIndex, resource: StateResource, entry: string, world: World): boolean {
+function databaseHas(
+  state: StateIndex,
+  resource: StateResource,
+  entry: string,
+  observed: Observation,
+): boolean {
   const server = state.resources.find(({ urn, delete: old }) => urn === resource.deletedWith && !old);
   if (server?.id === undefined) return false;
   const id = server.id;
-  return world.hosts.some((host) => host.databases[id]?.includes(entry));
+  return observed.hosts.some((host) => host.databases[id]?.includes(entry));
 }
 
 /** Whether objects of this type were read and this one is not among them. */
-function isGone(resource: StateResource, world: World): boolean {
-  // Objects are found by their label: one without it only looks as if it did not exist.
+function isGone(resource: StateResource, observed: Observation): boolean {
+  // Objects are found by their label: one without the label seems not to exist.
   if (!JSON.stringify(resource.inputs?.labels ?? null).includes("berth.stack")) return false;
   const dockerKind = dockerKinds.find((kind) => dockerTypes[kind] === resource.type);
   if (dockerKind !== undefined) {
-    const host = hostOf(resource, world);
+    const host = hostOf(resource, observed);
     return (
       host !== undefined && !host.objects.some(({ kind, id }) => kind === dockerKind && id === resource.id)
     );
   }
-  const cloud = world.cloud;
+  const cloud = observed.cloud;
   return (
     cloud !== undefined &&
     Object.values(cloudTypes).includes(resource.type) &&

@@ -1,7 +1,4 @@
 import type { Deployment } from "./deployment.ts";
-import { planOperation } from "./plan-operations.ts";
-import type { Action } from "./recovery-action.ts";
-import { StateIndex } from "./state-index.ts";
 import {
   type CloudKind,
   type CloudObject,
@@ -9,28 +6,31 @@ import {
   type DockerObject,
   dockerKinds,
   dockerTypes,
-  type HostWorld,
-  type World,
-} from "./world.ts";
+  type HostObservation,
+  type Observation,
+} from "./observed.ts";
+import { planOperation } from "./plan-operations.ts";
+import type { Action } from "./recovery-action.ts";
+import { StateIndex } from "./state-index.ts";
 
 /** Kinds of cloud objects that cannot be created again: they hold data, or an address that others use. */
 const precious: readonly CloudKind[] = ["server", "volume", "primary_ip", "zone"];
 
 /**
- * The actions after which the next `up` starts from what really exists. Pure. Never removes what the state contains (including
+ * The actions after which the state matches what exists. Pure. Never removes what the state contains (including
  * resources to be deleted) or a route names. Removes what may hold data only when this state was creating it.
  */
-export function planRecovery(deployment: Deployment, world: World): Action[] {
+export function planRecovery(deployment: Deployment, observed: Observation): Action[] {
   const state = new StateIndex(deployment);
   return [
-    ...world.hosts.flatMap((host) => planHost(state, host)),
-    ...planCloud(state, world.cloud ?? []),
-    ...state.pending.flatMap((operation) => planOperation(state, operation, world)),
+    ...observed.hosts.flatMap((host) => planHost(state, host)),
+    ...planCloud(state, observed.cloud ?? []),
+    ...state.pending.flatMap((operation) => planOperation(state, operation, observed)),
   ];
 }
 
-function planHost(state: StateIndex, host: HostWorld): Action[] {
-  // A slot that is kept for going back is not an orphan, nor is what it uses.
+function planHost(state: StateIndex, host: HostObservation): Action[] {
+  // A slot that is kept for going back is not an orphan, nor are its secrets and configs.
   const kept = host.objects.filter(({ kind, name }) => kind === "service" && host.kept.includes(name));
   const keptIds = new Set(kept.flatMap(({ id, uses }) => [id, ...uses]));
   const orphans = host.objects.filter(
@@ -42,7 +42,7 @@ function planHost(state: StateIndex, host: HostWorld): Action[] {
   );
 }
 
-function planDockerOrphan(state: StateIndex, host: HostWorld, object: DockerObject): Action {
+function planDockerOrphan(state: StateIndex, host: HostObservation, object: DockerObject): Action {
   const what = `${object.kind} ${object.name}`;
   const interrupted = state.isCreating(dockerTypes[object.kind], object.resource);
   if (object.kind === "service" && namesSlot(host.routes, object.name)) {

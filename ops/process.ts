@@ -8,7 +8,7 @@ export function processRuns(pid: number): boolean {
     // No permission to signal it means that it is there.
     return error instanceof Error && "code" in error && error.code !== "ESRCH";
   }
-  // A killed process answers signals until its parent has asked for its end, which may take for ever in a container.
+  // A killed process accepts signals until its parent has waited for it, which may never happen in a container.
   try {
     const [state] = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "");
     return state !== "Z" && state !== "X";

@@ -15,7 +15,7 @@ import type { Target } from "./target.ts";
 
 export const projectDir = join(import.meta.dirname, "..");
 
-/** Loaded when they are needed: they bring Pulumi's whole SDK along. */
+/** Loaded when needed, because they load Pulumi's SDK. */
 export async function definitions(): Promise<readonly System[]> {
   return (await import("../stacks/index.ts")).systems;
 }
@@ -35,9 +35,9 @@ interface LogOptions {
   readonly follow?: boolean;
 }
 
-/** Where the commands find what they act on. */
+/** The stack that the commands act on. */
 interface OpsContext {
-  /** As it is typed: `npm run ops --`. */
+  /** The command line's name: `npm run ops --`. */
   readonly name: string;
   readonly target: (options: TargetOptions) => Promise<Target>;
 }

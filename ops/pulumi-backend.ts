@@ -9,7 +9,7 @@ const whoAmI = z.object({ url: z.string() });
 const stackList = z.array(z.object({ name: z.string(), updateInProgress: z.boolean().optional() }));
 const history = z.array(z.object({ startTime: z.string(), version: z.int().optional() }));
 
-/** A stack of the Pulumi command line, in whatever backend it is logged in to. */
+/** A stack of the Pulumi command line, in the backend that it is logged in to. */
 export class PulumiBackend implements Backend {
   readonly stack: string;
   readonly description: string;
@@ -31,7 +31,7 @@ export class PulumiBackend implements Backend {
     return withoutPassword(await this.#backendUrl());
   }
 
-  /** Reads, and nothing else. A run that begins a moment later is not seen; {@link write} refuses after it. */
+  /** Read-only. A run that starts a moment later is not noticed; {@link write} refuses after it. */
   async lock(): Promise<StackLock | undefined> {
     const url = await this.#backendUrl();
     if (/^https?:/.test(url)) return this.#lockOfCloud();
@@ -52,10 +52,10 @@ export class PulumiBackend implements Backend {
     const lock = await this.lock();
     if (lock !== undefined) throw new StateMovedError(this, `${lock.owner} has begun a run`);
     if (!isDeepStrictEqual(await this.read(), basedOn))
-      throw new StateMovedError(this, "it is another one by now");
+      throw new StateMovedError(this, "it has changed since it was read");
     // Pulumi takes the lock for the import itself, and refuses it while somebody else has one.
     await this.#pulumi(["stack", "import"], JSON.stringify(deployment));
-    // What is left is a whole run between the two commands above.
+    // A whole run between the two commands above cannot be prevented.
     if ((await this.#lastRun()) === lastRun) return;
     throw new StateMovedError(
       this,
@@ -70,7 +70,7 @@ export class PulumiBackend implements Backend {
     ];
   }
 
-  /** Pulumi Cloud says that somebody deploys, not who. */
+  /** Pulumi Cloud reports that an update is running, not who started it. */
   async #lockOfCloud(): Promise<StackLock | undefined> {
     const stacks = stackList.parse(JSON.parse(await this.#pulumi(["stack", "ls", "--json"], undefined, [])));
     const busy = stacks.some(
@@ -80,7 +80,7 @@ export class PulumiBackend implements Backend {
     return busy ? { owner: "pulumi-cloud" } : undefined;
   }
 
-  /** Names the last run that has ended. */
+  /** Identifies the last completed run. */
   async #lastRun(): Promise<string> {
     const text = await this.#pulumi(["stack", "history", "--json", "--page-size", "1", "--page", "1"]);
     const [last] = history.parse(JSON.parse(text.trim() === "" ? "[]" : text));

@@ -22,7 +22,7 @@ function lockFolders(project: string, stack: string): readonly string[] {
 
 /**
  * Reads the deploy locks of a stack where its backend keeps them. Takes no lock and writes nothing: Pulumi has no command that
- * shows a lock, and every one that meets it takes it too.
+ * shows a lock without trying to take it.
  * @param url the backend, as `pulumi whoami --json` names it
  * @throws when the backend is of a kind whose locks cannot be read, or does not answer
  */
@@ -50,7 +50,7 @@ function parseLock(path: string, text: string): StackLock {
   }
 }
 
-/** `massageBlobPath` of pkg/backend/diy/backend.go says what a path may be: absolute, relative or below the home folder. */
+/** `massageBlobPath` of pkg/backend/diy/backend.go defines the paths: absolute, relative or below the home folder. */
 function readFolder(url: string, folders: readonly string[]): readonly StackLock[] {
   const path = url.slice("file://".length).replace(/\?.*$/, "");
   const root = path.startsWith("~") ? join(homedir(), path.slice(1)) : resolve(path);
@@ -68,7 +68,7 @@ function readFolder(url: string, folders: readonly string[]): readonly StackLock
     );
 }
 
-/** A run may end, and take its lock away, between the listing and the reading. */
+/** A run may end and remove its lock between listing and reading. */
 function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");
@@ -82,8 +82,8 @@ function readIfThere(file: string): string | undefined {
 const bucketTimeoutMs = 20_000;
 
 /**
- * Parameters of the address are those of gocloud.dev/blob/s3blob, which Pulumi opens it with; the credentials come from where
- * Pulumi takes them, AWS' own default chain.
+ * Parameters of the address are those of gocloud.dev/blob/s3blob, which Pulumi opens it with; the credentials come from AWS'
+ * default chain, as in Pulumi.
  */
 async function readBucket(url: string, folders: readonly string[]): Promise<readonly StackLock[]> {
   const { S3Client, ListObjectsV2Command, GetObjectCommand, NoSuchKey } = await import("@aws-sdk/client-s3");
@@ -124,7 +124,7 @@ async function readBucket(url: string, folders: readonly string[]): Promise<read
   return locks;
 }
 
-/** An address for messages. */
+/** The address without its password, for messages. */
 export function withoutPassword(url: string): string {
   return url.replace(/^([a-z0-9+]+:\/\/)[^/@]*@/, "$1").replace(/\?.*$/, "");
 }

@@ -4,7 +4,7 @@ import { lt, valid } from "semver";
 import { parseDocument } from "yaml";
 import type { RunCommand } from "./run.ts";
 
-/** How often a push is tried again because somebody else has pushed meanwhile. */
+/** How often a push is tried when others push at the same time. */
 const attempts = 5;
 
 export interface VersionToRecord {
@@ -19,8 +19,8 @@ export interface VersionToRecord {
 
 /**
  * The text of a stack file that deploys this version by this digest; comments and everything else stay.
- * @throws when the file names a newer version already, so that the deploy of an older tag that runs late or again does not take
- *   production back, or when the version was recorded with another digest, because the tag of a release does not move.
+ * @throws when the file has a newer version, so that a late or repeated deploy of an older tag does not downgrade
+ *   production, or when the version was recorded with another digest, because the tag of a release must not change.
  */
 export function withVersion(file: string, text: string, wanted: VersionToRecord): string {
   const { setting, image, version, digest } = wanted;
@@ -55,8 +55,8 @@ export function withVersion(file: string, text: string, wanted: VersionToRecord)
 
 /**
  * Records a version in Pulumi.<stack>.yaml and pushes that to the remote's default branch, which is checked out, before it is
- * deployed: a later `up` from that branch, a secret's rotation say, then starts from what is deployed. Previewed first: what the
- * preview refuses is not recorded. When somebody has pushed meanwhile, it starts again from what they pushed.
+ * deployed: a later `up` from that branch, for example to rotate a secret, then deploys this version. A version whose preview
+ * fails is not recorded. When others push at the same time, it starts again from their commit.
  * @returns what was done, a sentence; nothing is committed when the file says so already.
  * @throws when the branch has changes that are not pushed; when the file refuses the version ({@link withVersion}).
  */
@@ -65,7 +65,7 @@ export async function recordVersion(options: {
   readonly stack: string;
   readonly wanted: VersionToRecord;
   readonly run: RunCommand;
-  /** Shows what the file as it is now would change; rejects when it cannot be deployed. */
+  /** Previews the changes of the present file; rejects when it cannot be deployed. */
   readonly preview: () => Promise<void>;
 }): Promise<string> {
   const { projectDir, stack, wanted, run, preview } = options;
@@ -107,7 +107,7 @@ export async function recordVersion(options: {
       await git("push", "--quiet", "origin", `HEAD:refs/heads/${branch}`);
       return `${file} says ${wanted.version}: ${commit} on ${branch}.`;
     } catch (error) {
-      // The commit is taken back in any case: what nobody else can see must not be deployed.
+      // The commit is always reverted: a version that is not pushed must not be deployed.
       await git("reset", "--quiet", "--hard", "HEAD~1");
       const tip = await git("rev-parse", upstream);
       await fetch();

@@ -1,7 +1,7 @@
 import { hostPaths } from "../components/host/paths.ts";
 import type { HostAccess } from "./host-access.ts";
 
-/** A deployment as the host's record has it; see components/release/scripts/record.sh. */
+/** A deployment in the host's record; see components/release/scripts/record.sh. */
 export interface DeploymentRecord {
   readonly deployment_id: string;
   readonly environment: string;
@@ -22,20 +22,20 @@ export interface DeploymentRecord {
   readonly error?: string;
 }
 
-/** What serves, and since which deployment. */
+/** The serving slot, and its deployment. */
 export interface ServiceState extends Omit<DeploymentRecord, "slot" | "error"> {
   readonly system: string;
   readonly active_slot: string;
   readonly previous_slot: string | null;
-  /** ISO time until which the previous slot stays; null when nothing keeps it. */
+  /** ISO time until which the previous slot is kept; null when it is not kept. */
   readonly previous_slot_until: string | null;
-  /** Image that was gone back from: new slots of it are refused. Missing in records of before. */
+  /** Image from which an operator went back: new slots of it are refused. Missing in older records. */
   readonly refused_image?: string | null;
 }
 
-/** A deployment that has begun and not ended: it runs, or was interrupted. */
+/** A deployment without an end: it is running, or was interrupted. */
 export interface OpenDeployment extends Omit<DeploymentRecord, "outcome" | "duration_seconds" | "error"> {
-  /** It may turn out to be none: only settings of a snapshot or a migration changed. */
+  /** Not a deployment if only settings of a snapshot or a migration have changed. */
   readonly tentative: boolean;
 }
 
@@ -72,7 +72,7 @@ export async function readRecords(host: HostAccess): Promise<ServiceRecords[]> {
   return parseRecords(await host.run(`${recordsScript}\n`, 30));
 }
 
-/** The slots that stay although no run of Pulumi knows them: to be gone back to, or gone back to. */
+/** The slots that are kept although they are not in Pulumi's state: for going back, or in use after going back. */
 export function keptSlots(records: readonly ServiceRecords[], nowMs = Date.now()): string[] {
   return records.flatMap(({ state }) => {
     if (state === undefined) return [];
@@ -84,12 +84,12 @@ export function keptSlots(records: readonly ServiceRecords[], nowMs = Date.now()
   });
 }
 
-/** The version that a slot runs, as far as the history knows. */
+/** The version that a slot runs, if the history has it. */
 export function versionOf({ history }: ServiceRecords, slot: string | null): string | undefined {
   return history.findLast((record) => record.slot === slot)?.version;
 }
 
-/** The version of the schema that a slot expects, as far as the history knows: what was gone back to was not probed again. */
+/** The version of the schema that a slot expects, if the history has it: a slot is not probed again after going back. */
 export function schemaOf({ history }: ServiceRecords, slot: string): number | undefined {
   const probed = history.findLast((record) => record.slot === slot && record.schema_version !== null);
   return probed?.schema_version ?? undefined;

@@ -5,15 +5,15 @@ import { Cloud, type CloudAccess } from "./cloud.ts";
 import { type Deployment, pendingOperations, resourceName } from "./deployment.ts";
 import { observeHost, removeObject, waitForCommands } from "./host.ts";
 import { type HostAccess, hostsOf } from "./host-access.ts";
+import type { HostObservation, Observation } from "./observed.ts";
 import { planRecovery } from "./plan.ts";
 import type { Action } from "./recovery-action.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
-import type { HostWorld, World } from "./world.ts";
 
 interface RecoverOptions {
   readonly backend: Backend;
-  /** Left out, nothing is looked for in the cloud. */
+  /** When left out, the cloud is not searched. */
   readonly cloud?: CloudAccess;
   /** Owner of a lock that another machine holds, whose run is known to have ended there. */
   readonly takeOverFrom?: string;
@@ -21,7 +21,7 @@ interface RecoverOptions {
   readonly waitSeconds?: number;
   /** Default {@link runCommand}. */
   readonly run?: RunCommand;
-  /** Says what runs now. */
+  /** Reports progress. */
   readonly progress?: (message: string) => void;
 }
 
@@ -38,12 +38,12 @@ interface RecoverReport {
   readonly ok: boolean;
 }
 
-/** Somebody is deploying: nothing was looked at, nothing changed. */
+/** A deploy is running: nothing was inspected or changed. */
 export class LockedError extends Error {}
 
 /**
- * Puts in order what a killed run left: its lock, its pending operations, what it created and did not record, host commands
- * that still run. Afterwards the next `up` converges.
+ * Cleans up after a killed run: its lock, its pending operations, unrecorded resources, and host commands that are still
+ * running. Afterwards the next `up` succeeds.
  * @throws LockedError when the deploy lock is held by a process that may still run
  */
 export async function recover(options: RecoverOptions): Promise<RecoverReport> {
@@ -52,7 +52,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
   const lock = await backend.lock();
   if (lock !== undefined) {
     const stale = isStale(lock);
-    // Whose it is must be known; a process that is seen to run is never robbed.
+    // The owner must be known; the lock of a running process is never taken.
     const given = lock.host !== hostname() && options.takeOverFrom === lock.owner;
     if (!stale && !given) throw new LockedError(liveLockMessage(backend, lock));
     await backend.removeLock();
@@ -68,20 +68,20 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
   const cloud = options.cloud === undefined ? undefined : new Cloud(options.cloud);
   progress(`looking at what ${backend.description} left behind`);
   const first = await observe(hosts, cloud, deployment, backend.stack);
-  const early = await execute(planRecovery(deployment, first.world), hosts, cloud);
+  const early = await execute(planRecovery(deployment, first.observed), hosts, cloud);
   let actions = early.done;
   findings.push(...first.findings, ...early.findings);
-  const busy = first.world.hosts.filter(({ commands }) => commands > 0);
+  const busy = first.observed.hosts.filter(({ commands }) => commands > 0);
   if (busy.length > 0) {
     for (const { provider, commands } of busy) {
       const host = hosts.find((candidate) => candidate.provider === provider);
       if (host === undefined) continue;
       progress(`waiting for ${commands} command(s) of the interrupted run on ${provider}`);
-      findings.push(await settleCommands(host, commands, options.waitSeconds ?? 300));
+      findings.push(await waitForHostCommands(host, commands, options.waitSeconds ?? 300));
     }
-    // What they were doing is done now, so the world is another one.
+    // The commands have changed the host, so it is observed again.
     const second = await observe(hosts, cloud, deployment, backend.stack);
-    const late = await execute(planRecovery(deployment, second.world), hosts, cloud);
+    const late = await execute(planRecovery(deployment, second.observed), hosts, cloud);
     actions = late.done;
     findings.push(
       ...late.findings.filter((finding) => !findings.some(({ found }) => found === finding.found)),
@@ -106,14 +106,14 @@ async function observe(
   cloud: Cloud | undefined,
   deployment: Deployment,
   stack: string,
-): Promise<{ world: World; findings: Finding[] }> {
+): Promise<{ observed: Observation; findings: Finding[] }> {
   const findings: Finding[] = [];
-  const worlds: HostWorld[] = [];
+  const observedHosts: HostObservation[] = [];
   const pending = pendingOperations(deployment);
   const pendingOnDocker = pending.some(({ resource }) => resource.type.startsWith("docker:"));
   for (const host of hosts) {
     try {
-      worlds.push(await observeHost(host, deployment, stack));
+      observedHosts.push(await observeHost(host, deployment, stack));
     } catch (error) {
       findings.push({
         found: `${host.provider}: the host does not answer`,
@@ -122,7 +122,7 @@ async function observe(
       });
     }
   }
-  let objects: World["cloud"];
+  let objects: Observation["cloud"];
   try {
     objects = await cloud?.list(stack);
   } catch (error) {
@@ -133,10 +133,14 @@ async function observe(
       failed: pendingInCloud,
     });
   }
-  return { world: { hosts: worlds, cloud: objects }, findings };
+  return { observed: { hosts: observedHosts, cloud: objects }, findings };
 }
 
-async function settleCommands(host: HostAccess, commands: number, waitSeconds: number): Promise<Finding> {
+async function waitForHostCommands(
+  host: HostAccess,
+  commands: number,
+  waitSeconds: number,
+): Promise<Finding> {
   const found = `${host.provider}: ${commands} command(s) of the interrupted run still ran`;
   try {
     const left = await waitForCommands(host, waitSeconds);
@@ -148,7 +152,7 @@ async function settleCommands(host: HostAccess, commands: number, waitSeconds: n
   }
 }
 
-/** Does what is outside of the state. Answers the actions that succeeded, for the state to follow. */
+/** Carries out the actions outside of the state. Returns the successful ones, to be applied to the state. */
 async function execute(
   actions: readonly Action[],
   hosts: readonly HostAccess[],
@@ -159,7 +163,7 @@ async function execute(
   const failed = new Set<string>();
   for (const action of actions) {
     const found = describe(action);
-    // What could not be removed stays pending, so that the next recovery knows how it came to be.
+    // An object that could not be removed stays pending, so that the next recovery knows its origin.
     if (action.kind === "clear" && failed.has(resourceName(action.operation.resource.urn))) continue;
     try {
       await perform(action, hosts, cloud);

@@ -1,5 +1,5 @@
 import type { PendingOperation, StateResource } from "./deployment.ts";
-import type { CloudObject, DockerObject } from "./world.ts";
+import type { CloudObject, DockerObject } from "./observed.ts";
 
 /** One action of recovery, or a decision to do nothing. */
 export type Action =

@@ -2,7 +2,7 @@ import type { Backend } from "./backend.ts";
 import { hostsOf } from "./host-access.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 
-/** How long services may take until they run again. */
+/** Seconds that services have until they run again. */
 const deadlineSeconds = 300;
 
 const script = `set -euo pipefail

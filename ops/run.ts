@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 import { execa } from "execa";
 
-/** Runs a command and answers its standard output. Throws with its standard error when it fails. */
+/** Runs a command and returns its standard output. Throws with its standard error when it fails. */
 export type RunCommand = (
   command: string,
   args: readonly string[],
   options: { readonly timeoutSeconds: number; readonly input?: string },
 ) => Promise<string>;
 
-/** A command that failed. The message holds its name and what it said, not its arguments: those can be long. */
+/** A command that failed. The message contains its name and output, not its arguments, which can be long. */
 export class CommandError extends Error {
   readonly command: string;
   constructor(command: string, reason: string) {
@@ -17,13 +17,13 @@ export class CommandError extends Error {
   }
 }
 
-/** {@link RunCommand} for real. */
+/** {@link RunCommand} that starts a process. */
 export const runCommand: RunCommand = async (command, args, options) => {
   const result = await execa(command, args, {
     reject: false,
     timeout: options.timeoutSeconds * 1000,
     ...(options.input === undefined ? { stdin: "ignore" as const } : { input: options.input }),
-    // What stays behind in the background (a shared ssh connection) keeps the pipes open; its owner is not waited for.
+    // A process in the background (a shared ssh connection) keeps the pipes open and is not waited for.
     forceKillAfterDelay: 1000,
     // A host's journal of a day is longer than execa's 100 MB.
     maxBuffer: 500_000_000,
@@ -36,7 +36,7 @@ export const runCommand: RunCommand = async (command, args, options) => {
   throw new CommandError(command, said.slice(-2000) || `exit status ${result.exitCode ?? result.signal}`);
 };
 
-/** Runs a command with this standard input and hands over each line of its output as it comes. Throws as {@link runCommand}. */
+/** Runs a command with this standard input and passes on each line of its output as it arrives. Throws as {@link runCommand}. */
 export async function streamLines(
   command: string,
   args: readonly string[],
@@ -54,7 +54,7 @@ export async function streamLines(
   }
 }
 
-/** Runs a command with this process' own input, output and errors, or what is given instead, and answers its exit code. */
+/** Runs a command with this process' own input, output and errors, or what is given instead, and returns its exit code. */
 export async function attach(
   command: string,
   args: readonly string[],
@@ -63,7 +63,7 @@ export async function attach(
   const child = spawn(command, args, {
     stdio: [input === undefined ? "inherit" : "pipe", output ?? "inherit", "inherit"],
   });
-  // A connection that ends early says so by its exit code.
+  // A connection that breaks is reported by the exit code.
   child.stdin?.on("error", () => undefined).end(input);
   return new Promise((resolve, reject) => {
     child.on("error", (error) => reject(new CommandError(command, error.message)));

@@ -1,13 +1,13 @@
 import { delimiter } from "node:path";
 
-/** True for the folders of packages' commands, which npm puts in front of the PATH of its scripts. */
+/** True for `node_modules/.bin`, which npm puts in front of the PATH of its scripts. */
 export function isPackageFolder(folder: string): boolean {
   return /[\\/]node_modules[\\/]\.bin[\\/]?$/.test(folder);
 }
 
 /**
- * The same search path with the folders of packages last. A `pulumi` that is installed on the machine is then found before the
- * project's package `pulumi`, the official launcher, which downloads one.
+ * The same search path with the folders of packages last. An installed `pulumi` is then found before the project's package
+ * `pulumi`, the official launcher, which downloads one.
  */
 export function packageFoldersLast(searchPath: string): string {
   const folders = searchPath.split(delimiter);

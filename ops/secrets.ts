@@ -13,7 +13,7 @@ import type { System } from "../components/system.ts";
 import type { RunCommand } from "./run.ts";
 import { renderTable } from "./table.ts";
 
-/** `pulumi config --show-secrets --json`: the only place where values are read, and they go no further than a fingerprint. */
+/** `pulumi config --show-secrets --json`: the only place where values are read; only fingerprints of them are used. */
 const shownConfig = z.record(
   z.string(),
   z.object({ value: z.string().default(""), secret: z.boolean().default(false) }),
@@ -29,7 +29,7 @@ interface RecordedSecrets {
 }
 
 /**
- * Writes into Pulumi.<stack>.yaml since when each secret has its value, and its fingerprint. To be run after each
+ * Writes the date of each secret's current value and its fingerprint into Pulumi.<stack>.yaml. To be run after each
  * `pulumi config set --secret`, and committed with it. The values are decrypted by pulumi and never printed.
  */
 export async function recordSecrets(options: {
@@ -73,7 +73,7 @@ export async function recordSecrets(options: {
   };
 }
 
-/** Quoted: a day is a time for some readers of YAML, and sixteen hex digits may be a number. */
+/** Quoted, because some YAML parsers read a date as a time and sixteen hex digits as a number. */
 function writeRecords(document: Document, records: SecretRecords): void {
   const node = document.createNode(records);
   visit(node, {
@@ -91,7 +91,7 @@ export function renderRecorded({ file, secrets }: RecordedSecrets): string {
 }
 
 /**
- * After how many days the secret of a Swarm secret is to be rotated, when that time is over. The Swarm secret is found by the
+ * The rotation interval in days of a Swarm secret's value, if it is exceeded. The Swarm secret is found by the
  * name of its resource, `togather_app-jwt-secret` for `togather:jwtSecret`.
  */
 export function overdue(

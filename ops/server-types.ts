@@ -26,8 +26,8 @@ const serverTypeAnswer = z.object({
 });
 
 /**
- * The file of server types as the API answers now (`GET /v1/server_types` and `GET /v1/locations`). What the API does not list any more
- * stays with what was known of it: there may be servers of it.
+ * The file of server types as the API answers now (`GET /v1/server_types` and `GET /v1/locations`). Types that the API no longer lists
+ * are kept, because servers of them may exist.
  */
 export async function readServerTypes(
   cloud: Cloud,
@@ -67,7 +67,7 @@ function factsOf(type: z.infer<typeof serverTypeAnswer>): ServerTypeFacts {
   };
 }
 
-/** Writes the file. Answers what is to be looked at: the differences between the two, a line each. */
+/** Writes the file. Returns the differences between the two, one line each. */
 export function writeServerTypes(projectDir: string, before: ServerTypeFile, after: ServerTypeFile): string {
   writeFileSync(
     join(projectDir, "components/host/server-types.json"),

@@ -32,7 +32,7 @@ export async function execInService(
 
 /**
  * Runs a command once beside a service: a job with the image, variables, secrets and networks of the slot that serves,
- * without input. It prints what the command prints. When the connection breaks, the job goes on and is removed at its end.
+ * without standard input. Its output is the command's output. When the connection breaks, the job continues and is removed at its end.
  * @param timeoutSeconds after which the job is ended
  * @returns the command's exit code
  * @throws when the service has no release
@@ -48,7 +48,7 @@ export async function runBesideService(
 }
 
 /**
- * The commands that replace the slot of a service with an equal one, without a gap: a release that changes only a time.
+ * The commands that replace the slot of a service by an identical one, without a gap: a release that changes only a time.
  * @throws when the service has no releases; the message lists those that have
  */
 export async function restartCommands(
@@ -70,7 +70,7 @@ export async function restartCommands(
   return backend.deployCommands(`${system}:${service}.restartedAt`, time);
 }
 
-/** What the host runs for {@link execInService} and {@link runBesideService}. */
+/** The host's script for {@link execInService} and {@link runBesideService}. */
 export function serviceScript(
   script: "exec" | "run",
   stack: string,

@@ -23,7 +23,7 @@ export interface SshAccess {
   readonly stale: boolean;
 }
 
-/** The run that opens, and later closes: GitHub's, else this person's on this machine. */
+/** The name of the run that opens and closes: GitHub's run, otherwise this user on this machine. */
 export function defaultRun(env: NodeJS.ProcessEnv = process.env): string {
   const { GITHUB_RUN_ID: id, GITHUB_RUN_ATTEMPT: attempt = "1" } = env;
   return id === undefined ? `${userInfo().username}-${hostname()}` : `${id}-${attempt}`;
@@ -56,13 +56,13 @@ export async function openSsh(
       source_ips: [`${options.from}/${family === 4 ? 32 : 128}`],
       description: `SSH for ${options.run}`,
     })),
-    // A selector: a server that this very deploy creates is open to it too.
+    // Applied by label selector, so that it also applies to a server that this deploy creates.
     apply_to: [{ type: "label_selector", label_selector: { selector: `berth.stack=${stack}` } }],
   });
   return name;
 }
 
-/** Closes what a run has opened, and what other runs of this stack left open for too long. Returns the names. */
+/** Closes the access that a run has opened, and forgotten access of other runs of this stack. Returns the names. */
 export async function closeSsh(cloud: Cloud, stack: string, run: string): Promise<string[]> {
   const closed: string[] = [];
   for (const firewall of await cloud.firewalls(`${label}=${stack}`)) {
@@ -73,7 +73,7 @@ export async function closeSsh(cloud: Cloud, stack: string, run: string): Promis
   return closed;
 }
 
-/** The open addresses, by which run and since when. */
+/** The open addresses, each with its run and start. */
 export async function sshAccess(cloud: Cloud, stack: string): Promise<SshAccess[]> {
   return (await cloud.firewalls(`${label}=${stack}`)).map((firewall) => ({
     name: firewall.name,

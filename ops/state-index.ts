@@ -7,7 +7,7 @@ import {
   type StateResource,
 } from "./deployment.ts";
 
-/** A deployment, indexed for the questions of recovery. */
+/** A deployment with indexes for recovery. */
 export class StateIndex {
   readonly resources: readonly StateResource[];
   readonly pending: readonly PendingOperation[];

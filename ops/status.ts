@@ -13,6 +13,7 @@ import {
 import { observeHost } from "./host.ts";
 import { type HostAccess, hostsOf } from "./host-access.ts";
 import { type Disk, readHostFacts, renderDisks } from "./host-facts.ts";
+import type { HostObservation } from "./observed.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { overdue } from "./secrets.ts";
@@ -20,7 +21,6 @@ import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import { renderTable } from "./table.ts";
 import type { Target } from "./target.ts";
-import type { HostWorld } from "./world.ts";
 
 interface StackStatus {
   readonly lock?: string;
@@ -38,10 +38,10 @@ interface StackStatus {
     readonly age: string;
     /** `yes`, `no`, or `replaced` for a slot that the next run without errors deletes. */
     readonly inState: "yes" | "no" | "replaced";
-    /** Whether a route of the edge names it. */
+    /** Whether a route of the edge uses it. */
     readonly routed: boolean;
   }[];
-  /** What serves, by each service's record. */
+  /** The serving version of each service, by its record. */
   readonly deployments: readonly {
     readonly service: string;
     readonly version: string;
@@ -50,7 +50,7 @@ interface StackStatus {
     readonly age: string;
     readonly outcome: string;
     readonly slot: string;
-    /** Remarks: gone back, a kept slot, an unfinished deployment. */
+    /** Remarks: rolled back, a kept slot, an unfinished deployment. */
     readonly note: string;
   }[];
   readonly secrets: readonly {
@@ -63,11 +63,11 @@ interface StackStatus {
   readonly health: readonly { readonly system: string; readonly answer: string }[];
   /** Databases that restores have replaced, or why they cannot be read. */
   readonly replaced: readonly { readonly system: string; readonly database: string }[];
-  /** What ssh-open has opened. */
+  /** Access that ssh-open has opened. */
   readonly sshAccess: readonly SshAccess[];
 }
 
-/** What runs where, the age of its secrets, and each system's health. Changes nothing. */
+/** All services, the age of their secrets, and each system's health. Changes nothing. */
 export async function readStatus(
   { backend, cloud }: Target,
   definitions: readonly System[],
@@ -76,7 +76,7 @@ export async function readStatus(
   const lock = await lockText(backend);
   const deployment = await backend.read();
   const hosts = hostsOf(deployment, run);
-  const worlds = await Promise.all(hosts.map((host) => observeHost(host, deployment, backend.stack)));
+  const observedHosts = await Promise.all(hosts.map((host) => observeHost(host, deployment, backend.stack)));
   const versions = new Map(
     (await Promise.all(hosts.map((host) => imageVersions(host, backend.stack)))).flat(),
   );
@@ -85,17 +85,17 @@ export async function readStatus(
   return {
     ...(lock === undefined ? {} : { lock }),
     pendingOperations: pendingOperations(deployment).length,
-    services: worlds.flatMap((world) => services(world, deployment, versions)),
+    services: observedHosts.flatMap((observed) => services(observed, deployment, versions)),
     disks: facts.flatMap(({ disks }) => disks),
     dockerRestarts: facts.flatMap(({ host, dockerRestart }) => (dockerRestart ? [host] : [])),
     deployments: records.flatMap(lastDeployment),
-    secrets: worlds.flatMap((world) =>
-      world.objects
+    secrets: observedHosts.flatMap((observed) =>
+      observed.objects
         .filter(({ kind }) => kind === "secret")
         .map(({ name, resource, createdAt }) => {
           const rotateAfterDays = overdue(resource, createdAt, definitions);
           return {
-            host: world.provider,
+            host: observed.provider,
             secret: name,
             age: age(createdAt),
             ...(rotateAfterDays === undefined ? {} : { rotateAfterDays }),
@@ -110,7 +110,7 @@ export async function readStatus(
   };
 }
 
-/** Who is deploying. The rest is shown even when the lock cannot be read. */
+/** The holder of the lock. The rest is shown even when the lock cannot be read. */
 async function lockText(backend: Backend): Promise<string | undefined> {
   try {
     const lock = await backend.lock();
@@ -238,17 +238,17 @@ function lastDeployment(records: ServiceRecords): StackStatus["deployments"] {
 }
 
 function services(
-  world: HostWorld,
+  observed: HostObservation,
   deployment: Deployment,
   versions: ReadonlyMap<string, string>,
 ): StackStatus["services"] {
-  const words = new Set(world.routes.split(/[^A-Za-z0-9_-]+/));
-  return world.objects
+  const words = new Set(observed.routes.split(/[^A-Za-z0-9_-]+/));
+  return observed.objects
     .filter(({ kind }) => kind === "service")
     .map(({ id, name, image, createdAt }) => {
       const known = resources(deployment).find((resource) => resource.id === id);
       return {
-        host: world.provider,
+        host: observed.provider,
         service: name,
         image,
         version: versions.get(name) ?? "",
@@ -290,7 +290,7 @@ async function health(deployment: Deployment, hosts: readonly HostAccess[]): Pro
       const script = `curl --silent --show-error --insecure --max-time 10 --write-out ' %{http_code}' --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;
       return [
         host.run(script, 20).then((said) => {
-          // Not every healthy answer has a body.
+          // A healthy response may have no body.
           const [, body = said, code = ""] = /^(.*) (\d{3})$/s.exec(said.trim()) ?? [];
           return { system, answer: (body.trim() || code).slice(0, 500) };
         }),

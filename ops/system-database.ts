@@ -5,7 +5,7 @@ import { type Deployment, resourceName, resources, textOf } from "./deployment.t
 import { hostOfSystem, quote } from "./host-access.ts";
 import type { RunCommand } from "./run.ts";
 
-/** A database of a system, as the state knows it. */
+/** A database of a system, as recorded in the state. */
 export interface DatabaseEntry {
   readonly system: string;
   readonly name: string;

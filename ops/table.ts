@@ -1,4 +1,4 @@
-/** A plain table: columns as wide as their widest cell, a line under the head. */
+/** A plain table: columns as wide as their widest cell, with a line below the header. */
 export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)),

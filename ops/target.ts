@@ -7,7 +7,7 @@ import type { CloudAccess } from "./cloud.ts";
 import { PulumiBackend } from "./pulumi-backend.ts";
 import type { RunCommand } from "./run.ts";
 
-/** What an operator's command is about. */
+/** The stack of an operator's command. */
 export interface Target {
   readonly backend: Backend;
   readonly cloud?: CloudAccess;
@@ -15,7 +15,7 @@ export interface Target {
 
 /**
  * A stack of the Pulumi command line; the cloud's token is the stack's own, or HCLOUD_TOKEN.
- * @param announce gets one sentence that names the stack and its backend
+ * @param announce is called with a sentence that names the stack and its backend
  * @throws when pulumi cannot be run, or is not logged in to a backend
  */
 export async function pulumiTarget(

@@ -5,7 +5,7 @@ import { join } from "node:path";
 const marker = "BERTH_TESTS_TMPDIR";
 
 /**
- * One folder for everything temporary that tests and what they start make; it goes when they end, whatever became of them. vitest calls
+ * One folder for all temporary files of tests and their child processes; it is removed when they end, whatever their result. vitest calls
  * this for each project. The name is short, since the path of a Unix socket has 107 characters at most (unix(7)).
  */
 export function setup(): (() => void) | undefined {

@@ -1,20 +1,20 @@
 /**
  * What a stand-in declares: one file for each image of a system, `lab/apps/<system>/<service>.ts`, whose `declaration` the lab's
- * registry answers for as `<system>/<service>`. One server (`lab/apps/server`) serves all of them; it reads the declaration as
- * JSON, so everything here is plain data. What data cannot say is code of the declaration's own, in the folder beside it.
+ * registry serves as the image `<system>/<service>`. One server (`lab/apps/server`) serves all of them; it reads the declaration
+ * as JSON, so everything here is plain data. What data cannot express is code in the folder beside the declaration.
  */
 import type { LoadRequest } from "../load/client.ts";
 
-/** An image of the lab's own under the name that a system gives it: `{ like: "postgres" }`. */
+/** One of the lab's images under a system's own name for it: `{ like: "postgres" }`. */
 export interface SameImage {
   readonly like: string;
 }
 
-/** The stand-in of an app: an image that keeps the real one's contract with whoever runs it. */
+/** The stand-in of an app: an image with the same interface as the real one. */
 export interface StandIn {
-  /** For the provenance: "Togather's server". */
+  /** For messages about the image's origin: "Togather's server". */
   readonly standsInFor: string;
-  /** Repository of the real image, `ghcr.io/owner/app`: a version that a registry has under it is taken from there. */
+  /** Repository of the real image, `ghcr.io/owner/app`: a version that exists there is pulled instead. */
   readonly published?: string;
   /** Absolute path. */
   readonly workingDirectory: string;
@@ -22,22 +22,22 @@ export interface StandIn {
   readonly user: string;
   readonly entrypoint: readonly string[];
   readonly command?: readonly string[];
-  /** By absolute path: what the image's commands find there. */
+  /** Files by absolute path, for the image's commands. */
   readonly files: Readonly<Record<string, ImageFile>>;
   /** Commands in `/usr/local/bin`. */
   readonly tools?: readonly GoTool[];
-  /** What it reads from its environment; the server refuses to start when one is missing or malformed, and names all of them. */
+  /** Its environment variables; the server refuses to start when some are missing or invalid, with an error that lists all of them. */
   readonly variables: Readonly<Record<string, Variable>>;
   readonly database?: DatabaseUse;
-  /** Works jobs of a queue in the database, of the kinds that the own code has handlers for. */
+  /** Processes jobs of a queue in the database, of the kinds for which the code beside the declaration has handlers. */
   readonly jobs?: { readonly table: string };
-  /** Left out by what serves nothing, such as a worker. */
+  /** Left out when it serves no requests, such as a worker. */
   readonly http?: HttpService;
-  /** Module in the folder beside the declaration with what data cannot say; see `lab/apps/server/special.ts`. */
+  /** Module in the folder beside the declaration with what data cannot express; see `lab/apps/server/special.ts`. */
   readonly special?: string;
-  /** npm packages of this project that the own code imports. */
+  /** npm packages of this project that the code beside the declaration imports. */
   readonly packages?: readonly string[];
-  /** Whom the real app talks to beyond its system's own services. */
+  /** External services that the real app connects to. */
   readonly outside?: readonly { readonly host: string; readonly why: string }[];
   /** What the load generator sends, all of it well-formed; {@link LoadRequest.weight} says how often. */
   readonly load?: readonly LoadRequest[];
@@ -57,7 +57,7 @@ export interface GoTool {
   readonly tags?: readonly string[];
   /** Variable of the linker that holds the version, `main.Version`. */
   readonly versionVariable?: string;
-  /** Least version of Go that builds it: "1.24". */
+  /** Minimum version of Go that builds it: "1.24". */
   readonly goVersion: string;
 }
 
@@ -72,17 +72,17 @@ export interface Variable {
   /** `<name>_FILE` may name a file that holds the value instead. */
   readonly file?: true;
   readonly leastCharacters?: number;
-  /** Regular expression that the whole value fits, with words for what it asks for. */
+  /** Regular expression for the whole value, and its description for error messages. */
   readonly pattern?: { readonly text: string; readonly says: string };
   /** A URL with one of these schemes: `["postgresql"]`. */
   readonly url?: readonly string[];
-  /** A number within bounds. */
+  /** A number within limits. */
   readonly number?: readonly [least: number, most: number];
   readonly oneOf?: readonly string[];
 }
 
 export interface DatabaseUse {
-  /** The variables that lead to it: one URL, or the parts. */
+  /** The variables with its address: one URL, or the parts. */
   readonly connection:
     | { readonly url: string }
     | Readonly<Record<"host" | "port" | "user" | "password" | "name", string>>;
@@ -94,13 +94,13 @@ export interface Migrations {
   readonly folder: string;
   /** In the order in which they run; each name begins with its number. */
   readonly shipped: readonly ShippedMigration[];
-  /** SQL that answers one row, `version` (highest number applied) and `dirty`; its table may not exist. */
+  /** SQL that returns one row, `version` (highest number applied) and `dirty`; its table may not exist. */
   readonly state: string;
-  /** How a file that `runs: "migrations"` applies `<name>.sql`; left out where a tool of the image does. */
+  /** How a file that `runs: "migrations"` applies `<name>.sql`; left out when a tool of the image does it. */
   readonly runner?: {
-    /** Makes the record if there is none. */
+    /** Creates the table of applied migrations if it does not exist. */
     readonly create: string;
-    /** SQL that answers the applied names as `name`. */
+    /** SQL that returns the applied names as `name`. */
     readonly applied: string;
     /** SQL that records `$1`, a name. */
     readonly record: string;
@@ -111,7 +111,7 @@ export interface ShippedMigration {
   readonly name: string;
   /** First major version that ships it. Default 1. */
   readonly since?: number;
-  /** Shipped by deliberately broken versions of this beginning alone, `broken-migration` or longer; the longest that fits. */
+  /** Only in deliberately broken versions that begin with this text, `broken-migration` or longer; the longest match applies. */
   readonly only?: string;
 }
 
@@ -120,15 +120,15 @@ export interface HttpService {
   readonly port: number;
   readonly health: {
     readonly path: string;
-    /** The JSON, field by field. */
+    /** The fields of the JSON response. */
     readonly fields: HealthFields;
-    /** What makes it unhealthy (503) or degraded. Default: what the declaration has. */
+    /** The checks that make it unhealthy (503) or degraded. Default: all that the declaration has. */
     readonly considers?: readonly ("database" | "migrations" | "jobs")[];
   };
   /** Routes that need no code, as `GET /path`. */
   readonly routes?: Readonly<Record<string, DeclaredRoute>>;
   readonly limits?: readonly ClientLimit[];
-  /** What the log says when it serves. Default `serving`. */
+  /** The log message when it starts to serve. Default `serving`. */
   readonly startedMessage?: string;
 }
 
@@ -138,14 +138,14 @@ export type DeclaredRoute =
   | { readonly status?: number; readonly html: string }
   | { readonly status?: number; readonly sql: string };
 
-/** Requests of one client that the app itself answers with 429, as a token bucket of `perMinute`. */
+/** Requests of one client beyond which the app itself answers 429, as a token bucket of `perMinute`. */
 export interface ClientLimit {
   /** As `GET /path`; they share a bucket. */
   readonly routes: readonly string[];
   /** A number, or the variable that holds it; 0 is no limit. */
   readonly perMinute: number | string;
   /**
-   * The variable with the networks (CIDR, separated by commas) whose X-Forwarded-For and X-Real-IP are believed. Left out: private
+   * The variable with the networks (CIDR, separated by commas) whose X-Forwarded-For and X-Real-IP are trusted. Left out: private
    * IPv4 networks.
    */
   readonly trustedProxies?: string;
@@ -154,7 +154,7 @@ export interface ClientLimit {
   readonly json?: unknown;
 }
 
-/** Where a field of the health's JSON comes from; `as` translates the server's words into the app's. */
+/** The source of a field of the health JSON; `as` maps the server's values to the app's. */
 export type HealthField =
   | { readonly from: "version" | "uptime" | "time" }
   | { readonly from: "status"; readonly as?: Readonly<Record<"healthy" | "degraded" | "unhealthy", string>> }
@@ -171,8 +171,8 @@ export interface HealthFields {
 }
 
 /**
- * Checks what types cannot say.
- * @throws with everything that does not fit together.
+ * Checks what types cannot express.
+ * @throws with all contradictions in the declaration.
  */
 export function standIn(declaration: StandIn): StandIn {
   const { database, jobs, http, load = [], user, variables, files } = declaration;

@@ -1,4 +1,4 @@
-/** Makes an image of a declaration at a version: the seam between `lab/apps` and `lab/images`. */
+/** Describes the image of a declaration at a version, for `lab/images` to build. */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -11,7 +11,7 @@ export type ImageEntry =
   | { readonly path: string; readonly text: string; readonly mode?: number };
 
 export interface ApplicationImage {
-  /** Layers on top of Debian, Node and the declared tools, rarely changing ones first. Paths have no leading slash. */
+  /** Layers on top of Debian, Node and the declared tools, those that rarely change first. Paths have no leading slash. */
   readonly layers: readonly (readonly ImageEntry[])[];
   readonly environment: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
@@ -26,12 +26,12 @@ export interface ApplicationImage {
 }
 
 const here = import.meta.dirname;
-/** Where the image keeps what makes it a stand-in, beside the paths that the real image has. */
+/** The folder in the image for the files of the stand-in, besides the paths of the real image. */
 const home = "opt/stand-in";
-/** Part of every image's digest, so it is not the time of generation: the day of the first seed's version 1.0.0. */
+/** Part of every image's digest, so it is constant and not the time of the build: the day of the first seed's version 1.0.0. */
 const created = "2026-01-28T00:00:00Z";
 
-/** The image of `name` (`<system>/<service>`) at any version; the folder of that name beside the declaration goes with it. */
+/** The image of `name` (`<system>/<service>`) at any version; it contains the folder of that name beside the declaration. */
 export function applicationImage(name: string, declaration: StandIn, version: string): ApplicationImage {
   const { database, http, entrypoint, command, workingDirectory, user } = declaration;
   const imported = [...(database === undefined ? [] : ["pg"]), ...(declaration.packages ?? [])];
@@ -64,7 +64,10 @@ export function applicationImage(name: string, declaration: StandIn, version: st
   };
 }
 
-/** Names of the migrations that a version ships. A version that fails in its migrations ships those of every version, and its own. */
+/**
+ * Names of the migrations that a version ships. A version whose migrations fail on purpose ships those of every version and the failing
+ * one.
+ */
 export function migrationsOf({ shipped }: Pick<Migrations, "shipped">, version: string): string[] {
   const broken = deliberateFailure(version) === "migration";
   const own = shipped.map(({ only = "" }) => only).filter((only) => only !== "" && version.startsWith(only));
@@ -111,12 +114,12 @@ function imageFile(name: string, path: string, file: ImageFile): ImageEntry {
   const module =
     runs === "server" ? "server/main.ts" : runs === "migrations" ? "server/migrations.ts" : `${name}/${runs}`;
   const target = `/${home}/${module}`;
-  // An import that both kinds of module know, so that the file needs no package.json to say which it is.
+  // An import that works in CommonJS and in ES modules, so that the file needs no package.json.
   if (/\.[cm]?js$/.test(path)) return { path: at, text: `import(${JSON.stringify(target)});\n` };
   return { path: at, text: `#!/bin/sh\nexec /usr/local/bin/node ${target} "$@"\n`, mode: 0o755 };
 }
 
-/** Packages with everything they depend on, from this project's node_modules. */
+/** Packages with all their dependencies, from this project's node_modules. */
 function packages(roots: readonly string[]): ImageEntry[] {
   const found = new Map<string, string>();
   const collect = (name: string, from: string) => {
@@ -132,7 +135,7 @@ function packages(roots: readonly string[]): ImageEntry[] {
   return [...found].sort().map(([name, from]) => ({ path: `${home}/node_modules/${name}`, from }));
 }
 
-/** Where Node finds a package, looking upwards from a folder. */
+/** The folder in which Node finds a package, starting from a folder and going up. */
 function installedAt(name: string, from: string): string {
   for (let folder = from; ; folder = dirname(folder)) {
     const candidate = join(folder, "node_modules", name);

@@ -1,6 +1,6 @@
 /**
- * The stand-ins of the systems' images, found by their folders: `lab/apps/<system>/<service>.ts` exports the `declaration` of the
- * image `<system>/<service>`, for which the lab's registry answers at every version.
+ * The stand-ins of the systems' images, found by their folders: `lab/apps/<system>/<service>.ts` exports the `declaration` of
+ * the image `<system>/<service>`, which the lab's registry serves at every version.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { SameImage, StandIn } from "./application.ts";
 export type { GoTool, SameImage, StandIn } from "./application.ts";
 export { type ApplicationImage, applicationImage, type ImageEntry } from "./image.ts";
 
-/** The program of all stand-ins, which is no system. */
+/** The folder with the program of all stand-ins; it is not a system. */
 const serverFolder = "server";
 
 async function findDeclarations(): Promise<Record<string, StandIn | SameImage>> {
@@ -34,7 +34,7 @@ async function findDeclarations(): Promise<Record<string, StandIn | SameImage>> 
 /** By the name of the image. */
 export const declarations: Readonly<Record<string, StandIn | SameImage>> = await findDeclarations();
 
-/** What the load generator sends to a system: the mixes of its stand-ins, empty where none declares one. */
+/** The requests that the load generator sends to a system: those of its stand-ins, empty when none declares any. */
 export function loadMix(system: string): readonly LoadRequest[] {
   return Object.entries(declarations).flatMap(([name, declaration]) =>
     name.startsWith(`${system}/`) && "load" in declaration ? (declaration.load ?? []) : [],

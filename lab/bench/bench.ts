@@ -8,9 +8,9 @@ import { releaseStep, StepWatch, type WatchedStep } from "./step-watch.ts";
 export interface BenchReport {
   readonly version: string;
   readonly processors: number;
-  /** From no lab at all, images built before: Docker, cloud, server, convergence, first healthy answer. */
+  /** Without a lab, images already built: Docker, cloud, server, convergence, first healthy answer. */
   readonly nothingToServing: number;
-  /** An `up` with nothing to do. */
+  /** An `up` without changes. */
   readonly noOpUp: number;
   /** An `up` of a program that declares nothing, by the same engine. */
   readonly emptyUp: number;
@@ -18,11 +18,11 @@ export interface BenchReport {
   /** An `up` to another version, from the command to its end. */
   readonly deploy: number;
   readonly rollback: number;
-  /** Steps of that deploy, in the order in which they began. */
+  /** Steps of that deploy, in the order in which they started. */
   readonly steps: readonly { readonly step: string; readonly resource: string; readonly seconds: number }[];
-  /** Engine and command around the steps: the deploy without what its steps took. */
+  /** Time of engine and command: the deploy minus its steps. */
   readonly deployOverhead: number;
-  /** Within this run, so that machines can be compared. */
+  /** Ratios of times of this run, which can be compared between machines. */
   readonly ratios: Readonly<Record<string, number>>;
 }
 
@@ -40,8 +40,8 @@ const projectDir = fileURLToPath(new URL("../..", import.meta.url));
 const commandSeconds = 1800;
 
 /**
- * Measures the commands that an operator types, in a lab of its own (`BERTH_LAB`, default `bench`), which it ends before and
- * after.
+ * Measures an operator's commands, in a separate lab (`BERTH_LAB`, default `bench`), which is ended before
+ * and after.
  * @throws with the output of a command that failed
  */
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
@@ -55,10 +55,10 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     return seconds(() => command("lab/cli.ts", args));
   };
 
-  // Previews build or fetch every image that the measured commands need.
+  // The previews build or fetch all images that the measured commands need.
   await measure("building images: committed versions", ["preview", ...stack]);
   await measure("building images: the new version", ["preview", ...stack, ...change]);
-  await measure("ending the lab, its images stay", ["down"]);
+  await measure("ending the lab, keeping its images", ["down"]);
   try {
     const nothingToServing = await measure("from nothing to serving", ["up", ...stack]);
     const noOpUp = await measure("an up with nothing to do", ["up", ...stack]);

@@ -1,4 +1,4 @@
-/** `npm run bench`: how long the commands take that an operator types, in a lab of its own. */
+/** `npm run bench`: measures how long an operator's commands take, in a separate lab. */
 import { Command } from "commander";
 import { labContext, planRun } from "../commands/context.ts";
 import { findCommand } from "../docker/index.ts";

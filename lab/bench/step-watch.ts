@@ -7,7 +7,7 @@ import {
   resourceName,
 } from "../../ops/deployment.ts";
 
-/** One operation of an engine, as the state file shows it: it is pending there from before it begins until it is done. */
+/** One operation of an engine, as recorded in the state file: it is pending there from before it starts until it is done. */
 export interface WatchedStep {
   readonly operation: PendingOperation["type"];
   readonly urn: string;
@@ -16,11 +16,11 @@ export interface WatchedStep {
   /** `docker:index/service:Service`. */
   readonly type: string;
   readonly startedMs: number;
-  /** Undefined while it runs, and for ever when the engine was killed. */
+  /** Undefined while it runs, and always when the engine was killed. */
   endedMs?: number;
 }
 
-/** A deploy in the terms of the release graph; undefined for every other step. */
+/** The step of the release graph; undefined for every other step. */
 export function releaseStep(step: WatchedStep): string | undefined {
   const suffix = /-(pull|snapshot|migration|probe|switch)$/.exec(step.name)?.[1];
   if (step.type === "command:local:Command" && suffix !== undefined && step.operation !== "deleting")
@@ -31,8 +31,8 @@ export function releaseStep(step: WatchedStep): string | undefined {
 }
 
 /**
- * Watches a state file for operations that begin and end: every engine writes an operation down before it begins, so this
- * sees what a crash would leave, whichever engine runs.
+ * Watches a state file for operations that start and end: every engine records an operation before it starts, so this
+ * shows what a crash would leave, for any engine.
  */
 export class StepWatch {
   readonly steps: WatchedStep[] = [];
@@ -41,11 +41,11 @@ export class StepWatch {
   readonly #watcher: FSWatcher;
   #running = new Map<string, WatchedStep>();
 
-  /** @param stateFile need not exist yet; its folder must */
+  /** @param stateFile need not exist yet; its folder must exist */
   constructor(stateFile: string, onBegin: (step: WatchedStep) => void = () => undefined) {
     this.#file = stateFile;
     this.#onBegin = onBegin;
-    // What an earlier run left pending is no step of this one.
+    // Operations that an earlier run left pending are not steps of this one.
     this.#look(false);
     const name = basename(stateFile);
     this.#watcher = watch(dirname(stateFile), (_event, changed) => {
@@ -64,7 +64,8 @@ export class StepWatch {
     if (pending === undefined) return;
     const running = new Map<string, WatchedStep>();
     for (const { type, resource } of pending) {
-      // Several old ones of a resource may be deleted; anything else happens to one, which may get its id only meanwhile.
+      // Several old resources with one URN may be deleted, so their ids distinguish them; other operations concern one resource, whose
+      // id may be known only later.
       const key = `${type} ${resource.urn} ${type === "deleting" ? resource.id : ""}`;
       const known = this.#running.get(key);
       const step = known ?? {
@@ -85,7 +86,7 @@ export class StepWatch {
   }
 }
 
-/** Undefined when the file is not there (yet). It is replaced whole, so it is never half written. */
+/** Undefined when the file is not there (yet). It is replaced atomically, so it is never incomplete. */
 function readPending(file: string): readonly PendingOperation[] | undefined {
   try {
     return pendingOperations(parseDeployment(readFileSync(file, "utf8")));

@@ -7,7 +7,7 @@ import { planStack } from "../stack/plan.ts";
 import type { PlannedStack } from "../stack/planned-stack.ts";
 import { readSelection } from "./selection.ts";
 
-/** Where a command runs. */
+/** The lab and the project of a command. */
 export interface LabContext {
   readonly home: LabHome;
   /** The folder of Pulumi.yaml. */
@@ -15,13 +15,13 @@ export interface LabContext {
   readonly project: string;
 }
 
-/** Options that every command about a stack has. */
+/** Options of every command about a stack. */
 export interface StackOptions {
   /** Default `production`. */
   readonly stack: string;
 }
 
-/** Options of commands that converge or preview. */
+/** Options of commands that deploy or preview. */
 export interface RunOptions extends StackOptions {
   readonly set?: readonly string[];
   readonly image?: readonly string[];
@@ -29,7 +29,7 @@ export interface RunOptions extends StackOptions {
   /** Certificates from Pebble. */
   readonly acme?: boolean;
   readonly engine: string;
-  /** Whose providers, the lab's or Pulumi's real plugins. */
+  /** The providers: the lab's, or Pulumi's real plugins. */
   readonly providers: string;
 }
 
@@ -41,7 +41,7 @@ export function labContext(): LabContext {
   };
 }
 
-/** The deployment of a stack in this lab. */
+/** The deployment file of a stack in this lab. */
 export function stateFile(context: LabContext, stack: string): string {
   return join(context.home.stateDir, `${stack}.json`);
 }
@@ -52,8 +52,8 @@ export function owner(): string {
 }
 
 /**
- * The plan of a run: the named systems beside those that run already; without names those that run, or the first one of the stack file.
- * @throws before anything is made, with all that is wrong with the configuration.
+ * The plan of a run: the named systems and those that already run; without names those that run, or the first one of the stack file.
+ * @throws all problems of the configuration, before anything is created.
  */
 export function planRun(
   context: LabContext,

@@ -4,7 +4,14 @@ import { runPhases } from "../render/phases.ts";
 import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/steps.ts";
 import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
 import { type LabContext, planRun, type StackOptions } from "./context.ts";
-import { type EngineChoice, engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
+import {
+  type EngineChoice,
+  engineNamed,
+  engineRun,
+  handOver,
+  recordStateEngine,
+  requireOk,
+} from "./engine.ts";
 import { preparation, requireMachine } from "./prepare.ts";
 import { writeSelection } from "./selection.ts";
 import { withTunnels } from "./tunnels.ts";
@@ -15,8 +22,8 @@ type Operation = "refresh" | "destroy";
 const cloudSeconds = 10;
 
 /**
- * Reads what is there (`refresh`) or removes all that the stack made (`destroy`); the lab stays up. `destroy` takes
- * protection off, Pulumi's and the cloud's, as the lab alone may do.
+ * Updates the state to what exists (`refresh`) or deletes all resources of the stack (`destroy`); the lab keeps
+ * running. `destroy` removes Pulumi's and the cloud's protection, which only the lab does.
  * @throws when a step failed.
  */
 export async function operateCommand(
@@ -41,13 +48,13 @@ export async function operateCommand(
           onEvent: new StepProgress(progress).onEvent,
         });
         await handOver(context, run, options.engine);
-        recordKeeper(context.home, stack, options.engine);
-        // Neither runs the program, so nobody else opens the way to the databases.
+        recordStateEngine(context.home, stack, options.engine);
+        // Neither runs the program, which otherwise opens the tunnels to the databases.
         result = await withTunnels(context, stack, () => engine[operation](run));
         requireOk(result, operation);
         if (operation === "destroy") {
           writeSelection(context.home, stack, []);
-          recordKeeper(context.home, stack, undefined);
+          recordStateEngine(context.home, stack, undefined);
         }
       },
     },
@@ -60,7 +67,7 @@ export async function operateCommand(
   if (operation === "destroy") console.log("The lab itself still runs; end it: npm run lab -- down");
 }
 
-/** What the cloud protects from deletion, and the action that ends it. */
+/** Resources that the cloud protects from deletion, and the action that removes the protection. */
 const protectedKinds = ["servers", "volumes", "primary_ips", "zones"] as const;
 
 async function unprotect(context: LabContext): Promise<void> {

@@ -20,16 +20,16 @@ import { findLeftovers, isLabAddress } from "./leftovers.ts";
 interface DownOptions {
   /** Also removes the cache: images, the outer engine's data, built tools. */
   readonly purge?: boolean;
-  /** Goes ahead although a deploy runs. */
+  /** Continues even while a deploy is running. */
   readonly force?: boolean;
 }
 
 const endSeconds = 5;
 
 /**
- * Ends a lab and everything of it: shared ssh connections, the daemon, machines, volumes, network, the lab's own Docker
- * engine when no other lab uses it, and the state. The stacks need no `destroy` before.
- * @throws the list of what is still there at the end; who deploys, when somebody does.
+ * Ends a lab and removes everything of it: shared ssh connections, the daemon, machines, volumes, network, the lab's
+ * own Docker engine if no other lab uses it, and the state. The stacks need not be destroyed before.
+ * @throws a list of everything that still exists at the end; the holder of the lock when a deploy is running.
  */
 export async function downCommand(context: LabContext, options: DownOptions): Promise<void> {
   const { home } = context;
@@ -43,7 +43,7 @@ export async function downCommand(context: LabContext, options: DownOptions): Pr
       title: "End the daemon and shared ssh connections",
       async run(progress) {
         await stopPebble(home);
-        if (await stopDaemon(home)) progress("the lab's cloud, registry and DNS have ended");
+        if (await stopDaemon(home)) progress("the lab's cloud, registry and DNS are stopped");
         for (const { pid } of sshProcessesTo((address) => isLabAddress(home, address))) {
           await endProcess(pid, endSeconds);
         }
@@ -63,7 +63,7 @@ export async function downCommand(context: LabContext, options: DownOptions): Pr
       title: "End the lab's Docker engine",
       async run(progress) {
         engine = await stopOwnDocker(home);
-        if (engine === "in use") progress("another lab uses it: left running");
+        if (engine === "in use") progress("used by another lab: left running");
       },
     },
     {
@@ -72,7 +72,7 @@ export async function downCommand(context: LabContext, options: DownOptions): Pr
         const left = await findLeftovers(home, engine === "stopped" ? undefined : docker?.client);
         if (left.length > 0) {
           throw new Error(
-            `still there after down:\n${left.map((line) => `  ✖ ${line}`).join("\n")}\nThe state is kept (${home.stateDir}); try again: npm run lab -- down`,
+            `still exists after down:\n${left.map((line) => `  ✖ ${line}`).join("\n")}\nThe state is kept (${home.stateDir}); try again: npm run lab -- down`,
           );
         }
         rmSync(home.stateDir, { recursive: true, force: true });
@@ -82,7 +82,7 @@ export async function downCommand(context: LabContext, options: DownOptions): Pr
     },
   ]);
   console.log(
-    `The lab "${home.name}" has ended: no container, network, mount, loop device, interface or process of it is left.` +
+    `The lab "${home.name}" has ended: no container, network, mount, loop device, interface or process of it exists any more.` +
       (options.purge
         ? ""
         : `\nImages and tools stay in ${home.cacheDir}, so that the next start takes seconds; remove them: npm run lab -- down --purge`),
@@ -93,12 +93,12 @@ function refuseDuringDeploy(context: LabContext): void {
   for (const stack of stackNames(context.projectDir)) {
     const lock = readLock(stateFile(context, stack));
     if (lock !== undefined && !isStale(lock)) {
-      throw new Error(`${describeLock(lock)}\nTo end the lab all the same: npm run lab -- down --force`);
+      throw new Error(`${describeLock(lock)}\nTo end the lab nevertheless: npm run lab -- down --force`);
     }
   }
 }
 
-/** Does not install an engine to end a lab that never had one. */
+/** Does not install an engine to end a lab without one. */
 async function existingDocker(home: LabHome, progress: Progress): Promise<OuterDocker | undefined> {
   const ever = existsSync(join(home.cacheDir, "docker")) || existsSync("/var/run/docker.sock");
   if (!ever || (await findCommand("dockerd")) === undefined) return undefined;

@@ -17,7 +17,7 @@ import { createPulumiEngine } from "./pulumi-engine.ts";
 export const engineNames = ["lab", "pulumi"] as const;
 export const providersNames = ["lab", "real"] as const;
 
-/** Who runs the program, and who makes the resources; either engine takes either's providers. */
+/** The engine that runs the program and the providers that create resources; each engine works with both kinds of providers. */
 export interface EngineChoice {
   readonly engine: string;
   readonly providers: string;
@@ -25,24 +25,24 @@ export interface EngineChoice {
 
 /**
  * The engine of a run, the lab's own or the `pulumi` on the PATH, with the lab's providers or Pulumi's real plugins.
- * @throws when a name is none of these, or a plugin is missing.
+ * @throws when a name is none of these, or when a plugin is missing.
  */
 export function engineNamed({ engine, providers }: EngineChoice, home: LabHome): Engine {
   if (!providersNames.some((name) => name === providers))
     throw new Error(`--providers: "${providers}" is invalid; use one of: ${providersNames.join(", ")}`);
   const plugins = providers === "real" ? requirePlugins(providerPackages) : undefined;
   if (engine === "lab") return createEngine({ launch: plugins ? launchReal(plugins) : launchProvider });
-  // Pulumi finds the real ones by itself, where they were just found.
+  // Pulumi finds the real plugins itself, in the places that were just checked.
   if (engine === "pulumi") return createPulumiEngine(home, plugins ? [] : providerPackages);
   throw new Error(`--engine: "${engine}" is invalid; use one of: ${engineNames.join(", ")}`);
 }
 
 /**
- * Hands the state over from the engine that keeps it to the one of this run, when that is another: both write Pulumi's
- * format. Who keeps it is said by {@link recordKeeper}, when a run changes it.
+ * Transfers the state from the engine that has it to the engine of this run, if they differ: both write Pulumi's format.
+ * {@link recordStateEngine} records which engine has it.
  */
 export async function handOver(context: LabContext, run: EngineRun, engine: string): Promise<void> {
-  const keeper = stateKeeper(context.home, run.stack) ?? "lab";
+  const keeper = stateEngine(context.home, run.stack) ?? "lab";
   if (keeper === engine) return;
   const cli = await PulumiCli.open(context.home, run);
   if (engine === "lab") writePrivateFile(run.stateFile, await cli.exportState());
@@ -53,14 +53,14 @@ function keeperFile(home: LabHome, stack: string): string {
   return join(home.stateDir, `engine-${stack}`);
 }
 
-/** The engine that keeps the state of a stack; undefined while it has none. */
-export function stateKeeper(home: LabHome, stack: string): string | undefined {
+/** The engine that has the state of a stack; undefined without a state. */
+export function stateEngine(home: LabHome, stack: string): string | undefined {
   const path = keeperFile(home, stack);
   return existsSync(path) ? readFileSync(path, "utf8").trim() : undefined;
 }
 
-/** Records which engine keeps the state from now on; undefined when a stack was destroyed. */
-export function recordKeeper(home: LabHome, stack: string, engine: string | undefined): void {
+/** Records which engine has the state; undefined after a stack is destroyed. */
+export function recordStateEngine(home: LabHome, stack: string, engine: string | undefined): void {
   if (engine === undefined) rmSync(keeperFile(home, stack), { force: true });
   else writePrivateFile(keeperFile(home, stack), `${engine}\n`);
 }
@@ -79,13 +79,13 @@ function launchReal(plugins: ReadonlyMap<string, string>): Launch {
     const path = plugins.get(packageName);
     if (path === undefined) {
       const known = [...plugins.keys()].join(", ");
-      throw new Error(`the program asks for the provider "${packageName}"; it uses only: ${known}`);
+      throw new Error(`the program uses the provider "${packageName}"; supported are only: ${known}`);
     }
     return launchPlugin(path, (message) => process.stderr.write(`${packageName}: ${message}\n`));
   };
 }
 
-/** The engine's input for one run of a stack. The passphrase is made up once a lab. */
+/** The engine's input for one run of a stack. The passphrase is generated once per lab. */
 export function engineRun(
   context: LabContext,
   stack: string,
@@ -109,5 +109,5 @@ export function engineRun(
  */
 export function requireOk(result: EngineResult, what: string): void {
   if (result.ok) return;
-  throw new Error(`${what} failed\n${diagnosticLines(result) || "the engine gave no reason"}`);
+  throw new Error(`${what} failed\n${diagnosticLines(result) || "the engine reported no reason"}`);
 }

@@ -10,8 +10,8 @@ export function isLabAddress(home: LabHome, address: string): boolean {
 }
 
 /**
- * Whatever of a lab is still on this machine, by name: containers, networks and volumes of the outer engine (when it still
- * runs), mounts, loop devices, network interfaces and namespaces, processes.
+ * Everything of a lab that still exists on this machine, by name: containers, networks and volumes of the outer engine
+ * (if it still runs), mounts, loop devices, network interfaces and namespaces, processes.
  */
 export async function findLeftovers(home: LabHome, docker: Dockerode | undefined): Promise<string[]> {
   return [
@@ -72,7 +72,7 @@ function processLeftovers(home: LabHome): string[] {
   return [...new Set([...ssh, ...others])];
 }
 
-/** A program file or the daemon of this lab; commands that a person types beside it are theirs. */
+/** True for processes whose program is in the lab's folders, and for its daemon; other commands belong to the user. */
 function belongsTo(home: LabHome, pid: number): boolean {
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");

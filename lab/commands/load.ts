@@ -9,7 +9,7 @@ interface LoadOptions extends StackOptions {
   readonly rate: number;
   readonly seconds: number;
   readonly clients: number;
-  /** Read in turn in the place of the stand-in's mix, for another image. */
+  /** Paths requested in turn instead of the stand-in's requests, for another image. */
   readonly path?: readonly string[];
   readonly json?: boolean;
 }
@@ -17,7 +17,7 @@ interface LoadOptions extends StackOptions {
 /**
  * Runs the open-loop load against a system of the lab.
  * @returns false when a request failed.
- * @throws when there is no such system.
+ * @throws when the system does not run.
  */
 export async function loadCommand(context: LabContext, name: string, options: LoadOptions): Promise<boolean> {
   const { hosts, systems } = readOutputs(stateFile(context, options.stack));
@@ -26,7 +26,7 @@ export async function loadCommand(context: LabContext, name: string, options: Lo
   if (system === undefined || address === undefined) {
     const known = Object.keys(systems).join(", ");
     throw new Error(
-      `no system "${name}" of the stack ${options.stack} runs in this lab; ${known === "" ? "none does: npm run lab -- up" : `running: ${known}`}`,
+      `no system "${name}" of the stack ${options.stack} runs in this lab; ${known === "" ? "no system does; start one: npm run lab -- up" : `running: ${known}`}`,
     );
   }
   const report = await runLoadCommand({
@@ -44,7 +44,7 @@ export async function loadCommand(context: LabContext, name: string, options: Lo
   return report.failures === 0;
 }
 
-/** The paths that were asked for; else what the system's stand-ins declare; a system without any is asked how it is. */
+/** The given paths, otherwise the requests that the system's stand-ins declare, otherwise the health check. */
 function requestsFor(
   system: string,
   healthUrl: string,

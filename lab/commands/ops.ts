@@ -3,7 +3,7 @@ import { cloudEndpoint, cloudToken } from "../stack/cloud-access.ts";
 import { type LabContext, stateFile } from "./context.ts";
 import { StateFileBackend } from "./state-file-backend.ts";
 
-/** `npm run lab -- ops …`: the operator's commands on what the lab has deployed. */
+/** `npm run lab -- ops …`: the operator's commands for the systems in the lab. */
 export async function opsCommand(context: LabContext, args: readonly string[]): Promise<void> {
   const { home } = context;
   const program = opsProgram({

@@ -14,7 +14,7 @@ const systemSchema = z.object({
   healthUrl: z.string(),
   services: z.record(z.string(), z.object({ version: z.string(), slot: z.string() })),
 });
-// A run that failed half-way leaves some of them out.
+// After a failed run some are missing.
 const outputsSchema = z.object({
   hosts: z.record(z.string(), z.unknown()).default({}),
   systems: z.record(z.string(), z.unknown()).default({}),
@@ -40,13 +40,13 @@ export type SystemOutput = z.infer<typeof systemSchema>;
 interface StackOutputs {
   readonly hosts: Readonly<Record<string, HostOutput>>;
   readonly systems: Readonly<Record<string, SystemOutput>>;
-  /** The port on loopback at which the state looks for each Postgres, by its name. */
+  /** The loopback port of the tunnel to each Postgres, by its name, as in the state. */
   readonly databases: Readonly<Record<string, number>>;
 }
 
 /**
- * The outputs that the last run left in a deployment file; empty when there is none yet. A first run that failed has
- * recorded none: the hosts are then found by the docker providers that lead to them, so that one can look inside.
+ * The outputs of the last run in a deployment file; empty when there is no file. A first run that failed has recorded
+ * none: the hosts are then read from the docker providers, so that `ssh` works.
  */
 export function readOutputs(stateFile: string): StackOutputs {
   if (!existsSync(stateFile)) return { hosts: {}, systems: {}, databases: {} };
@@ -72,7 +72,7 @@ export function readOutputs(stateFile: string): StackOutputs {
   };
 }
 
-/** `main-docker` with `ssh://deploy@198.18.0.10:22` leads to the host `main`; its options hold the pinned key. */
+/** `main-docker` with `ssh://deploy@198.18.0.10:22` is the host `main`; its options contain the pinned key. */
 function hostOf(urn: string, inputs: Record<string, unknown>): [string, HostOutput][] {
   const name = /::(?<name>[^:]+)-docker$/.exec(urn)?.groups?.name;
   const place = /^ssh:\/\/(?<user>[^@]+)@(?<address>[^:]+):(?<port>\d+)$/.exec(String(inputs.host))?.groups;

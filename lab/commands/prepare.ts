@@ -11,10 +11,10 @@ import { imageKey } from "../stack/overrides.ts";
 import type { PlannedStack } from "../stack/planned-stack.ts";
 import type { LabContext } from "./context.ts";
 
-/** What the phases of {@link preparation} find out. */
+/** The results of the phases of {@link preparation}. */
 export interface Prepared {
   configuration: StackConfiguration | undefined;
-  /** Image and version to what it really is, for the summary. */
+  /** The origin of each image, by name and version, for the summary. */
   readonly provenance: Map<string, string>;
 }
 
@@ -26,8 +26,8 @@ export interface GivenImage {
 }
 
 /**
- * Whether this machine and this user can run the lab, before anything is made.
- * @throws all that is missing, with the commands that fix it.
+ * Checks that this machine and this user can run the lab, before anything is created.
+ * @throws everything that is missing, with the commands that install it.
  */
 export async function requireMachine(): Promise<void> {
   const problems: string[] = [];
@@ -53,7 +53,7 @@ export async function requireMachine(): Promise<void> {
 }
 
 /**
- * Parses `--image`: the image of `berth:images` (or the service, `<system>/<service>`) that a reference takes the place of.
+ * Parses `--image`: the image of `berth:images` (or the service, `<system>/<service>`) that the reference replaces.
  * @throws when nothing in this run uses such an image.
  */
 export function parseImages(planned: PlannedStack, given: readonly string[]): GivenImage[] {
@@ -72,7 +72,7 @@ export function parseImages(planned: PlannedStack, given: readonly string[]): Gi
   });
 }
 
-/** The phases that every run needs: Docker, images, cloud, and the configuration made of them. */
+/** The phases of every run: Docker, images, cloud, and the resulting configuration. */
 export function preparation(
   context: LabContext,
   planned: PlannedStack,
@@ -84,13 +84,13 @@ export function preparation(
   const images = new Map<string, RegistryImage>();
   const phases: Phase[] = [
     {
-      title: "Docker and the image of machines",
+      title: "Docker and the machine image",
       async run(progress) {
         const docker = await ensureDocker(home, progress);
         await ensureNetwork(docker, home).catch((error: Error) => {
           if (!/overlap/i.test(error.message)) throw error;
           throw new Error(
-            `another network of this machine has ${home.subnet} already: another lab, or one of Docker's. Choose another for this lab, as in BERTH_LAB_SUBNET=198.18.77.0/24`,
+            `another network of this machine already has ${home.subnet}: another lab, or one of Docker's. Choose another for this lab, as in BERTH_LAB_SUBNET=198.18.77.0/24`,
           );
         });
         for (const image of planned.machineImages) await ensureMachineImage(docker, home, image, progress);

@@ -13,8 +13,8 @@ interface PreviewOptions extends RunOptions {
 }
 
 /**
- * Says what `up` would do.
- * @throws when the preview fails, or when there are changes and none were expected.
+ * Prints what `up` would do.
+ * @throws when the preview fails, or when there are changes although none are expected.
  */
 export async function previewCommand(
   context: LabContext,

@@ -10,19 +10,19 @@ import { newCrypter, openCrypter } from "../pulumi/engine/index.ts";
 import type { EngineRun } from "../pulumi/engine/run.ts";
 import { writePrivateFile } from "../write-file.ts";
 
-/** Which stack the command line is used for, and with which passphrase. */
+/** The stack for the command line, and its passphrase. */
 type StackKey = Pick<EngineRun, "project" | "stack" | "passphrase">;
 
 const shortSeconds = 300;
 
 /**
- * The `pulumi` of the PATH with a local backend in the lab's state. It runs in a folder of its own, so that whatever it
- * writes beside a Pulumi.yaml is not written in the repository.
+ * The `pulumi` on the PATH with a local backend in the lab's state. It runs in its own folder, so that files that it
+ * writes beside a Pulumi.yaml are not written to the repository.
  */
 export class PulumiCli {
   readonly #command: string;
   readonly #key: StackKey;
-  /** Holds the backend, the stack's configuration and the log of events. */
+  /** Contains the backend, the stack's configuration and the event log. */
   readonly folder: string;
   readonly configFile: string;
 
@@ -33,12 +33,12 @@ export class PulumiCli {
     this.configFile = join(this.folder, `Pulumi.${key.stack}.yaml`);
   }
 
-  /** Makes the stack when there is none yet. Throws when there is no `pulumi`, or it is unable to. */
+  /** Creates the stack if it does not exist. Throws when there is no `pulumi`, or when it fails. */
   static async open(home: LabHome, key: StackKey): Promise<PulumiCli> {
     const command = await findCommand("pulumi");
     if (command === undefined) {
       throw new Error(
-        "--engine pulumi: there is no pulumi on the PATH. Install it (https://www.pulumi.com/docs/install/), or leave the option out: the lab's own engine keeps the same semantics",
+        "--engine pulumi: there is no pulumi on the PATH. Install it (https://www.pulumi.com/docs/install/), or leave the option out to use the lab's engine, which has the same semantics",
       );
     }
     const cli = new PulumiCli(command, home, key);
@@ -46,7 +46,7 @@ export class PulumiCli {
     writePrivateFile(join(cli.folder, "Pulumi.yaml"), stringify({ name: key.project, runtime: "nodejs" }));
     if (!existsSync(cli.configFile)) cli.configure({}, []);
     const created = await cli.run(["stack", "init", cli.stackName]);
-    // A stack that a killed run has left locked exists as well.
+    // A stack that a killed run has left locked exists too.
     if (created.failed && !/already exists|currently locked/.test(created.stderr))
       throw cli.#error("stack init", created);
     return cli;
@@ -56,7 +56,7 @@ export class PulumiCli {
     return `organization/${this.#key.project}/${this.#key.stack}`;
   }
 
-  /** Runs it and answers how it ended; nobody is asked anything. */
+  /** Runs it without interaction and returns its result. */
   run(
     args: readonly string[],
     options: {
@@ -74,7 +74,7 @@ export class PulumiCli {
         PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
         PULUMI_BACKEND_URL: `file://${join(this.folder, "backend")}`,
         PULUMI_CONFIG_PASSPHRASE: this.#key.passphrase,
-        // The lab's providers are attached; the real ones need not be fetched.
+        // The lab's providers are attached, so the real ones need not be downloaded.
         PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
         PULUMI_SKIP_UPDATE_CHECK: "true",
         NO_COLOR: "1",
@@ -97,12 +97,12 @@ export class PulumiCli {
       return /^[[{]/.test(text) ? JSON.parse(text) : text;
     };
     const values = Object.fromEntries(Object.entries(config).map(([key, text]) => [key, value(key, text)]));
-    // Quoted: a day in plain letters is a time for Pulumi's reader of YAML.
+    // Quoted, because Pulumi's YAML parser reads an unquoted date as a time.
     const text = stringify({ config: values }, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE" });
     writePrivateFile(this.configFile, `encryptionsalt: ${crypter.salt}\n${text}`);
   }
 
-  /** The state and the lock, as recovery wants to see them. */
+  /** The state and the lock, for recovery. */
   backend(): Backend {
     return new PulumiBackend(
       this.#key.project,

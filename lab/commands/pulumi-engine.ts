@@ -10,7 +10,7 @@ import { PulumiCli } from "./pulumi-cli.ts";
 
 type Operation = "preview" | "up" | "refresh" | "destroy";
 
-/** One line of `--event-log`, as far as it is used. */
+/** The parts of a line of `--event-log` that are used. */
 interface CliEvent {
   readonly resourcePreEvent?: { readonly metadata: { readonly op: string; readonly urn: string } };
   readonly resOutputsEvent?: { readonly metadata: { readonly op: string; readonly urn: string } };
@@ -26,8 +26,8 @@ interface CliEvent {
 const runSeconds = 1800;
 
 /**
- * The real `pulumi` of the PATH on the same program and configuration, the lab's providers (`packages`) attached to it; what
- * is not among them it takes from its own plugins. The deployment is copied to the lab's state file after every run, so that status, ssh and load find it.
+ * The real `pulumi` on the PATH with the same program and configuration, and the lab's providers (`packages`) attached; for
+ * all others it uses its own plugins. The deployment is copied to the lab's state file after every run, which status, ssh and load read.
  */
 export function createPulumiEngine(
   home: LabHome,
@@ -63,7 +63,7 @@ async function operate(
               .map(({ name, address }) => `${name}:${address.split(":")[1]}`)
               .join(","),
           }),
-      // Without it the command line has no --event-log.
+      // Without this variable the command line has no --event-log.
       PULUMI_DEBUG_COMMANDS: "true",
     };
     const eventLog = join(cli.folder, "events.jsonl");
@@ -99,7 +99,7 @@ async function operate(
     await Promise.all(served.map(({ close }) => close()));
   }
 }
-/** Reads the event log while it grows. */
+/** Reads the event log while it is written. */
 function follow(path: string, onEvent: ((event: EngineEvent) => void) | undefined) {
   const steps: { op: StepOp; urn: string; seconds: number; failed: boolean }[] = [];
   const diagnostics: { severity: "info" | "warning" | "error"; urn?: string; message: string }[] = [];

@@ -3,14 +3,14 @@ import { join } from "node:path";
 import type { LabHome } from "../home.ts";
 import { writePrivateFile } from "../write-file.ts";
 
-/** Stack to the systems that `up` was asked to converge, so that `up <another>` adds to them. */
+/** The systems that `up` has deployed, by stack, so that `up <another>` adds to them. */
 type Selections = Readonly<Record<string, readonly string[]>>;
 
 function selectionFile(home: LabHome): string {
   return join(home.stateDir, "systems.json");
 }
 
-/** The systems of a stack that run in this lab, or that an `up` began with. */
+/** The systems of a stack that run in this lab, including those whose first `up` has not succeeded. */
 export function readSelection(home: LabHome, stack: string): readonly string[] {
   return readSelections(home)[stack] ?? [];
 }
@@ -27,16 +27,16 @@ export function writeSelection(home: LabHome, stack: string, systems: readonly s
 }
 
 /**
- * A lab is one Hetzner project, and a stack has one of its own: SSH keys and zones cannot be there twice.
- * @throws when another stack runs in this lab, with the ways out.
+ * A lab is one Hetzner project for one stack: SSH keys and zones are unique in a project.
+ * @throws when another stack runs in this lab, with the alternatives.
  */
 export function requireOneStack(home: LabHome, stack: string): void {
   const other = selectedStacks(home).find((name) => name !== stack);
   if (other === undefined) return;
   throw new Error(
     `--stack: this lab (${home.name}) runs ${other}, and a lab is one Hetzner project, for one stack. ` +
-      `Rehearse ${stack} beside it, in a lab of its own: BERTH_LAB=${stack} BERTH_LAB_SUBNET=198.18.77.0/24 npm run lab -- up --stack ${stack}. ` +
-      `Or in its place: npm run lab -- destroy --stack ${other}`,
+      `Rehearse ${stack} at the same time in another lab: BERTH_LAB=${stack} BERTH_LAB_SUBNET=198.18.77.0/24 npm run lab -- up --stack ${stack}. ` +
+      `Or replace it: npm run lab -- destroy --stack ${other}`,
   );
 }
 

@@ -4,7 +4,7 @@ import { identityFile } from "../stack/ssh-key.ts";
 import { type LabContext, type StackOptions, stateFile } from "./context.ts";
 import { type HostOutput, readOutputs } from "./outputs.ts";
 
-/** Arguments of ssh for a host of the lab, its key pinned, on a connection of its own. */
+/** Arguments of ssh for a host of the lab, with its pinned key, on a separate connection. */
 export function sshArguments(context: LabContext, name: string, host: HostOutput): string[] {
   const alias = `berth-${name}`;
   const options = [

@@ -34,14 +34,14 @@ export class StateFileBackend implements Backend {
   }
 
   /**
-   * Under the deploy lock, so that no run begins or ends meanwhile. Whoever reads the file, at any moment and after any crash,
-   * sees the old deployment or the new one.
+   * Under the deploy lock, so that no run starts or ends in between. Atomic: a reader sees the old deployment or the new one,
+   * also after a crash.
    */
   async write(deployment: Deployment, basedOn: Deployment): Promise<void> {
     const release = this.#take();
     try {
       if (!isDeepStrictEqual(await this.read(), basedOn))
-        throw new StateMovedError(this, "it is another one by now");
+        throw new StateMovedError(this, "it has changed since it was read");
       replacePrivateFile(this.#file, `${JSON.stringify(deployment, null, 2)}\n`);
     } finally {
       release();

@@ -32,13 +32,13 @@ interface SystemStatus {
 
 interface HealthAnswer {
   readonly healthy: boolean;
-  /** Status line and body, or why there is no answer. */
+  /** Status line and body, or the reason for no response. */
   readonly text: string;
 }
 
 const healthSeconds = 5;
 
-/** What runs in this lab and whether it answers. Starts nothing. */
+/** What runs in this lab and whether it answers. Read-only. */
 export async function readStatus(context: LabContext, stack: string): Promise<Status> {
   const { home } = context;
   const { hosts, systems } = readOutputs(stateFile(context, stack));
@@ -77,7 +77,7 @@ async function bootedMachines(home: LabHome) {
   return machines.filter(({ running }) => running);
 }
 
-/** Asks a system's health as the outside does: its domain, its certificate, at the machine's address. */
+/** Requests a system's health as an external client does: by its domain, with its certificate, at the machine's address. */
 export function askHealth(home: LabHome, system: SystemOutput, address: string): Promise<HealthAnswer> {
   const url = new URL(system.healthUrl);
   return new Promise((resolve) => {
@@ -113,12 +113,12 @@ export function askHealth(home: LabHome, system: SystemOutput, address: string):
   });
 }
 
-/** A command that shows the same to a person. */
+/** The curl command for the same request. */
 function curlCommand(home: LabHome, system: SystemOutput, address: string): string {
   return `curl --cacert ${authorityFile(home)} --resolve ${system.domain}:443:${address} ${system.healthUrl}`;
 }
 
-/** What answers where, as tables. */
+/** Systems and their addresses, as tables. */
 export function statusTables(context: LabContext, status: Status, stack: string): string {
   const { systems } = readOutputs(stateFile(context, stack));
   const parts: string[] = [];
@@ -161,7 +161,7 @@ export async function statusCommand(
   });
   if (missing.length > 0 && !options.json) {
     console.log(
-      `\nNot deployed, although up was asked to: ${missing.join(", ")}. Try again: npm run lab -- up`,
+      `\nNot deployed, although named in an up: ${missing.join(", ")}. Try again: npm run lab -- up`,
     );
   }
   return missing.length === 0 && status.systems.every(({ healthy }) => healthy);

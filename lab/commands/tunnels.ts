@@ -6,9 +6,9 @@ import { readOutputs } from "./outputs.ts";
 import { sshArguments } from "./ssh.ts";
 
 /**
- * Runs `work` with the ways to the databases open, as the program opens them when it runs: a port on loopback, the one that the
- * state knows, whose connections are ssh sessions joined to the database's socket. A host that cannot be reached closes them at
- * once, and whoever needs one fails with its own error.
+ * Runs `work` with tunnels to the databases, like those of the program: a loopback port, as in the state, whose connections
+ * are ssh sessions to the database's socket. If the host cannot be reached, connections are closed at once, and their users fail with
+ * their own error.
  * @throws when a port is taken.
  */
 export async function withTunnels<T>(context: LabContext, stack: string, work: () => Promise<T>): Promise<T> {

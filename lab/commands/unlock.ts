@@ -2,7 +2,7 @@ import { breakLock, describeLock, isStale, readLock } from "../pulumi/engine/ind
 import { type LabContext, type StackOptions, stateFile } from "./context.ts";
 
 /**
- * Takes over the deploy lock of a process that has ended, saying whose it was; one of a running process only with
+ * Removes the deploy lock of a process that has ended, and prints its owner; that of a running process only with
  * `--force`.
  * @throws when the holder still runs.
  */

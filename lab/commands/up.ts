@@ -4,20 +4,27 @@ import { diagnosticLines, StepProgress, slowestSteps, stepCounts } from "../rend
 import { table } from "../render/table.ts";
 import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, planRun, type RunOptions, stateFile } from "./context.ts";
-import { type EngineChoice, engineNamed, engineRun, handOver, recordKeeper, requireOk } from "./engine.ts";
+import {
+  type EngineChoice,
+  engineNamed,
+  engineRun,
+  handOver,
+  recordStateEngine,
+  requireOk,
+} from "./engine.ts";
 import { readOutputs, type SystemOutput } from "./outputs.ts";
 import { type Prepared, preparation, requireMachine } from "./prepare.ts";
 import { recoverFirst } from "./recover-first.ts";
 import { requireOneStack, writeSelection } from "./selection.ts";
 import { askHealth, readStatus, statusTables } from "./status.ts";
 
-/** How long a system may take to answer from outside once its deploy has succeeded. */
+/** Seconds that a system has to answer from outside after its deploy has succeeded. */
 const answerSeconds = 30;
 
 /**
- * Boots what a stack needs and converges it: checks, prepares, recovers after a crash, runs the engine, asks the systems
- * from outside and prints what answers where.
- * @throws the first thing that failed; what is wrong with the configuration is said before anything is made.
+ * Boots the machines of a stack and deploys it: checks, prepares, recovers after a crash, runs the engine, requests the
+ * systems' health from outside and prints their addresses.
+ * @throws the first error; problems of the configuration before anything is created.
  */
 export async function upCommand(
   context: LabContext,
@@ -35,7 +42,7 @@ export async function upCommand(
   const times = await runPhases([
     ...phases,
     {
-      title: "Look for what a crash left",
+      title: "Recover after a crash",
       run: (progress) => recoverFirst(context, stack, configured(prepared), progress),
     },
     {
@@ -47,22 +54,22 @@ export async function upCommand(
           onEvent: new StepProgress(progress).onEvent,
         });
         await handOver(context, run, options.engine);
-        recordKeeper(context.home, stack, options.engine);
+        recordStateEngine(context.home, stack, options.engine);
         result = await engine.up(run);
         requireOk(result, "up");
       },
     },
     {
-      title: "Ask the systems from outside",
+      title: "Request the systems' health from outside",
       run: async (progress) => waitForHealth(context, stack, progress),
     },
   ]);
   if (result !== undefined) await printSummary(context, options, prepared, result, times, elapsed());
 }
 
-/** The configuration that an earlier phase made. */
+/** The configuration from an earlier phase. */
 export function configured(prepared: Prepared) {
-  if (prepared.configuration === undefined) throw new Error("the configuration is not made yet");
+  if (prepared.configuration === undefined) throw new Error("the configuration does not exist yet");
   return prepared.configuration;
 }
 
@@ -111,7 +118,7 @@ async function printSummary(
       ? []
       : [`Slowest of ${stepCounts(result.steps)}:\n${slowestSteps(result.steps)}`]),
     table(
-      ["image", "what it is"],
+      ["image", "origin"],
       [...prepared.provenance].map(([image, provenance]) => [image, provenance]),
     ),
     [
@@ -145,11 +152,11 @@ function suggestions(
             `up --set ${system}:${service}.version=v1.1.0${flags}`,
             "deploy another version, without a failed request",
           ],
-          [`load ${system} --rate 200 --seconds 60${place}`, "put it under load meanwhile"],
+          [`load ${system} --rate 200 --seconds 60${place}`, "put it under load at the same time"],
         ] as [string, string][])),
     [`ssh${place}`, "look inside the machine"],
-    [`preview --expect-no-changes${flags}`, "nothing is left to do"],
-    ["down", "end it all"],
+    [`preview --expect-no-changes${flags}`, "check that no change is left"],
+    ["down", "end the lab"],
   ];
   const width = Math.max(...ideas.map(([command]) => command.length));
   return ideas.map(([command, why]) => `  npm run lab -- ${command.padEnd(width)}   ${why}`);

@@ -1,21 +1,21 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import type { LabHome } from "../home.ts";
 import { hostPath, requireRoot, run } from "./host.ts";
-import { bridgeName, cableName, namespacePrefix, networkAddress } from "./names.ts";
+import { bridgeName, namespacePrefix, networkAddress, vethName } from "./names.ts";
 import { namespaceProcesses, namespaces, removeNamespace } from "./netns.ts";
 
-/** A client of the lab with an address of its own, in which commands of this machine run as they are. */
+/** A client of the lab with an address of its own, in which programs of this machine run. */
 export interface ClientNamespace {
   readonly address: string;
-  /** Starts a command in the namespace: the files of this machine, the network of the client. */
+  /** Starts a command with this machine's files and the client's network. */
   exec(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
-  /** Ends what still runs in it and removes it. */
+  /** Ends its processes and removes it. */
   close(): Promise<void>;
 }
 
 /**
- * Makes client number `index` (0 to 99, address `.100` to `.199`): a network namespace with a cable to the lab's bridge.
- * One left behind by a command that was killed is replaced.
+ * Makes client number `index` (0 to 99, address `.100` to `.199`): a network namespace with a veth pair to the lab's bridge.
+ * A namespace left by a killed command is replaced.
  *
  * @throws when the number is in use, when the lab's network does not exist, or without root.
  */
@@ -32,12 +32,12 @@ export async function clientNamespace(home: LabHome, index: number): Promise<Cli
     if (pids.length > 0) throw new Error(`client ${index} is in use by process ${pids.join(", ")}`);
     await close();
   }
-  const cable = cableName(namespace);
+  const veth = vethName(namespace);
   const inside = ["-n", namespace];
   await run("ip", ["netns", "add", namespace]);
   try {
-    await run("ip", ["link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", namespace]);
-    await run("ip", ["link", "set", cable, "master", bridgeName(home), "up"]);
+    await run("ip", ["link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", namespace]);
+    await run("ip", ["link", "set", veth, "master", bridgeName(home), "up"]);
     await run("ip", [...inside, "link", "set", "lo", "up"]);
     await run("ip", [...inside, "address", "add", `${address}/24`, "dev", "eth0"]);
     await run("ip", [...inside, "link", "set", "eth0", "up"]);

@@ -9,17 +9,17 @@ import type { Progress } from "../progress.ts";
 import { ensureTools, hostPath, isRoot, requireRoot, run } from "./host.ts";
 import { labLabel } from "./labels.ts";
 import { withLock } from "./lock.ts";
+import { mayRunMachines } from "./machine-support.ts";
 import { bridgeName } from "./names.ts";
 import { removeNetwork } from "./network.ts";
 import type { OuterDocker } from "./outer-docker.ts";
-import { mayRunMachines } from "./trial.ts";
 
 const startSeconds = 60;
 const stopSeconds = 30;
-/** The length of a unix socket's path that Linux allows, less what containerd appends to the exec root. */
+/** The longest path of a Unix socket in Linux, minus what containerd appends to the exec root. */
 const longestFolder = 108 - "/exec/containerd/containerd.sock.ttrpc".length;
 
-/** Where the lab's own engine keeps its things: shared by all labs of this cache folder. */
+/** The paths of the lab's own engine, which all labs with this cache folder share. */
 function ownEngine(home: LabHome) {
   const folder = join(home.cacheDir, "docker");
   return {
@@ -32,10 +32,10 @@ function ownEngine(home: LabHome) {
 }
 
 /**
- * The engine that runs the lab: the one already started by an earlier command, else one of this machine that answers and
- * may run machines (`DOCKER_HOST`, `/var/run/docker.sock`), else the lab's own, started now and left running.
+ * The engine that runs the lab: the lab's own if it runs already, otherwise one of this machine that can run machines
+ * (`DOCKER_HOST`, `/var/run/docker.sock`), otherwise the lab's own, started now and left running.
  *
- * @throws what is missing and the command that installs it; what dockerd said last when it does not answer within 60 s.
+ * @throws the missing programs with the command that installs them; the end of dockerd's log when it does not answer within 60 s.
  */
 export async function ensureDocker(home: LabHome, progress: Progress): Promise<OuterDocker> {
   const own = ownEngine(home);
@@ -49,7 +49,7 @@ export async function ensureDocker(home: LabHome, progress: Progress): Promise<O
     const raced = await answering(own.socket);
     if (raced) return { client: raced, socketPath: own.socket, own: true };
     await ensureTools(["dockerd", "iptables", "ip", "nsenter", "losetup", "mkfs.ext4"], progress);
-    // Where an init system runs, installing the package starts the machine's own engine.
+    // With an init system, installing the package has started the machine's own engine.
     const started = await installedEngine(home, progress);
     if (started) return started;
     progress("starting a Docker engine for the lab");
@@ -88,7 +88,7 @@ async function answering(socketPath: string): Promise<Dockerode | undefined> {
   return answered ? client : undefined;
 }
 
-/** No default bridge and no packet filter: what this engine sets up on the machine ends with the lab's networks. */
+/** No default bridge and no packet filter: this engine configures nothing on the machine but the lab's networks. */
 export function engineArguments(folder: string): string[] {
   return [
     ...["--data-root", join(folder, "data")],
@@ -152,12 +152,12 @@ async function ownPid(home: LabHome): Promise<number | undefined> {
 }
 
 /**
- * Ends the lab's own engine and what it set up on the machine; the images stay in the cache folder. Containers and the
- * network of this lab go with it.
+ * Ends the lab's own engine and removes what it set up on the machine, including containers and network of this lab;
+ * the images stay in the cache folder.
  *
- * @returns `in use` when another lab, or a running container of nobody's, still needs it; `not ours` when the lab runs
- * on an engine that it did not start.
- * @throws when it does not end within 30 s of being told so twice.
+ * @returns `in use` when another lab, or a running container without a lab, still needs it; `not ours` when the lab
+ * uses an engine that it did not start.
+ * @throws when it does not end within 30 s after either signal.
  */
 export async function stopOwnDocker(home: LabHome): Promise<"stopped" | "in use" | "not ours"> {
   const own = ownEngine(home);
@@ -203,7 +203,7 @@ async function endProcess(pid: number, signal: NodeJS.Signals): Promise<boolean>
     process.kill(pid, signal);
     while (Date.now() < deadline) {
       process.kill(pid, 0);
-      // A zombie waits for its parent only: it holds nothing any more.
+      // A zombie only waits for its parent and uses no resources.
       if (/^State:\s+Z/m.test(await readFile(`/proc/${pid}/status`, "utf8"))) return true;
       await sleep(50);
     }

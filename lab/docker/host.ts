@@ -5,16 +5,16 @@ import { execa } from "execa";
 import { isPackageFolder } from "../../ops/search-path.ts";
 import type { Progress } from "../progress.ts";
 
-/** PATH with the system folders: an ordinary login on Debian has no `/usr/sbin`, where dockerd and losetup live. */
+/** PATH with the system folders: an ordinary login on Debian has no `/usr/sbin`, where dockerd and losetup are. */
 export const hostPath: string = [process.env.PATH ?? "", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].join(
   delimiter,
 );
 
 /**
  * Runs a command of this machine and returns its standard output. Arguments are visible to every user of the machine:
- * whatever is secret or long goes through `input`.
+ * pass secrets and long texts through `input`.
  *
- * @throws with the command, its exit code and its own error text; when it takes longer than `timeoutSeconds` (60).
+ * @throws with the command, its exit code and its error output; when it takes longer than `timeoutSeconds` (60).
  */
 export async function run(
   command: string,
@@ -29,7 +29,7 @@ export async function run(
     reject: false,
   });
   if (result.timedOut) {
-    throw new Error(`${command} ${args.join(" ")}: no end after ${seconds} s; last words: ${result.stderr}`);
+    throw new Error(`${command} ${args.join(" ")}: no end after ${seconds} s; it printed: ${result.stderr}`);
   }
   if (result.failed) {
     const reason = result.stderr || result.originalMessage || result.stdout;
@@ -38,7 +38,7 @@ export async function run(
   return result.stdout;
 }
 
-/** As {@link run}, for commands whose failure is an answer. */
+/** Like {@link run}; returns false when the command fails. */
 export async function succeeds(command: string, args: readonly string[]): Promise<boolean> {
   return run(command, args).then(
     () => true,
@@ -46,7 +46,7 @@ export async function succeeds(command: string, args: readonly string[]): Promis
   );
 }
 
-/** Commands that the lab runs on this machine, and the Debian package that brings each. */
+/** Commands that the lab runs on this machine, and the Debian package of each. */
 const packageOf = {
   dockerd: "docker.io",
   iptables: "iptables",
@@ -61,8 +61,8 @@ const packageOf = {
 type HostTool = keyof typeof packageOf;
 
 /**
- * Where a command of this machine is, or undefined. The folders that npm puts in front of the PATH hold the project's packages:
- * their `pulumi` is the launcher, which downloads the command line, and not an installed one.
+ * The path of a command of this machine, or undefined. Skips the folders of the project's packages, which npm puts in front of
+ * the PATH: their `pulumi` is a launcher that downloads the command line.
  */
 export async function findCommand(command: string): Promise<string | undefined> {
   for (const folder of hostPath.split(delimiter)) {
@@ -82,9 +82,9 @@ export async function findCommand(command: string): Promise<string | undefined> 
 }
 
 /**
- * Makes sure that the commands exist, installing Debian's packages where they are missing and this is root.
+ * Makes sure that the commands exist; as root, installs the Debian packages of missing ones.
  *
- * @throws the command to type, where it may not or cannot install.
+ * @throws the command to run, when it cannot install them.
  */
 export async function ensureTools(tools: readonly HostTool[], progress: Progress): Promise<void> {
   const missing: HostTool[] = [];
@@ -95,7 +95,7 @@ export async function ensureTools(tools: readonly HostTool[], progress: Progress
   const what = `the lab needs ${missing.join(", ")} on this machine`;
   if ((await findCommand("apt-get")) === undefined) {
     throw new Error(
-      `${what}, and there is no apt-get to install them; install them the way your system does`,
+      `${what}, and there is no apt-get to install them; install them with your system's package manager`,
     );
   }
   if (!isRoot()) throw new Error(`${what}; install them with: sudo sh -c '${byHand}'`);
@@ -115,7 +115,7 @@ export function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** @throws the command to type when this is not root. */
+/** @throws the command to run, when this is not root. */
 export function requireRoot(purpose: string): void {
   if (isRoot()) return;
   throw new Error(

@@ -1,6 +1,6 @@
 /**
- * The outer Docker engine: the one that runs the lab's machines, its registry and whatever else is a container, and the
- * lab's network.
+ * The outer Docker engine: the one that runs the lab's machines and other containers, and the lab's
+ * network.
  *
  * ```ts
  * const docker = await ensureDocker(home, progress);   // an engine that answers, or the lab's own; started once
@@ -12,7 +12,7 @@
  * await stopOwnDocker(home);                           // "stopped", "in use" (by another lab) or "not ours"
  * ```
  *
- * Whoever makes containers, networks or volumes gives them {@link labLabels}: that is how they are found again and
+ * All containers, networks and volumes get {@link labLabels}, by which they are found and
  * removed. The lab's own engine has no default bridge and no packet filter rules: builds and containers that must reach
  * the internet run with network mode `host`, everything else on the lab's network.
  */

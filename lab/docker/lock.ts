@@ -5,10 +5,10 @@ import { createInterface } from "node:readline";
 import { hostPath } from "./host.ts";
 
 /**
- * Runs `work` while holding the lock file, which all processes of this machine share. The kernel holds the lock
- * (flock), through a child that ends with this process: a killed command leaves no stale lock behind.
+ * Runs `work` while holding a lock file that all processes of this machine share. A child process that ends
+ * with this one holds the lock (flock), so a killed command leaves no stale lock.
  *
- * @throws when the lock is not free within `timeoutSeconds`, or whatever `work` throws.
+ * @throws when the lock is not free within `timeoutSeconds`, or the error of `work`.
  */
 export async function withLock<T>(file: string, timeoutSeconds: number, work: () => Promise<T>): Promise<T> {
   await mkdir(dirname(file), { recursive: true });

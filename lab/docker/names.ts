@@ -18,12 +18,12 @@ export function networkAddress(home: LabHome, host: number): string {
   return home.subnet.replace(/0\/24$/, String(host));
 }
 
-/** Network namespaces of this lab begin so. */
+/** Prefix of this lab's network namespaces. */
 export function namespacePrefix(home: LabHome): string {
   return `berth-${home.name}-client-`;
 }
 
-/** The end of a namespace's cable that is on the bridge. Linux allows 15 characters. */
-export function cableName(namespace: string): string {
+/** The interface of a namespace's veth pair that is attached to the bridge. Linux allows 15 characters. */
+export function vethName(namespace: string): string {
   return `bv${createHash("sha256").update(namespace).digest("hex").slice(0, 10)}`;
 }

@@ -6,10 +6,10 @@ import { removeNamespaces } from "./netns.ts";
 import type { OuterDocker } from "./outer-docker.ts";
 
 /**
- * Makes the lab's bridge network: its gateway is this machine, addresses below `.224` are given out by the lab, the rest
- * by Docker to containers that ask for none.
+ * Makes the lab's bridge network: its gateway is this machine, addresses below `.224` are assigned by the lab, the others
+ * by Docker to containers without a fixed address.
  *
- * @throws when a network of that name has another subnet, or another lab that runs has this one's.
+ * @throws when a network of that name has another subnet, or another running lab has the same one.
  */
 export async function ensureNetwork(docker: OuterDocker, home: LabHome): Promise<void> {
   const name = networkName(home);
@@ -47,14 +47,14 @@ export async function ensureNetwork(docker: OuterDocker, home: LabHome): Promise
       return create();
     })
     .catch((error: { statusCode?: number }) => {
-      // Two commands at once: the other one made it.
+      // A concurrent command has created it.
       if (error.statusCode !== 409) throw error;
     });
 }
 
 /**
- * Removes the network of another lab that has this one's addresses and no container that runs: its commands were killed, and Docker
- * keeps networks over its own restarts.
+ * Removes the network of another lab with the same subnet and no running container: its commands were killed, and Docker keeps networks
+ * when it restarts.
  * @throws when that lab is in use.
  */
 async function removeAbandoned(docker: OuterDocker, home: LabHome): Promise<void> {
@@ -75,7 +75,7 @@ async function removeAbandoned(docker: OuterDocker, home: LabHome): Promise<void
   await removeNetwork(docker, { ...home, name: lab });
 }
 
-/** Removes the lab's network with everything on it: containers of this lab, client namespaces. */
+/** Removes the lab's network, its containers and its client namespaces. */
 export async function removeNetwork(docker: OuterDocker, home: LabHome): Promise<void> {
   if (isRoot()) await removeNamespaces(home);
   const mine = { label: [`${labLabel}=${home.name}`] };

@@ -1,6 +1,6 @@
 import type Dockerode from "dockerode";
 
-/** The outer Docker engine, as everything in the lab is given it. */
+/** The outer Docker engine, as functions of the lab get it. */
 export interface OuterDocker {
   readonly client: Dockerode;
   /** Unix socket of the engine, for the docker command line: `docker -H unix://…`. */

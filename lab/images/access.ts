@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { LabHome } from "../home.ts";
 
-/** Who may pull from the lab's registry, and how fast: read anew for each request, so that a running lab takes a change. */
+/** Who may pull from the lab's registry, and how fast: read for each request, so that changes apply to a running lab. */
 export interface RegistryAccess {
-  /** The one login; left out, everybody pulls. */
+  /** The required login; when left out, no login is required. */
   readonly login?: { readonly user: string; readonly password: string } | undefined;
-  /** The login is over: nobody pulls. */
+  /** The login has expired: every pull is refused. */
   readonly expired?: boolean | undefined;
-  /** Of each layer; 0 stands still until it changes. Left out, as fast as it goes. */
+  /** For each layer; at 0 the transfer stops until it changes. Unlimited when left out. */
   readonly bytesPerSecond?: number | undefined;
 }
 
@@ -21,9 +21,9 @@ const faultSchema = z.object({
 
 export function registryFiles(home: LabHome) {
   return {
-    /** `{ user, password }`: written by `up` for a stack whose images need a login. */
+    /** `{ user, password }`: written by `up` for a stack whose registry requires a login. */
     login: join(home.stateDir, "registry-login.json"),
-    /** `{ expired, bytesPerSecond }`: faults, written by whoever rehearses them. */
+    /** `{ expired, bytesPerSecond }`: injected faults, written by tests. */
     faults: join(home.stateDir, "registry-faults.json"),
   };
 }

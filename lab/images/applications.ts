@@ -7,33 +7,32 @@ import { exportImage, layerOf, publish } from "./archive.ts";
 import { imageConfig, imageManifest, type Layer } from "./manifest.ts";
 import { tryPull } from "./outer.ts";
 import { recipeOf } from "./recipe.ts";
-import type { Workshop } from "./standins.ts";
+import type { BuildContext } from "./standins.ts";
 import { digestOf } from "./store.ts";
 import { goBinary, nodeBinary } from "./tools.ts";
 
 /**
- * An application's image at one version: the real one where it is published and a registry answers; else its stand-in, put
- * together from the Debian base, Node, the declared tools and layers, and a configuration that carries the version. Nothing is
- * built per version.
+ * An application's image at one version: the real one if it is published and a registry answers; otherwise its stand-in,
+ * assembled from the Debian base, Node, the declared tools and layers, and a configuration with the version. Nothing is built per version.
  *
  * @returns the manifest's digest.
  */
 export async function makeApplication(
-  workshop: Workshop,
+  context: BuildContext,
   name: string,
   declaration: StandIn,
   version: string,
 ): Promise<{ digest: string; provenance: string }> {
-  const { docker, store, progress } = workshop;
+  const { docker, store, progress } = context;
   const real = `${declaration.published}:${version}`;
-  // A version that fails on purpose is nobody's release.
+  // Versions that fail on purpose are never published.
   if (declaration.published !== undefined && deliberateFailure(version) === undefined) {
     if (await tryPull(docker, real, progress)) {
       return { digest: await publish(docker, store, real), provenance: `the image ${real}` };
     }
   }
   const image = applicationImage(name, declaration, version);
-  const base = await applicationBase(workshop, declaration.tools ?? []);
+  const base = await applicationBase(context, declaration.tools ?? []);
   const layers = [...base.layers];
   for (const entries of image.layers) layers.push(await layerOf(store, entries));
   const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -45,7 +44,7 @@ export async function makeApplication(
   };
 }
 
-/** Hash of what decides an application's image at a version, files by content. */
+/** Hash of everything that determines an application's image at a version, including the content of files. */
 export async function applicationRecipe(
   name: string,
   declaration: StandIn,
@@ -72,29 +71,29 @@ interface ApplicationBase {
 }
 
 /** The layers that applications share: Debian, Node, then a layer for each tool. */
-async function applicationBase(workshop: Workshop, tools: readonly GoTool[]): Promise<ApplicationBase> {
-  const { store, home, docker, progress } = workshop;
+async function applicationBase(context: BuildContext, tools: readonly GoTool[]): Promise<ApplicationBase> {
+  const { store, home, docker, progress } = context;
   const node = nodeBinary();
-  const base = await workshop.base();
-  const debian = await remembered(workshop, base.reference, async () => {
-    progress("putting together the base of applications");
+  const base = await context.base();
+  const debian = await cachedLayers(context, base.reference, async () => {
+    progress("assembling the base of applications");
     return (await exportImage(docker, store, base.reference)).layers;
   });
   const command = (name: string, version: string, find: () => Promise<string>) =>
-    remembered(workshop, `${name} ${version}`, async () => [
+    cachedLayers(context, `${name} ${version}`, async () => [
       await layerOf(store, [{ path: `usr/local/bin/${name}`, from: await find(), mode: 0o755 }]),
     ]);
   const layers = [...debian, ...(await command("node", node.version, async () => node.path))];
   for (const tool of tools) {
     layers.push(...(await command(tool.command, tool.version, () => goBinary(home, tool, progress))));
   }
-  const brought = [`Node ${node.version}`, ...tools.map((tool) => `${tool.command} ${tool.version}`)];
-  return { layers, provenance: `on ${base.provenance} with ${brought.join(" and ")}` };
+  const toolNames = [`Node ${node.version}`, ...tools.map((tool) => `${tool.command} ${tool.version}`)];
+  return { layers, provenance: `on ${base.provenance} with ${toolNames.join(" and ")}` };
 }
 
-/** Layers that were made once, noted in the store so that a warm start makes none of them. */
-async function remembered(
-  { store }: Workshop,
+/** Layers recorded in the store, so that they are built only once. */
+async function cachedLayers(
+  { store }: BuildContext,
   of: string,
   make: () => Promise<readonly Layer[]>,
 ): Promise<readonly Layer[]> {

@@ -21,7 +21,7 @@ import type { Store } from "./store.ts";
 
 /** An image of the outer engine, its layers in the store. */
 export interface ExportedImage {
-  /** The engine's own configuration of the image, byte for byte. */
+  /** The engine's configuration of the image, byte for byte. */
   readonly config: Buffer;
   readonly layers: readonly Layer[];
 }
@@ -35,7 +35,7 @@ export async function exportImage(
   store: Store,
   reference: string,
 ): Promise<ExportedImage> {
-  return inScratch(store, async (scratch) => {
+  return withTemporaryFolder(store, async (scratch) => {
     const archive = join(scratch, "image.tar");
     await pipeline(await docker.client.getImage(reference).get(), createWriteStream(archive));
     await execa("tar", ["-xf", archive, "-C", scratch]);
@@ -51,7 +51,7 @@ export async function exportImage(
       const diffId = rootfs.diff_ids[index];
       if (diffId === undefined)
         throw new Error(`${reference}: layer ${index} is missing from its configuration`);
-      // Engines save a layer that occurs twice as a link to the first.
+      // Engines save a repeated layer as a link to the first one.
       const held = await store.find(diffId);
       if (held) {
         layers.push({ digest: diffId, diffId, sizeBytes: held.sizeBytes, compressed: false });
@@ -80,7 +80,7 @@ type LayerEntry =
  * Makes a layer of files owned by root. Equal content gives an equal digest: names are sorted, times are zero.
  */
 export async function layerOf(store: Store, entries: readonly LayerEntry[]): Promise<Layer> {
-  return inScratch(store, async (scratch) => {
+  return withTemporaryFolder(store, async (scratch) => {
     const tree = join(scratch, "tree");
     await mkdir(tree, { mode: 0o755 });
     for (const entry of entries) {
@@ -102,11 +102,11 @@ export async function layerOf(store: Store, entries: readonly LayerEntry[]): Pro
   });
 }
 
-/** Runs `work` with a folder on the store's file system that is removed afterwards. */
-export async function inScratch<T>(store: Store, work: (folder: string) => Promise<T>): Promise<T> {
+/** Runs `work` with a temporary folder on the store's file system. */
+export async function withTemporaryFolder<T>(store: Store, work: (folder: string) => Promise<T>): Promise<T> {
   const parent = join(store.root, "scratch");
   await mkdir(parent, { recursive: true });
-  // What a killed command left behind; no step takes an hour.
+  // Removes what a killed command left; no step takes an hour.
   for (const name of await readdir(parent)) {
     const left = join(parent, name);
     const { mtimeMs } = await stat(left).catch(() => ({ mtimeMs: Date.now() }));

@@ -6,7 +6,7 @@ import { ExtendedKeyUsage, KeyUsageFlags, makeCertificate, makeKey } from "../ce
 import type { LabHome } from "../home.ts";
 import { writePrivateFile } from "../write-file.ts";
 
-/** The lab's own certificate authority: one per lab, valid for ten years, trusted by nobody but the lab's machines. */
+/** The lab's own certificate authority: one per lab, valid for ten years, trusted only by the lab's machines. */
 interface Authority {
   /** `<stateDir>/ca.crt`, PEM. */
   readonly certificatePath: string;
@@ -17,14 +17,14 @@ interface Authority {
 
 /** A certificate and its key. */
 export interface Certificate {
-  /** The certificate alone, without the authority's. */
+  /** The certificate, without the authority's. */
   readonly certificatePem: string;
   readonly privateKeyPem: string;
 }
 
 const authorityDays = 3650;
 
-/** Creates the lab's authority on first use. Safe to call from several processes at once: the first key wins. */
+/** Creates the lab's authority on first use. Safe to call from several processes at once: the first key written is used. */
 export async function ensureAuthority(home: LabHome): Promise<Authority> {
   const certificatePath = join(home.stateDir, "ca.crt");
   const keyPath = join(home.stateDir, "ca.key");
@@ -33,7 +33,7 @@ export async function ensureAuthority(home: LabHome): Promise<Authority> {
 
   await mkdir(home.stateDir, { recursive: true, mode: 0o700 });
   const privateKeyPem = makeKey();
-  // The key's file decides between two processes; the loser then waits for the winner's certificate below.
+  // Only one process can create the key file; any other one waits below for its certificate.
   const won = await writeFile(keyPath, privateKeyPem, { flag: "wx", mode: 0o600 }).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
@@ -88,7 +88,7 @@ export async function issueCertificate(
   return {
     privateKeyPem,
     certificatePem: await makeCertificate({
-      // A common name holds at most 64 characters; the names that count are the alternative ones.
+      // A common name has at most 64 characters; clients check only the subject alternative names.
       commonName: commonName.slice(0, 64),
       privateKeyPem,
       names: subjects,

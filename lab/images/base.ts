@@ -17,12 +17,12 @@ export interface Base {
 const folder = join(import.meta.dirname, "base");
 const realReference = "debian:trixie-slim";
 
-/** Content hash of the base's recipe, part of the recipe of everything that stands on it. */
+/** Content hash of the base's recipe, part of the recipe of every image that is built on it. */
 export function baseRecipe(): Promise<string> {
   return recipeOf(folder);
 }
 
-/** Makes the base in the outer engine unless it is there. */
+/** Builds the base in the outer engine unless it exists. */
 export async function ensureBase(docker: OuterDocker, home: LabHome, progress: Progress): Promise<Base> {
   const recipe = await baseRecipe();
   const made = { reference: `berth-lab/base:made-${recipe}`, provenance: "Debian 13 made with debootstrap" };

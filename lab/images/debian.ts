@@ -17,12 +17,12 @@ const bootstrapSeconds = 600;
 /** Debian's base system as an image of the outer engine. */
 export interface Debian {
   readonly reference: string;
-  /** The official image; else made from Debian's packages. */
+  /** The official image, otherwise built from Debian's packages. */
   readonly official: boolean;
 }
 
 /**
- * Debian's base system: the official image where a registry answers, else made from Debian's packages, once (about 50 s).
+ * Debian's base system: the official image if a registry answers, otherwise built once from Debian's packages (about 50 s).
  * @param official the image's reference: `debian:trixie-slim`
  */
 export async function ensureDebian(
@@ -57,7 +57,7 @@ async function bootstrap(
   suite: Suite,
   progress: Progress,
 ): Promise<void> {
-  requireRoot("building Debian from its packages (no image registry is in reach)");
+  requireRoot("building Debian from its packages (no image registry can be reached)");
   await ensureTools(["debootstrap"], progress);
   const root = await mkdtemp(join(home.cacheDir, "debootstrap-"));
   try {
@@ -76,7 +76,7 @@ async function bootstrap(
     tar.stderr.resume();
     await importRoot(docker, tar.stdout, { repository: "berth/debian", tag: suite }, progress);
   } finally {
-    // A bootstrap that was interrupted leaves these mounted, and what is mounted must not be removed.
+    // An interrupted bootstrap leaves these mounted; mounted folders must not be removed.
     for (const mount of ["proc", "sys"]) await succeeds("umount", ["--lazy", join(root, mount)]);
     await rm(root, { recursive: true, force: true });
   }

@@ -10,7 +10,7 @@ export interface Layer {
   readonly compressed: boolean;
 }
 
-/** What an image says about the containers made from it. */
+/** The settings of an image for its containers. */
 export interface ImageSettings {
   readonly environment: Readonly<Record<string, string>>;
   readonly entrypoint: readonly string[];
@@ -56,7 +56,7 @@ export function imageConfig(
   });
 }
 
-/** The manifest that ties a configuration to its layers. */
+/** The manifest of a configuration and its layers. */
 export function imageManifest(
   config: { readonly digest: string; readonly sizeBytes: number },
   layers: readonly Layer[],

@@ -1,4 +1,4 @@
-/** What the images need of the outer Docker engine: build, import, pull, inspect. */
+/** The operations on the outer Docker engine that the images need: build, import, pull, inspect. */
 import type Dockerode from "dockerode";
 import type { OuterDocker } from "../docker/outer-docker.ts";
 import type { Progress } from "../progress.ts";
@@ -9,12 +9,12 @@ interface EngineMessage {
   readonly error?: string;
 }
 
-/** True when the engine holds the image. */
+/** True when the engine has the image. */
 export async function hasImage(docker: OuterDocker, reference: string): Promise<boolean> {
   return (await inspect(docker, reference)) !== undefined;
 }
 
-/** The image's configuration, undefined when the engine does not hold it. */
+/** The image's configuration, undefined when the engine does not have it. */
 async function inspect(
   docker: OuterDocker,
   reference: string,
@@ -32,7 +32,7 @@ async function inspect(
  * Builds a folder with its `Dockerfile` on the host's network and tags the result.
  *
  * @param deadlineSeconds for the whole build.
- * @throws with the last lines of the build's own output.
+ * @throws with the last lines of the build's output.
  */
 export async function build(
   docker: OuterDocker,
@@ -66,8 +66,8 @@ export async function importRoot(
 let registriesAnswer: boolean | undefined;
 
 /**
- * Pulls a real image. False when it cannot be had. The first pull of a process decides whether registries can be reached
- * at all: when nothing answers within 8 seconds, later calls return false at once.
+ * Pulls a real image. Returns false when that is impossible. The first pull of a process determines whether registries
+ * can be reached: when none answers within 8 seconds, later calls return false at once.
  */
 export async function tryPull(docker: OuterDocker, reference: string, progress: Progress): Promise<boolean> {
   if (registriesAnswer === false) return false;
@@ -78,7 +78,7 @@ export async function tryPull(docker: OuterDocker, reference: string, progress: 
     timer = setTimeout(() => resolve(silent), firstAnswerSeconds * 1000);
   });
   try {
-    // The engine answers the request only when the registry has answered it.
+    // The engine answers the request only after the registry has answered.
     const stream = await Promise.race([docker.client.pull(reference), silence]);
     if (stream === silent) {
       registriesAnswer = false;
@@ -89,17 +89,17 @@ export async function tryPull(docker: OuterDocker, reference: string, progress: 
     return true;
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    // An answer that says no is an answer; only a registry that cannot be reached ends all further tries.
+    // A refusal is an answer too; only when no registry can be reached is no further pull tried.
     if (/manifest unknown|not found|denied|no matching manifest/i.test(text)) return false;
     registriesAnswer = false;
-    progress(`no image registry in reach (${text.split("\n")[0]?.slice(0, 120)}): using stand-ins`);
+    progress(`no image registry can be reached (${text.split("\n")[0]?.slice(0, 120)}): using stand-ins`);
     return false;
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Follows the engine's stream of messages to its end, reporting every three seconds. */
+/** Reads the engine's stream of messages to its end and reports progress every three seconds. */
 async function follow(
   docker: OuterDocker,
   stream: NodeJS.ReadableStream,

@@ -10,15 +10,15 @@ import { type Base, ensureBase } from "./base.ts";
 import { hasImage, tryPull } from "./outer.ts";
 import { type ServeOptions, serveRegistry } from "./serve.ts";
 import { imageSources } from "./sources.ts";
-import type { Workshop } from "./standins.ts";
+import type { BuildContext } from "./standins.ts";
 import { checkReference, openStore, type Tag } from "./store.ts";
 
-/** How machines name the registry. */
+/** Host name of the registry on machines. */
 export const registryHost = "registry.berth.lab";
 const registryPort = 5000;
-/** What the repositories of its images begin with. */
+/** Prefix of the repositories of its images. */
 export const registryAddress = `${registryHost}:${registryPort}`;
-/** A build waits this long for another command of the lab that builds the same image. */
+/** Seconds that a build waits for another command of the lab that builds the same image. */
 const buildLockSeconds = 2700;
 
 interface RegistryServer {
@@ -33,44 +33,44 @@ export interface RegistryImage {
   readonly repository: string;
   /** Manifest digest, `sha256:…`. */
   readonly digest: string;
-  /** What it really is: "nginx 1.28.3, built from the crate nginx-src" or "pulled". Printed to the user. */
+  /** Where it comes from: "nginx 1.28.3, built from the crate nginx-src" or "pulled". Printed to the user. */
   readonly provenance: string;
 }
 
 interface LabRegistry {
   /**
-   * The image that answers for `name` at `version`: `nginx`, `postgres`, `traefik`, or a stand-in `<system>/<service>` of `lab/apps`,
-   * which exists at every version. Builds or fetches on first use.
+   * The image for `name` at `version`: `nginx`, `postgres`, `traefik`, or a stand-in `<system>/<service>` of `lab/apps`, which exists
+   * at every version. Built or fetched on first use.
    */
   resolve(name: string, version: string): Promise<RegistryImage>;
   /** Makes an image of the outer engine (or one it can pull) available under `name` at `version`. */
   load(name: string, version: string, reference: string): Promise<RegistryImage>;
   /**
    * Serves the registry over HTTPS, with a certificate of the lab's authority for `registry.berth.lab`, on
-   * `home.gateway:5000`, or where `at` says (port 0 takes a free one).
+   * `home.gateway:5000`, or at `at` (port 0 selects a free port).
    *
    * @throws when the port is taken, or the lab's network does not exist yet.
    */
   listen(at?: { readonly host: string; readonly port: number }): Promise<RegistryServer>;
 }
 
-/** The lab's registry. Costs nothing until something is resolved. */
+/** The lab's registry. Does nothing until an image is resolved. */
 export async function createRegistry(
   docker: OuterDocker,
   home: LabHome,
   progress: Progress,
 ): Promise<LabRegistry> {
   const store = openStore(join(home.cacheDir, "registry"));
-  // Images given by hand belong to this lab, not to the cache that all labs share.
+  // Images given with --image belong to this lab, not to the cache that all labs share.
   let base: Promise<Base> | undefined;
-  const workshop: Workshop = {
+  const context: BuildContext = {
     docker,
     home,
     store,
     progress,
     base() {
       base ??= withLock(lockFile("base"), buildLockSeconds, () => ensureBase(docker, home, progress));
-      // A failure, such as a missing tool, may be repaired meanwhile.
+      // Failures are not cached: a missing tool may have been installed since.
       base.catch(() => {
         base = undefined;
       });
@@ -100,7 +100,7 @@ export async function createRegistry(
     return withLock(lockFile(name), buildLockSeconds, async () => {
       const meanwhile = await current();
       if (meanwhile) return meanwhile;
-      const tag: Tag = { ...(await source.make(workshop, version)), recipe };
+      const tag: Tag = { ...(await source.make(context, version)), recipe };
       await store.writeTag(name, version, tag);
       return tag;
     });

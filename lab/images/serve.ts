@@ -13,12 +13,12 @@ import type { Store } from "./store.ts";
 
 export interface ServeOptions {
   readonly host: string;
-  /** 0 takes a free port. */
+  /** 0 selects a free port. */
   readonly port: number;
   readonly certificate: Certificate;
   readonly store: Store;
-  /** Leads a name and tag to a manifest's digest; undefined when there is no such image. */
-  /** Asked for each request; left out, everybody pulls, as fast as it goes. */
+  /** The manifest digest for a name and tag; undefined when there is no such image. */
+  /** Called for each request; when left out, no login is required and transfers are unlimited. */
   readonly access?: () => RegistryAccess;
   readonly findTag: (name: string, version: string) => Promise<string | undefined>;
 }
@@ -105,7 +105,7 @@ async function answer(
     response.setHeader("Content-Type", "application/octet-stream");
     response.setHeader("Content-Length", blob.sizeBytes);
     if (request.method === "HEAD") response.end();
-    // A client that goes away in the middle is its own business, not a fault of the registry.
+    // A client that disconnects during the transfer is not an error of the registry.
     else
       await pipeline(
         createReadStream(blob.path, { highWaterMark: 1 << 20 }),
@@ -127,10 +127,10 @@ function isAllowed(access: RegistryAccess | undefined, request: IncomingMessage)
   return given.length === expected.length && timingSafeEqual(given, expected);
 }
 
-/** Blobs below this size are not slowed: configurations of images. */
+/** Smaller blobs, such as image configurations, are not slowed down. */
 const smallBytes = 1 << 16;
 
-/** Lets bytes through at a pace, which may change meanwhile. */
+/** Limits the transfer rate, which may change during the transfer. */
 async function* slowed(chunks: AsyncIterable<Buffer>, bytesPerSecond: () => number | undefined) {
   for await (const chunk of chunks) {
     for (let from = 0; from < chunk.length; ) {

@@ -2,25 +2,25 @@ import { declarations } from "../apps/index.ts";
 import { applicationRecipe, makeApplication } from "./applications.ts";
 import { publish } from "./archive.ts";
 import { baseRecipe } from "./base.ts";
-import { type Standin, standins, type Workshop } from "./standins.ts";
+import { type BuildContext, type Standin, standins } from "./standins.ts";
 import { digestOf } from "./store.ts";
 
 /** Where an image comes from. */
 export interface ImageSource {
-  /** Hash of what decides the image at a version: another one makes what the cache holds stale. */
+  /** Hash of everything that determines the image at a version; the cached image is used only if it is the same. */
   recipe(version: string): Promise<string>;
-  make(workshop: Workshop, version: string): Promise<{ digest: string; provenance: string }>;
-  /** Made while a machine that pulls it waits; the others take minutes and are made before. */
+  make(context: BuildContext, version: string): Promise<{ digest: string; provenance: string }>;
+  /** Built while a machine that pulls it waits; other images take minutes and are built in advance. */
   readonly whilePulled: boolean;
 }
 
 function built(name: string, standin: Standin): ImageSource {
   return {
     recipe: () => standin.recipe(),
-    async make(workshop, version) {
-      const { reference, provenance } = await standin.build(workshop, version);
-      workshop.progress(`putting ${name} into the lab's registry`);
-      return { digest: await publish(workshop.docker, workshop.store, reference), provenance };
+    async make(context, version) {
+      const { reference, provenance } = await standin.build(context, version);
+      context.progress(`putting ${name} into the lab's registry`);
+      return { digest: await publish(context.docker, context.store, reference), provenance };
     },
     whilePulled: false,
   };
@@ -34,12 +34,12 @@ function sourceOf(name: string): ImageSource | undefined {
   return {
     recipe: async (version) =>
       digestOf(`${await baseRecipe()} ${await applicationRecipe(name, declaration, version)}`).slice(7, 19),
-    make: (workshop, version) => makeApplication(workshop, name, declaration, version),
+    make: (context, version) => makeApplication(context, name, declaration, version),
     whilePulled: true,
   };
 }
 
-/** Every image that the registry answers for, by name. */
+/** Every image of the registry, by name. */
 export const imageSources: ReadonlyMap<string, ImageSource> = new Map(
   [...Object.keys(standins), ...Object.keys(declarations)].sort().map((name) => {
     const source = sourceOf(name);

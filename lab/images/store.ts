@@ -12,22 +12,22 @@ export interface Blob {
   readonly sizeBytes: number;
 }
 
-/** What a name and version lead to. */
+/** The image of a name and version. */
 export interface Tag {
   /** The manifest's digest. */
   readonly digest: string;
   readonly provenance: string;
-  /** Hash of what the image was made from; another recipe makes the tag stale. */
+  /** Hash of everything that the image was built from; the tag is valid only for the same recipe. */
   readonly recipe: string;
 }
 
-/** Blobs (`blobs/sha256/…`) and tags, as files under one folder. Writes are atomic, so processes may share it. */
+/** Blobs (`blobs/sha256/…`) and tags, as files under one folder. Writes are atomic, so several processes can use it. */
 export interface Store {
   readonly root: string;
   /** Moves the file into the store. The file must be on the same file system. */
   adopt(path: string): Promise<Blob>;
   put(bytes: Buffer): Promise<Blob>;
-  /** Path and size of a blob, undefined when the store does not hold it. */
+  /** Path and size of a blob, undefined when the store does not have it. */
   find(digest: string): Promise<{ path: string; sizeBytes: number } | undefined>;
   readTag(name: string, version: string): Promise<Tag | undefined>;
   writeTag(name: string, version: string, tag: Tag): Promise<void>;
@@ -83,7 +83,7 @@ async function fileDigest(path: string): Promise<string> {
 }
 
 /**
- * Throws unless both follow the distribution specification's grammar, which also keeps them inside the store's folder.
+ * Throws unless both follow the distribution specification's grammar, which also ensures that paths stay inside the store's folder.
  */
 export function checkReference(name: string, version: string): void {
   const part = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";

@@ -1,4 +1,4 @@
-/** What stand-ins are built from on the host, with the host's own package clients: made once, kept in the cache. */
+/** Programs and sources for stand-ins, built or fetched on this machine with its package clients, once, and kept in the cache. */
 import { access, cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -16,11 +16,11 @@ export const pebble: GoTool = {
   goVersion: "1.25",
 };
 
-/** The crate that carries nginx's source; https://crates.io/crates/nginx-src. Its build metadata names nginx's version. */
+/** The crate that contains nginx's source; https://crates.io/crates/nginx-src. Its build metadata names nginx's version. */
 export const nginxCrateVersion = "1.28.5";
 export const nginxVersion = "1.28.3";
 
-/** A command from Go's module proxy, static. @returns the path of the binary. */
+/** A command from Go's module proxy, statically linked. @returns the path of the binary. */
 export async function goBinary(home: LabHome, tool: GoTool, progress: Progress): Promise<string> {
   const { command, version, tags = [], versionVariable } = tool;
   const folder = join(home.cacheDir, "tools", `${command}-${version}`);
@@ -66,13 +66,13 @@ export async function nginxSource(home: LabHome, progress: Progress): Promise<st
 /** Traefik's version in lab/images/traefik/go.mod. */
 export const traefikVersion = "3.6.12";
 const traefikGoVersion = "1.25";
-/** What it took from an empty cache on two idle cores was 6 minutes. */
+/** Measured: 6 minutes on two idle cores with an empty cache. */
 const traefikBuildSeconds = 2400;
 
 /**
- * Traefik, built from the Go module proxy by a module of the lab's own. @returns the path of the binary.
+ * Traefik, built from the Go module proxy with the lab's own module. @returns the path of the binary.
  * @param moduleFile its go.mod
- * @throws how to get Go, where it is missing or too old.
+ * @throws how to install Go, when it is missing or too old.
  */
 export async function traefikBinary(home: LabHome, moduleFile: string, progress: Progress): Promise<string> {
   const folder = join(home.cacheDir, "tools", `traefik-${traefikVersion}`);
@@ -122,9 +122,9 @@ async function once(
   const scratch = await mkdtemp(`${folder}-`);
   try {
     progress(what);
-    await withTicks(what, progress, () => make(scratch));
+    await withElapsedTime(what, progress, () => make(scratch));
     await rename(scratch, folder).catch((error: NodeJS.ErrnoException) => {
-      // Another process made it meanwhile.
+      // Another process has built it in the meantime.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
   } finally {
@@ -132,7 +132,7 @@ async function once(
   }
 }
 
-async function withTicks<T>(what: string, progress: Progress, work: () => Promise<T>): Promise<T> {
+async function withElapsedTime<T>(what: string, progress: Progress, work: () => Promise<T>): Promise<T> {
   const started = Date.now();
   const tick = setInterval(() => progress(`${what} (${Math.round((Date.now() - started) / 1000)} s)`), 5_000);
   try {
@@ -171,7 +171,7 @@ async function run(
   );
 }
 
-/** The running Node, which application stand-ins carry: a self-contained binary that needs only the C++ library. */
+/** The running Node, which application stand-ins contain: a binary that depends only on the C++ library. */
 export function nodeBinary(): { path: string; version: string } {
   if (Number(process.versions.node.split(".")[0]) < 24) {
     throw new Error(

@@ -1,23 +1,23 @@
 import type Dockerode from "dockerode";
 import { labLabels } from "../docker/labels.ts";
+import { machinePowers } from "../docker/machine-support.ts";
 import { networkName } from "../docker/names.ts";
-import { machinePowers } from "../docker/trial.ts";
 import type { LabHome } from "../home.ts";
 import { seedFolder } from "./seed.ts";
 import type { MachineSpec } from "./types.ts";
 
-/** As machines know the lab's registry, which listens on the gateway. */
+/** Host name of the lab's registry on machines; it listens on the gateway. */
 const registryName = "registry.berth.lab";
 export const serverLabel = "berth.server.id";
 export const nameLabel = "berth.server.name";
 export const addressLabel = "berth.server.address";
 
-/** Name of the server's container, and of the engine's volume that holds the Docker data inside it. */
+/** Name of the server's container, and of the engine's volume with its Docker data. */
 export function containerName(home: LabHome, serverId: number): string {
   return `berth-${home.name}-machine-${serverId}`;
 }
 
-/** The container that is a server: what Hetzner hands to a machine, as the outer engine is told it. */
+/** The container of a server: its name, address, host name and user data as settings for the outer engine. */
 export function machineContainer(
   home: LabHome,
   spec: MachineSpec,

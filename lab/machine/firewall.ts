@@ -1,15 +1,15 @@
 import { run } from "../docker/host.ts";
 import type { FirewallRule } from "./types.ts";
 
-/** Docker inside a machine uses `nat` and `filter`; `mangle` comes before its address translation and is nobody else's. */
+/** Docker inside a machine uses `nat` and `filter`; `mangle` is processed before address translation and is used by nothing else. */
 const inbound = "BERTH-IN";
 const outbound = "BERTH-OUT";
 const metadataAddress = "169.254.169.254";
 
 /**
- * Renders Hetzner's firewall semantics for `iptables-restore --noflush`: replies pass, what a rule allows passes, the
- * rest is dropped. Without any `out` rule everything may leave; with one, only what it allows, and the metadata service.
- * `undefined` lets everything pass.
+ * Renders Hetzner's firewall semantics for `iptables-restore --noflush`: replies and packets that a rule allows pass,
+ * all others are dropped. Without an `out` rule all outgoing packets pass; with one, only those that it allows and those to the
+ * metadata service. With `undefined` everything passes.
  *
  * @throws on a rule that Hetzner's API would have refused (a bad port or network).
  */
@@ -62,7 +62,7 @@ function port(rule: FirewallRule): string {
   return ` --dport ${rule.port.replace("-", ":")}`;
 }
 
-/** Puts the rules into the network of a running machine, given its first process, in one step: never half a firewall. */
+/** Applies the rules atomically in the network namespace of a running machine, given its first process. */
 export async function applyFirewall(pid: number, rules: readonly FirewallRule[] | undefined): Promise<void> {
   const inside = ["--target", String(pid), "--net"];
   const there = await run("nsenter", [

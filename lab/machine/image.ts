@@ -9,7 +9,7 @@ import type { Progress } from "../progress.ts";
 
 const recipe = join(import.meta.dirname, "image");
 
-/** Debian's suite that is booted for an image of Hetzner's. */
+/** The Debian suite that is booted for an image of Hetzner. */
 const suites = {
   "debian-12": "bookworm",
   "debian-13": "trixie",
@@ -20,7 +20,7 @@ function isKnown(image: string): image is keyof typeof suites {
   return image in suites;
 }
 
-/** @throws for an image that the lab has no suite for. */
+/** @throws for an image without a suite. */
 function suiteOf(image: string): Suite {
   if (!isKnown(image)) {
     throw new Error(`the lab cannot boot ${image}; use one of: ${Object.keys(suites).join(", ")}`);
@@ -29,13 +29,13 @@ function suiteOf(image: string): Suite {
 }
 
 /**
- * Image of machines, built on first use (about 2 minutes from Debian's packages) and again when its recipe changes. Its
- * tag is the suite and the hash of the recipe; two commands at once build it once. Of Ubuntu there are no packages here: Debian 13 is
- * booted in its place, and `progress` says so. What differs (a listening ssh.socket, other versions) is then not rehearsed.
+ * The machine image, built on first use (about 2 minutes from Debian's packages) and again when its recipe changes. Its
+ * tag is the suite and the hash of the recipe; when two commands need it at once, it is built once. There are no Ubuntu packages here:
+ * Debian 13 is booted instead, and `progress` reports it. The differences (a listening ssh.socket, other versions) are then not rehearsed.
  *
  * @param hetznerImage `debian-13`
  * @returns the reference in the outer engine.
- * @throws the failing step's own words.
+ * @throws with the output of the failing step.
  */
 export async function ensureMachineImage(
   docker: OuterDocker,
@@ -60,12 +60,12 @@ export async function ensureMachineImage(
   });
 }
 
-/** Images of earlier recipes, 700 MB each. What a machine still runs on stays. */
+/** Removes images of earlier recipes, 700 MB each, unless a machine still uses them. */
 async function removeOthers(docker: OuterDocker, image: string): Promise<void> {
   const filters = { reference: ["berth/machine"] };
   for (const { RepoTags } of await docker.client.listImages({ filters })) {
     for (const tag of RepoTags ?? []) {
-      // Another suite's image of this recipe is as good.
+      // Images of this recipe for other suites are kept.
       if (tag.split("-").at(-1) === image.split("-").at(-1)) continue;
       await docker.client
         .getImage(tag)

@@ -30,11 +30,11 @@ import {
   volumesOf,
 } from "./volumes.ts";
 
-/** The lab's servers. Makes nothing until a server is booted. Every call is idempotent; needs root. */
+/** The lab's servers. Has no effect until a server is booted. Every call is idempotent; needs root. */
 export function createMachines(docker: OuterDocker, home: LabHome, progress: Progress): Machines {
   const container = (serverId: number) => docker.client.getContainer(containerName(home, serverId));
 
-  /** First process of a running machine as this machine sees it. */
+  /** Process id, on this machine, of the first process of a running machine. */
   async function pidOf(serverId: number): Promise<number | undefined> {
     const state = await container(serverId)
       .inspect()
@@ -43,12 +43,13 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
     return state?.Running ? state.Pid : undefined;
   }
 
-  /** Starts the machine; it waits for its network, firewall and volumes before its own first step. */
+  /** Starts the machine; it waits for its network, firewall and volumes before it executes systemd. */
   async function start(serverId: number): Promise<void> {
     await copyAuthority(home, serverId);
     await container(serverId).start().catch(ignore(304));
     const pid = await pidOf(serverId);
-    if (pid === undefined) throw new Error(`server ${serverId} ended at once: ${await lastWords(serverId)}`);
+    if (pid === undefined)
+      throw new Error(`server ${serverId} ended at once: ${await lastLogLines(serverId)}`);
     const inside = ["--target", String(pid)];
     const route = [`${metadataAddress}/32`, "via", metadataGateway(home), "dev", "eth0"];
     await run("nsenter", [...inside, "--net", "ip", "route", "replace", ...route]);
@@ -57,13 +58,13 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
     await run("nsenter", [...inside, "--mount", "--pid", "touch", "/run/berth-go"]);
   }
 
-  async function lastWords(serverId: number): Promise<string> {
+  async function lastLogLines(serverId: number): Promise<string> {
     const log = await container(serverId).logs({ stdout: true, stderr: true, tail: 5 });
     return (
       log
         .toString("utf8")
         .replace(/[^\n\x20-\x7e]/g, "")
-        .trim() || "it said nothing"
+        .trim() || "it printed nothing"
     );
   }
 
@@ -85,10 +86,10 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
     if (serverId !== undefined) await unplug(home, volumeId, await pidOf(serverId));
   }
 
-  // The last machine takes the metadata service with it, and devices are lettered in the order in which volumes come:
-  // what decides by looking at the others happens one at a time.
+  // The metadata service is removed with the last machine, and device letters follow the order of attachment:
+  // operations that depend on the other machines run one at a time.
   let last: Promise<unknown> = Promise.resolve();
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  function oneAtATime<T>(work: () => Promise<T>): Promise<T> {
     const turn = last.then(work);
     last = turn.catch(() => undefined);
     return turn;
@@ -102,7 +103,7 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
       await ensureTools(["iptables", "ip", "nsenter", "losetup"], progress);
       const image = await ensureMachineImage(docker, home, spec.image, progress);
       await ensureNetwork(docker, home);
-      await inTurn(async () => {
+      await oneAtATime(async () => {
         await mkdir(machinesFolder(home), { recursive: true, mode: 0o700 });
         await writeSeed(home, spec);
         await docker.client.createVolume({
@@ -116,14 +117,14 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
       await start(spec.serverId);
     },
     async powerOff(serverId) {
-      // Hetzner's power off pulls the plug; `shutdown` is the system's own.
+      // Hetzner's poweroff cuts the power; only its `shutdown` lets the system shut down.
       await container(serverId).kill().catch(ignore(404, 409));
     },
     async powerOn(serverId) {
       await start(serverId);
     },
     async remove(serverId) {
-      await inTurn(async () => {
+      await oneAtATime(async () => {
         await container(serverId).remove({ force: true, v: true }).catch(ignore(404));
         for (const volume of await volumesOf(home, serverId)) await unplug(home, volume.id, undefined);
         await docker.client.getVolume(containerName(home, serverId)).remove().catch(ignore(404));
@@ -138,7 +139,7 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
       await makeVolume(home, volumeId, sizeGigabytes, format);
     },
     async attachVolume(volumeId, serverId) {
-      await inTurn(async () => {
+      await oneAtATime(async () => {
         const volume = await recordAttachment(home, volumeId, serverId);
         const pid = await pidOf(serverId);
         if (pid !== undefined) await plug(home, volume, pid);
@@ -158,7 +159,7 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
   };
 }
 
-/** For answers of the engine that mean "already so". */
+/** Ignores errors of the engine that mean that nothing has to be done. */
 function ignore(...statusCodes: readonly number[]): (error: { statusCode?: number }) => undefined {
   return (error) => {
     if (error.statusCode === undefined || !statusCodes.includes(error.statusCode)) throw error;

@@ -6,7 +6,7 @@ import { machinesFolder } from "./seed.ts";
 
 export const metadataAddress = "169.254.169.254";
 
-/** Where machines send what is for {@link metadataAddress}: the container that has it. */
+/** The gateway of machines to {@link metadataAddress}: the container with that address. */
 export function metadataGateway(home: LabHome): string {
   return networkAddress(home, 2);
 }
@@ -16,8 +16,8 @@ function containerName(home: LabHome): string {
 }
 
 /**
- * Starts the metadata service of this lab's machines: a container of its own on the lab's network, so that what a
- * machine's containers send there is forwarded by the machine, as on Hetzner, and can be blocked there.
+ * Starts the metadata service of this lab's machines: a container of its own on the lab's network, so that packets
+ * of a machine's containers are forwarded by the machine, as at Hetzner, and can be blocked there.
  */
 export async function ensureMetadata(docker: OuterDocker, home: LabHome, image: string): Promise<void> {
   const name = containerName(home);
@@ -47,7 +47,7 @@ export async function ensureMetadata(docker: OuterDocker, home: LabHome, image: 
     .getContainer(name)
     .start()
     .catch((error: { statusCode?: number }) => {
-      // 304: runs already.
+      // 304: it is already running.
       if (error.statusCode !== 304) throw error;
     });
 }

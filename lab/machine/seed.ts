@@ -4,7 +4,7 @@ import type { LabHome } from "../home.ts";
 import { writePrivateFile } from "../write-file.ts";
 import type { FirewallRule, MachineSpec } from "./types.ts";
 
-/** Folder of one machine: its cloud-init seed, what the metadata service answers, its firewall. */
+/** Folder of one machine: its cloud-init seed, the responses of the metadata service, its firewall. */
 export function machineFolder(home: LabHome, serverId: number): string {
   return join(home.stateDir, "machines", String(serverId));
 }
@@ -18,7 +18,7 @@ export function seedFolder(home: LabHome, serverId: number): string {
   return join(machineFolder(home, serverId), "seed");
 }
 
-/** What NoCloud calls meta-data (JSON is YAML). */
+/** NoCloud's meta-data (JSON is valid YAML). */
 export function metaData(spec: MachineSpec): Record<string, unknown> {
   return {
     "instance-id": String(spec.serverId),
@@ -27,7 +27,7 @@ export function metaData(spec: MachineSpec): Record<string, unknown> {
   };
 }
 
-/** What Hetzner's metadata service answers. */
+/** The responses of Hetzner's metadata service. */
 export function hetznerMetadata(spec: MachineSpec): Record<string, unknown> {
   return {
     "instance-id": String(spec.serverId),
@@ -49,7 +49,7 @@ export async function writeSeed(home: LabHome, spec: MachineSpec): Promise<void>
   );
 }
 
-/** Gives the machine the lab's authority, if the lab has one yet. */
+/** Copies the lab's authority to the machine, if it exists. */
 export async function copyAuthority(home: LabHome, serverId: number): Promise<void> {
   const seed = seedFolder(home, serverId);
   await mkdir(seed, { recursive: true, mode: 0o700 });

@@ -44,6 +44,6 @@ export interface Machines {
   removeVolume(volumeId: number): Promise<void>;
   /** Makes the device larger, attached or not; the file system in it stays as it is. */
   growVolume(volumeId: number, sizeGigabytes: number): Promise<void>;
-  /** Replaces the machine's inbound rules, enforced outside the machine's own configuration; undefined lets all in. */
+  /** Replaces the machine's inbound rules, enforced outside the machine's own configuration; undefined allows everything. */
   setFirewall(serverId: number, rules: readonly FirewallRule[] | undefined): Promise<void>;
 }

@@ -5,7 +5,7 @@ import type { LabHome } from "../home.ts";
 import { writePrivateFile } from "../write-file.ts";
 import { removeEmpty } from "./files.ts";
 
-/** A volume is a sparse file and what is known of it; its loop device exists while it is attached. */
+/** A volume: a sparse file and a description; its loop device exists while it is attached. */
 interface Volume {
   readonly id: number;
   readonly sizeGigabytes: number;
@@ -42,7 +42,7 @@ export async function volumesOf(home: LabHome, serverId: number): Promise<Volume
     .sort((one, other) => (one.device ?? "").localeCompare(other.device ?? ""));
 }
 
-/** Makes the sparse file, formatted when asked to. A volume that is there stays as it is. */
+/** Makes the sparse file, formatted when asked to. An existing volume is not changed. */
 export async function makeVolume(
   home: LabHome,
   id: number,
@@ -62,10 +62,10 @@ export async function makeVolume(
   await writeVolume(home, { id, sizeGigabytes });
 }
 
-/** Capability that the kernel asks for before it enlarges a mounted ext4, by its bit (linux/capability.h, CAP_SYS_RESOURCE). */
+/** The capability that the kernel requires to enlarge a mounted ext4, by its bit (linux/capability.h, CAP_SYS_RESOURCE). */
 const sysResource = 1n << 24n;
 
-/** Whether a machine of the lab may enlarge a file system that is mounted. A sandbox may take that from everybody in it. */
+/** Whether a machine of the lab can enlarge a mounted file system. A sandbox may withhold the capability from all its processes. */
 export async function canGrowMounted(): Promise<boolean> {
   const [, effective = "0"] =
     /^CapEff:\s*([0-9a-f]+)$/m.exec(await readFile("/proc/self/status", "utf8")) ?? [];
@@ -73,8 +73,8 @@ export async function canGrowMounted(): Promise<boolean> {
 }
 
 /**
- * Makes the file larger, and the device of one that is attached, as a disk that grows while it is in use.
- * @throws where the file system on an attached one could not follow.
+ * Enlarges the file, and the loop device of an attached volume, like a disk that grows while it is in use.
+ * @throws when the file system of an attached volume could not be enlarged.
  */
 export async function growVolume(home: LabHome, id: number, sizeGigabytes: number): Promise<void> {
   const volume = await readVolume(home, id);
@@ -89,7 +89,7 @@ export async function growVolume(home: LabHome, id: number, sizeGigabytes: numbe
   await writeVolume(home, { ...volume, sizeGigabytes });
 }
 
-/** Records where the volume is attached; {@link plug} makes it appear. */
+/** Records the server to which the volume is attached; {@link plug} makes it appear. */
 export async function recordAttachment(home: LabHome, id: number, serverId: number): Promise<Volume> {
   const volume = await readVolume(home, id);
   if (!volume) throw new Error(`volume ${id} does not exist in the lab "${home.name}"`);
@@ -145,7 +145,7 @@ export async function unplug(home: LabHome, id: number, pid: number | undefined)
   if (!volume) return;
   if (pid !== undefined && volume.device !== undefined) {
     const inside = ["--target", String(pid), "--mount", "--pid"];
-    // `--lazy`, once for each mount of the device: whatever uses it keeps what it has open and no more.
+    // `--lazy`, once for each mount of the device: processes keep their open files and can open no others.
     for (let mounts = 0; mounts < 64; mounts += 1) {
       if (!(await succeeds("nsenter", [...inside, "umount", "--lazy", volume.device]))) break;
     }
@@ -155,7 +155,7 @@ export async function unplug(home: LabHome, id: number, pid: number | undefined)
   await writeVolume(home, { id, sizeGigabytes: volume.sizeGigabytes });
 }
 
-/** Removes the file of a volume that is attached to nothing. */
+/** Removes the file of a detached volume. */
 export async function destroyVolume(home: LabHome, id: number): Promise<void> {
   const volume = await readVolume(home, id);
   if (volume?.serverId !== undefined) {

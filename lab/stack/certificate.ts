@@ -5,7 +5,7 @@ import { pebbleFiles } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority, issueCertificate } from "../images/authority.ts";
 import { writePrivateFile } from "../write-file.ts";
-import { recordCanary } from "./invented-secrets.ts";
+import { recordCanary } from "./generated-secrets.ts";
 
 export interface StackCertificate {
   /** The certificate and the authority's, PEM. */
@@ -13,19 +13,19 @@ export interface StackCertificate {
   readonly privateKeyPem: string;
 }
 
-/** As long as Let's Encrypt's. */
+/** As in Let's Encrypt's certificates. */
 const certificateDays = 90;
 const renewBeforeDays = 30;
 
-/** What `curl --cacert` needs to trust the lab: its own authority, and Pebble's when that has been asked for. */
+/** The file for `curl --cacert`: the lab's authority, and Pebble's roots if it has been used. */
 export function authorityFile(home: LabHome): string {
   const { roots } = pebbleFiles(home);
   return existsSync(roots) ? roots : join(home.stateDir, "ca.crt");
 }
 
 /**
- * A certificate for all `domains`, issued by the lab's own authority. The same one as last time, unless a domain came or
- * went or it is about to expire, so that a second `up` changes nothing.
+ * A certificate for all `domains`, issued by the lab's own authority. Reused until the domains change or it is about
+ * to expire, so that a second `up` changes nothing.
  */
 export async function stackCertificate(
   home: LabHome,
@@ -43,7 +43,7 @@ export async function stackCertificate(
   }
   const privateKeyPem = readFileSync(keyPath, "utf8");
   if (process.env.BERTH_LAB_CANARY === "1") {
-    // One line of it: a key may be printed with other line ends or indented.
+    // One line is enough: a key may be printed with other line ends or indentation.
     const [, line = ""] = privateKeyPem.split("\n");
     recordCanary(home.stateDir, "berth:tlsPrivateKeyPem", line);
   }

@@ -5,10 +5,10 @@ import { parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import type { LabHome } from "../home.ts";
 import { tokenCharacters } from "./cloud-access.ts";
-import { inventSecret } from "./invented-secrets.ts";
+import { generateSecret } from "./generated-secrets.ts";
 import { imageKey, type Overrides, overriddenValues, tokenKey } from "./overrides.ts";
 import type { PlannedStack } from "./planned-stack.ts";
-import { registryPasswordFormat, registryPasswordKey, withMadeUpPasswords } from "./registry-login.ts";
+import { registryPasswordFormat, registryPasswordKey, withGeneratedPasswords } from "./registry-login.ts";
 import { isObject, type Json, objectAt, toText } from "./stack-file.ts";
 
 /** What the engine gets. */
@@ -18,7 +18,7 @@ export interface StackConfiguration {
 }
 
 /**
- * Checks a plan before anything is made, with placeholders for what is made later.
+ * Checks a plan before anything is created, with placeholders for values that are created later.
  * @throws ConfigError with all problems.
  */
 export function checkPlan(planned: PlannedStack, home: LabHome): void {
@@ -28,7 +28,7 @@ export function checkPlan(planned: PlannedStack, home: LabHome): void {
 }
 
 /**
- * The values as the engine gets them, checked with the program's own schema and policies.
+ * The values for the engine, checked with the program's schema and policies.
  * @throws ConfigError with all problems.
  */
 export function checkedConfiguration(
@@ -48,10 +48,10 @@ export function checkedConfiguration(
 }
 
 /**
- * The stack file with what is there as it is there: what the lab puts in the place of something must not hide that it is wrong. Only
- * what belongs into no file before the first `pulumi up` is made up: secrets, digests, keys of those who deploy.
+ * The stack file with its own values: the lab's replacements must not hide invalid ones. Only values that are not in the file before
+ * the first `pulumi up` are filled in: secrets, digests, public keys of operators.
  */
-function asWritten({ values, images, inventedKeys }: PlannedStack, substitutes: Overrides) {
+function asWritten({ values, images, generatedKeys }: PlannedStack, substitutes: Overrides) {
   const written: Record<string, Json> = { ...values };
   const map = written["berth:images"];
   if (isObject(map)) {
@@ -69,17 +69,17 @@ function asWritten({ values, images, inventedKeys }: PlannedStack, substitutes: 
     );
   }
   written["berth:ssh"] ??= { authorizedKeys: [substitutes.ssh.publicKey] };
-  const secretKeys = [...inventedKeys, tokenKey];
-  for (const key of inventedKeys) written[key] = substitutes.secret(key);
+  const secretKeys = [...generatedKeys, tokenKey];
+  for (const key of generatedKeys) written[key] = substitutes.secret(key);
   if (objectAt(written["berth:tls"]).kind === "certificate") {
     written["berth:tlsPrivateKeyPem"] = "-----BEGIN PRIVATE KEY-----";
     secretKeys.push("berth:tlsPrivateKeyPem");
   }
-  withMadeUpPasswords(written, secretKeys);
+  withGeneratedPasswords(written, secretKeys);
   return { values: written, secretKeys };
 }
 
-/** Stands for what is made after the check, so that the check can run first. */
+/** Placeholders for values that are created after the check. */
 function placeholders({ request, images }: PlannedStack): Overrides {
   const digest = `sha256:${"0".repeat(64)}`;
   return {
@@ -97,12 +97,12 @@ function placeholders({ request, images }: PlannedStack): Overrides {
     token: "0".repeat(tokenCharacters),
     secretRecords: {},
     registryPassword: "made-up",
-    secret: (key) => inventSecret(formatOf(request.definitions, key)),
+    secret: (key) => generateSecret(formatOf(request.definitions, key)),
   };
 }
 
 /**
- * The format of a secret that the lab makes up, by its full key.
+ * The format of a secret that the lab generates, by its full key.
  * @throws when no system declares it.
  */
 export function formatOf(definitions: readonly System[], key: string): SecretFormat {

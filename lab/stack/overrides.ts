@@ -8,24 +8,24 @@ import { overrideRegistries } from "./registry-login.ts";
 import type { SshKey } from "./ssh-key.ts";
 import { isObject, type Json, objectAt } from "./stack-file.ts";
 
-/** What the lab puts in the place of the committed values; {@link overriddenValues} says where. */
+/** The values with which the lab replaces committed ones; see {@link overriddenValues}. */
 export interface Overrides {
   readonly images: ReadonlyMap<string, { readonly repository: string; readonly digest: string }>;
   readonly ssh: SshKey;
-  /** From the lab's own authority; undefined when Pebble issues. */
+  /** From the lab's own authority; undefined when Pebble issues it. */
   readonly certificate: StackCertificate | undefined;
   /** The lab's authority, PEM. */
   readonly authorityPem: string;
   readonly token: string;
   readonly secret: (key: string) => string;
   readonly registryPassword: string;
-  /** Age and fingerprint of the secrets that are made up. */
+  /** Age and fingerprint of the generated secrets. */
   readonly secretRecords: SecretRecords;
 }
 
 export const tokenKey = "hcloud:token";
 
-/** The configuration of a run with the lab's own things in it, and which keys are secret. */
+/** The configuration of a run with the lab's values, and the keys that are secret. */
 export function overriddenValues(
   planned: PlannedStack,
   overrides: Overrides,
@@ -77,20 +77,20 @@ export function overriddenValues(
     values["berth:tls"] = { kind: "certificate", certificatePem: certificate.chainPem };
     values["berth:tlsPrivateKeyPem"] = certificate.privateKeyPem;
   }
-  // The images come from the lab's registry, which takes none.
+  // The images come from the lab's registry, which has no login for these.
   delete values["berth:builds"];
   values[tokenKey] = overrides.token;
   values["hcloud:endpoint"] = cloudEndpoint(home);
-  for (const key of planned.inventedKeys) values[key] = overrides.secret(key);
-  // Those that the file has are about the real secrets.
+  for (const key of planned.generatedKeys) values[key] = overrides.secret(key);
+  // The records in the file are about the real secrets.
   values["berth:secretRecords"] = overrides.secretRecords;
   const given = certificate === undefined ? [] : ["berth:tlsPrivateKeyPem"];
-  const secretKeys = [...given, tokenKey, ...planned.inventedKeys];
+  const secretKeys = [...given, tokenKey, ...planned.generatedKeys];
   overrideRegistries(values, secretKeys, planned.registryLogin, overrides.registryPassword);
   return { values, secretKeys };
 }
 
-/** This machine, and of the stack's own networks those that are the lab's. */
+/** This machine, and those of the stack's networks that are in the lab's range. */
 function sshAllowedFrom(home: LabHome, own: Json | undefined): Json {
   const prefix = home.subnet.replace(/0\/24$/, "");
   const inLab = Array.isArray(own) ? own.filter((one) => String(one).startsWith(prefix)) : [];

@@ -9,8 +9,8 @@ import { applySetting, parseSetting } from "./set-option.ts";
 import { isObject, type Json, objectAt, readStackFile } from "./stack-file.ts";
 
 /**
- * Reads the stack file, applies `--set` and checks the result with the program's own schema, before anything is made.
- * @throws ConfigError with all problems, or an error that names the option that is wrong.
+ * Reads the stack file, applies `--set` and checks the result with the program's schema, before anything is created.
+ * @throws ConfigError with all problems, or an error that names the invalid option.
  */
 export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   const { stack, definitions } = request;
@@ -21,9 +21,9 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   const systems = wanted.length > 0 ? wanted : placed.slice(0, 1);
   const used = definitions.filter((definition) => systems.includes(definition.name));
   const declared = used.flatMap(({ name, secrets }) => Object.keys(secrets).map((key) => `${name}:${key}`));
-  const inventable = [...declared, "berth:tlsPrivateKeyPem", tokenKey];
-  refuseUndecryptable(request, file.encryptedKeys, inventable);
-  const values = withSettings(file.values, request.settings ?? [], inventable);
+  const generatable = [...declared, "berth:tlsPrivateKeyPem", tokenKey];
+  refuseUndecryptable(request, file.encryptedKeys, generatable);
+  const values = withSettings(file.values, request.settings ?? [], generatable);
   const domains = domainsOf(values, definitions);
   leaveOut(
     values,
@@ -39,13 +39,13 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
     registryLogin: neededLogin(values, images),
     machineImages: [...new Set(hosts.map((host) => String(objectAt(host).image ?? defaultImage)))],
     domains,
-    inventedKeys: declared.filter((key) => values[key] === undefined),
+    generatedKeys: declared.filter((key) => values[key] === undefined),
   };
   checkPlan(planned, home);
   return planned;
 }
 
-/** Takes systems out of the values, and the hosts on which no other one is. */
+/** Removes systems from the values, and hosts without another system. */
 export function leaveOut(values: Record<string, Json>, systems: readonly string[]): void {
   const all = values["berth:systems"];
   const hosts = values["berth:hosts"];
@@ -53,14 +53,14 @@ export function leaveOut(values: Record<string, Json>, systems: readonly string[
   const kept = Object.entries(all).filter(([name]) => !systems.includes(name));
   values["berth:systems"] = Object.fromEntries(kept);
   const used = kept.map(([, system]) => String(objectAt(system).host));
-  // The schema says which hosts there are to one that is placed on none of them.
+  // Systems on unknown hosts are reported by the schema.
   if (used.every((host) => host in hosts))
     values["berth:hosts"] = Object.fromEntries(Object.entries(hosts).filter(([name]) => used.includes(name)));
 }
 
 function requirePlaced({ stack, systems = [] }: StackRequest, placed: readonly string[]): void {
   const unknown = systems.filter((name) => !placed.includes(name));
-  // Of a file that places none, the schema says what is missing.
+  // A file without systems is reported by the schema.
   if (unknown.length === 0 || placed.length === 0) return;
   throw new Error(
     `no system ${unknown.map((name) => `"${name}"`).join(", ")} in Pulumi.${stack}.yaml; use one of: ${placed.join(", ")}`,
@@ -70,14 +70,14 @@ function requirePlaced({ stack, systems = [] }: StackRequest, placed: readonly s
 function refuseUndecryptable(
   { stack, definitions }: StackRequest,
   encryptedKeys: readonly string[],
-  inventable: readonly string[],
+  generatable: readonly string[],
 ): void {
   const undecryptable = encryptedKeys.filter(
-    (key) => !inventable.includes(key) && !isSecretOf(definitions, key) && !isRegistryPassword(key),
+    (key) => !generatable.includes(key) && !isSecretOf(definitions, key) && !isRegistryPassword(key),
   );
   if (undecryptable.length === 0) return;
   throw new Error(
-    `Pulumi.${stack}.yaml: ${undecryptable.join(", ")}: encrypted, and the lab has no key to decrypt it. The lab makes up the secrets that a system declares; ` +
+    `Pulumi.${stack}.yaml: ${undecryptable.join(", ")}: encrypted, and the lab has no key to decrypt it. The lab generates the secrets that a system declares; ` +
       "declare it in System.secrets, or store it unencrypted when it is not secret",
   );
 }
@@ -86,13 +86,13 @@ function refuseUndecryptable(
 function withSettings(
   values: Readonly<Record<string, Json>>,
   settings: readonly string[],
-  inventable: readonly string[],
+  generatable: readonly string[],
 ): Record<string, Json> {
   let changed: Record<string, Json> = { ...values };
   for (const setting of settings.map(parseSetting)) {
-    if (inventable.includes(setting.key)) {
+    if (generatable.includes(setting.key)) {
       throw new Error(
-        `--set: ${setting.key} is a secret, and a secret must not be in an argument; the lab makes it up. For a new value: --rotate ${setting.key}`,
+        `--set: ${setting.key} is a secret, and a secret must not be in an argument; the lab generates it. For a new value: --rotate ${setting.key}`,
       );
     }
     changed = applySetting(changed, setting);
@@ -135,7 +135,7 @@ function imagesInUse(
   return uses;
 }
 
-/** A system's settings; undefined when something is wrong with them, which parseConfig says together with all other problems. */
+/** A system's settings; undefined when they are invalid, which parseConfig reports together with all other problems. */
 function settingsOf(values: Readonly<Record<string, Json>>, definition: System): unknown {
   const prefix = `${definition.name}:`;
   const own = Object.entries(values).filter(([key]) => key.startsWith(prefix));

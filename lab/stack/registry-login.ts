@@ -7,7 +7,7 @@ import { registryAddress } from "../images/index.ts";
 import { writePrivateFile } from "../write-file.ts";
 import { isObject, type Json } from "./stack-file.ts";
 
-/** The password of the lab's registry, which stands for every registry that a stack logs in to. */
+/** The password of the lab's registry, which replaces every registry that a stack logs in to. */
 export const registryPasswordKey = `berth:${passwordKey(registryAddress)}`;
 export const registryPasswordFormat: SecretFormat = { kind: "text", minimumLength: 32 };
 
@@ -17,7 +17,7 @@ export function isRegistryPassword(key: string): boolean {
   return key.startsWith(passwordPrefix);
 }
 
-/** The login that a run's images need where the stack file says that they do: the lab's registry asks for it. */
+/** The login for a run's images, if the stack file has one for their registry: the lab's registry then requires it. */
 export function neededLogin(
   values: Readonly<Record<string, Json>>,
   images: readonly { readonly name: string }[],
@@ -35,8 +35,8 @@ export function neededLogin(
   return undefined;
 }
 
-/** Makes up the passwords that the file as written needs; those that it has stay. */
-export function withMadeUpPasswords(values: Record<string, Json>, secretKeys: string[]): void {
+/** Adds generated passwords for those that the file needs and does not have. */
+export function withGeneratedPasswords(values: Record<string, Json>, secretKeys: string[]): void {
   const registries = values["berth:registries"];
   if (!isObject(registries)) return;
   for (const address of Object.keys(registries)) {
@@ -47,7 +47,7 @@ export function withMadeUpPasswords(values: Record<string, Json>, secretKeys: st
   }
 }
 
-/** Puts the lab's registry in the place of the stack's. */
+/** Replaces the stack's registries by the lab's. */
 export function overrideRegistries(
   values: Record<string, Json>,
   secretKeys: string[],
@@ -62,7 +62,7 @@ export function overrideRegistries(
   secretKeys.push(registryPasswordKey);
 }
 
-/** From now on the lab's registry asks for this login, or for none. */
+/** Makes the lab's registry require this login, or none. */
 export function setRegistryLogin(home: LabHome, login: Registry | undefined, password: string): void {
   const { login: file } = registryFiles(home);
   if (login === undefined) rmSync(file, { force: true });

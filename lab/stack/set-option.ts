@@ -5,7 +5,7 @@ import { isObject, type Json } from "./stack-file.ts";
 interface Setting {
   /** `togather:app` */
   readonly key: string;
-  /** Steps into the value; numbers are places in a list. Empty: the whole key. */
+  /** Path into the value; numbers are list indexes. Empty: the whole value. */
   readonly path: readonly (string | number)[];
   readonly text: string;
 }
@@ -14,7 +14,7 @@ const example = "for example --set togather:app.version=v1.1.0";
 
 /**
  * Parses `togather:app.version=v1.1.0`. A path is written as for `pulumi config set --path`: `.name`, `[0]`, `["a/b"]`.
- * @throws when the form is another; the value is not repeated, because someone may have put a secret there.
+ * @throws when it has another form; the error does not contain the value, which may be a secret.
  */
 export function parseSetting(argument: string): Setting {
   const separator = argument.indexOf("=");
@@ -40,9 +40,9 @@ export function parseSetting(argument: string): Setting {
 }
 
 /**
- * The values with a setting applied; the given ones stay as they are. What replaces a text stays a text (a version "16"
- * does not become a number); anything else is read as YAML, so numbers, `true` and `[a, b]` are what they look like.
- * @throws when the path leads through something that has no such parts.
+ * A copy of the values with a setting applied. The replacement of a string stays a string (a version "16" does not become
+ * a number); anything else is parsed as YAML, so numbers, `true` and `[a, b]` have their YAML types.
+ * @throws when the path does not fit the value.
  */
 export function applySetting(values: Readonly<Record<string, Json>>, setting: Setting): Record<string, Json> {
   return { ...values, [setting.key]: replaced(values[setting.key], setting.path, setting, setting.key) };

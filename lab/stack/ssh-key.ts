@@ -8,13 +8,13 @@ export interface SshKey {
   readonly identityFile: string;
 }
 
-/** Where the lab keeps the private key that deploys. */
+/** The file of the private key that the lab deploys with. */
 export function identityFile(stateDir: string): string {
   return join(stateDir, "id_ed25519");
 }
 
 /**
- * The lab's own key, made on first use.
+ * The lab's key, generated on first use.
  * @throws when ssh-keygen is missing or fails.
  */
 export async function labSshKey(stateDir: string): Promise<SshKey> {

@@ -14,9 +14,9 @@ interface StackFile {
 }
 
 /**
- * Reads `Pulumi.<stack>.yaml` in `projectDir`. Keys without a namespace belong to `project`, as with Pulumi.
- * @throws when the stack has no file (naming those that exist), is no YAML, or holds an encrypted value inside another:
- * that one can be neither read nor made up.
+ * Reads `Pulumi.<stack>.yaml` in `projectDir`. Keys without a namespace belong to `project`, as in Pulumi.
+ * @throws when the stack has no file (naming those that exist), is not YAML, or contains an encrypted value inside another
+ * one: that one can be neither read nor generated.
  */
 export function readStackFile(projectDir: string, project: string, stack: string): StackFile {
   const path = join(projectDir, `Pulumi.${stack}.yaml`);
@@ -44,7 +44,7 @@ export function readStackFile(projectDir: string, project: string, stack: string
   }
   if (nested.length > 0) {
     throw new Error(
-      `${name}: ${nested.join(", ")}: holds an encrypted value inside; the lab has no key to decrypt it and makes up whole secrets only. ` +
+      `${name}: ${nested.join(", ")}: holds an encrypted value inside; the lab has no key to decrypt it and generates whole secrets only. ` +
         "Keep each secret under a key of its own: npx pulumi config set --secret <system>:<key>",
     );
   }
@@ -59,7 +59,7 @@ export function stackNames(projectDir: string): string[] {
     .sort();
 }
 
-/** The text form that Pulumi's engines hand to programs: strings as they are, everything else as JSON. */
+/** The text form in which Pulumi's engines pass values to programs: strings as they are, everything else as JSON. */
 export function toText(value: Json): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
@@ -68,7 +68,7 @@ export function isObject(value: unknown): value is { [key: string]: Json } {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The value as an object; an empty one when it is none. */
+/** The value as an object; an empty one if it is not an object. */
 export function objectAt(value: Json | undefined): { readonly [key: string]: Json } {
   return isObject(value) ? value : {};
 }

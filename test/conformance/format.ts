@@ -77,7 +77,7 @@ export interface RecordedResource {
 }
 
 export interface RecordedDeployment {
-  /** Sorted by URN, then by `delete`, then by id: the order within a checkpoint is an engine's own affair. */
+  /** Sorted by URN, then by `delete`, then by id: the order within a checkpoint is not compared. */
   readonly resources: readonly RecordedResource[];
   /** `creating urn:…`, sorted. */
   readonly pendingOperations: readonly string[];

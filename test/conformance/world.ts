@@ -18,7 +18,7 @@ interface WorldFile {
 }
 
 /**
- * What exists outside the engine: a JSON file, so that it outlives a killed engine or provider, and a journal of calls
+ * The objects that exist outside of the engine: a JSON file, which is kept when an engine or provider is killed, and a journal of calls
  * beside it (`<file>.calls`, one JSON object a line).
  */
 export class World {

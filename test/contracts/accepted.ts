@@ -1,4 +1,4 @@
-/** Differences that stay, each with the reason why the program is not affected. One that is gone must go from here. */
+/** Accepted differences, each with the reason why the program is not affected. One that no longer exists must be removed here. */
 import type { FoundDifference } from "./lab.ts";
 
 interface Accepted {

@@ -1,4 +1,4 @@
-/** Asks a provider, the real plugin or the lab's, what a case asks. */
+/** Makes the provider calls of a case, on the real plugin or the lab's provider. */
 import { randomBytes } from "node:crypto";
 import type { ProviderClient } from "../../lab/pulumi/engine/provider-client.ts";
 import { isList, isMap, type PropertyMap, Secret, type Value } from "../../lab/pulumi/engine/values.ts";

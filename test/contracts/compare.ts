@@ -1,4 +1,4 @@
-/** What the lab's provider answers otherwise than the real plugin did. */
+/** Finds differences between the lab's provider and the recording of the real plugin. */
 import { isDeepStrictEqual } from "node:util";
 import {
   isList,

@@ -1,4 +1,4 @@
-/** Asks the lab's providers the same. */
+/** Runs the cases on the lab's providers. */
 import { ProviderClient } from "../../lab/pulumi/engine/provider-client.ts";
 import { providerPackages } from "../../lab/pulumi/providers/index.ts";
 import { serveProvider } from "../../lab/pulumi/providers/serve.ts";
@@ -59,14 +59,14 @@ export async function compareLives(
 }
 
 /** Settings for questions that contact nothing. */
-const asleep: Readonly<Record<string, Backend["settings"]>> = {
+const offlineSettings: Readonly<Record<string, Backend["settings"]>> = {
   hcloud: { token: "t".repeat(64), endpoint: "http://127.0.0.1:1" },
 };
 
 /** What the lab's provider makes of the states that the real plugin wrote, compared with what that made of them. */
 export async function compareTakeover(type: TypeCases, recording: Recording): Promise<FoundDifference[]> {
   const { things } = recording;
-  return withLabProvider(type.plugin, asleep[type.plugin] ?? {}, async (client) => {
+  return withLabProvider(type.plugin, offlineSettings[type.plugin] ?? {}, async (client) => {
     const differences: FoundDifference[] = [];
     for (const contract of type.cases) {
       const real = recording.cases[contract.name];

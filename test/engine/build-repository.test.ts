@@ -7,7 +7,7 @@ import { shellQuote } from "../../components/host/connection.ts";
 import { wholeScript } from "../../components/host/script.ts";
 import { runOnHost, script } from "./host-script.ts";
 
-/** What a push to a host does: real Git, a real bare repository and its hook; Docker is stood in for. */
+/** A push to a host: real Git, a real bare repository and its hook; Docker is replaced by a script. */
 
 const repository = "registry.example.org/mfa";
 let folder: string;
@@ -38,12 +38,12 @@ case "$1" in
   image) echo "registry.example.org/mfa@sha256:$(sha256sum <"$images/\${5##*/}" | cut -c 1-64)" ;;
 esac`;
 
-/** What the hosts' programs of the hook are, too. */
+/** The hook's scripts on the host. */
 function declare(more: Readonly<Record<string, string | number>> = {}) {
   const programs = {
     docker: docker.replaceAll("FOLDER", folder),
     mountpoint: "exit 0",
-    // Everything belongs to who runs the test.
+    // Everything is owned by the user who runs the test.
     install: `args=(); while [ $# -gt 0 ]; do case $1 in -o | -g) shift ;; *) args+=("$1") ;; esac; shift; done; exec /usr/bin/install "\${args[@]}"`,
   };
   const parameters = {
@@ -121,7 +121,7 @@ describe("a push to main", () => {
     ])
       expect(words).toContain(word);
     expect(readFileSync(join(folder, "sent"), "utf8")).toBe("Dockerfile\nsrc\n");
-    // Nothing of it stays beside the repository.
+    // No temporary folder is left beside the repository.
     expect(
       execFileSync("sh", ["-c", `ls -d ${folder}/berth-build-mfa.* 2>/dev/null || true`], {
         encoding: "utf8",
@@ -164,7 +164,7 @@ describe("a push to main", () => {
   });
 });
 
-test("another branch is taken, not built, and says so", () => {
+test("another branch is accepted, not built, and this is reported", () => {
   commit({ Dockerfile: "FROM scratch\n" });
   const { status, said } = push("main:refs/heads/feature");
   expect(status).toBe(0);
@@ -183,7 +183,7 @@ test("a commit whose image is there is not built again, whichever way it is aske
   expect(again.stderr).toBe(`the registry has ${repository}:g${head.slice(0, 12)} already\n`);
   expect(again.stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
   expect(builds()).toBe(before);
-  // One that was collected is built anew, from the commit that the host has.
+  // A collected image is built again, from the commit on the host.
   rmSync(join(folder, "images"), { recursive: true });
   mkdirSync(join(folder, "images"));
   expect(spawnSync(join(folder, "build-mfa"), [head], { encoding: "utf8" }).stdout).toBe(again.stdout);
@@ -212,7 +212,7 @@ test("two pushes at once: one after the other, both reported", async () => {
   const [a, b] = await Promise.all([one, other]);
   expect(a.said).toContain(`built ${first} as`);
   expect(b.said).toContain("another push of mfa is being built; waiting for it");
-  // It was built too; Git then finds that the branch has moved, or takes it.
+  // It was built too; Git then reports that the branch has moved, or accepts it.
   expect(b.said).toContain(`built ${second} as`);
   expect([a.status, b.status].includes(0)).toBe(true);
 });
@@ -226,7 +226,7 @@ function pushBeside(head: string): Promise<{ status: number | null; said: string
   return new Promise((resolve) => child.on("close", (status) => resolve({ status, said })));
 }
 
-test("what was changed by hand is repaired by the next run, and the commits stay", () => {
+test("manual changes are reverted by the next run, and the commits are kept", () => {
   const head = commit({ Dockerfile: "FROM scratch\n" });
   push("main");
   const hook = join(bare, "hooks/pre-receive");

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type EdgeKind, edgeKindNames } from "../../components/edge/kinds.ts";
 import { runOnHost, script } from "./host-script.ts";
 
-/** What a host does for the certificates of several domains; certbot, DNS and the edge are stood in for. */
+/** A host's certificates of several domains; certbot, DNS and the edge are replaced by scripts. */
 
 let folder: string;
 beforeEach(() => {
@@ -45,7 +45,7 @@ ${Object.entries(leads)
   .map(([domain, where]) => `${domain}) echo "${where} STREAM $2" ;;`)
   .join("\n")}
 esac`,
-      // As the edge answers a challenge: with the file.
+      // Like the edge, which serves the file of a challenge.
       curl: `cat ${join(folder, "challenges/.well-known/acme-challenge")}/*`,
       certbot: `while [ $# -gt 0 ]; do [ "$1" = --cert-name ] && name=$2; shift; done
 echo "$name" >>${join(folder, "asked")}
@@ -75,7 +75,7 @@ echo "chain of $name" >${store()}/live/$name/fullchain.pem`,
       expect(readFileSync(certificate(domain), "utf8")).toBe(`key of ${domain}\nchain of ${domain}\n`);
   });
 
-  test("a domain that moved away keeps no other from its renewal, wherever it stands, and the run says where it leads", () => {
+  test("a domain that points elsewhere does not prevent the renewal of others, whatever the order, and its address is reported", () => {
     for (const order of [
       { "gone.example": "198.51.100.1", "here.example": address },
       { "here.example": address, "gone.example": "198.51.100.1" },
@@ -116,14 +116,14 @@ describe.each(edgeKindNames)("the first certificate of a domain on %s", (kind) =
     return runOnHost(folder, { docker: "exit 0" }, parameters, body);
   }
 
-  test("is the one that all domains had on a host of before", () => {
+  test("is the common one on a host of an earlier version", () => {
     writeFileSync(join(folder, "edge/tls/edge.pem"), "common key and chain\n");
     expect(configure()).toMatchObject({ status: 0, stderr: "" });
     for (const domain of ["a.example", "b.example"])
       expect(readFileSync(certificate(domain), "utf8")).toBe("common key and chain\n");
   });
 
-  test("is a placeholder on a new host, and stays once there is another", () => {
+  test("is a placeholder on a new host, and an existing one is kept", () => {
     expect(configure()).toMatchObject({ status: 0, stderr: "" });
     expect(readFileSync(certificate("a.example"), "utf8")).toContain("-----BEGIN CERTIFICATE-----");
     writeFileSync(certificate("a.example"), "issued meanwhile\n");
@@ -131,7 +131,7 @@ describe.each(edgeKindNames)("the first certificate of a domain on %s", (kind) =
     expect(readFileSync(certificate("a.example"), "utf8")).toBe("issued meanwhile\n");
   });
 
-  test("is replaced by one that is given", () => {
+  test("is replaced by a given one", () => {
     writeFileSync(certificate("a.example"), "issued meanwhile\n");
     expect(configure("given chain")).toMatchObject({ status: 0 });
     expect(readFileSync(certificate("a.example"), "utf8")).toBe("given key\ngiven chain\n");

@@ -1,6 +1,6 @@
 /**
- * Hetzner's own Go client drives the lab's cloud: lab/cloud/hcloud-go holds the Go tests. Needs Go and its modules (the
- * module cache, or a proxy that answers); without them it says so and skips.
+ * Tests the lab's cloud with Hetzner's own Go client: lab/cloud/hcloud-go holds the Go tests. Needs Go and its modules (the
+ * module cache, or a proxy that answers); without them it is skipped with a message.
  */
 import { join } from "node:path";
 import { execa } from "execa";
@@ -14,7 +14,7 @@ function go(args: readonly string[], env: Readonly<Record<string, string>> = {})
   return execa("go", args, { cwd: module, env, all: true, reject: false, timeout: timeoutMilliseconds });
 }
 
-test("hcloud-go gets along with the lab's cloud", { timeout: 2 * timeoutMilliseconds }, async (context) => {
+test("hcloud-go works with the lab's cloud", { timeout: 2 * timeoutMilliseconds }, async (context) => {
   const modules = await go(["mod", "download"]);
   if (modules.failed) {
     const reason = `needs Go with its modules: ${modules.all || modules.shortMessage}`.split("\n")[0] ?? "";

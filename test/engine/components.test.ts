@@ -5,15 +5,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { relativeName } from "../../components/dns/records.ts";
-import {
-  checkPaths,
-  renderChecks,
-  renderLimits,
-  renderLocations,
-  renderMain,
-  renderSite,
-  renderUpstream,
-} from "../../components/edge/nginx/render.ts";
+import { renderMain } from "../../components/edge/nginx/render.ts";
 import { cloudInit } from "../../components/host/cloud-init.ts";
 import { shellQuote } from "../../components/host/connection.ts";
 import { firewallRules } from "../../components/host/host.ts";
@@ -56,7 +48,7 @@ describe("redaction in host scripts", () => {
     expect(redact(line)).toContain("***REDACTED***");
   });
 
-  test("whatever the value, in every form that the seed names", () => {
+  test("for any value, in every form that the seed names", () => {
     const value = fc.stringMatching(/^[A-Za-z0-9+/=._~-]{8,40}$/);
     const form = fc.constantFrom(
       (text: string) => `DATABASE_URL=${text}`,
@@ -78,7 +70,7 @@ describe("redaction in host scripts", () => {
     );
   });
 
-  test("leaves other text alone", () => {
+  test("does not change other text", () => {
     const line = '{"level":"INFO","message":"listening on port 8080 at http://0.0.0.0:8080/health"}\n';
     expect(redact(line)).toBe(line);
   });
@@ -94,7 +86,7 @@ describe("secret formats", () => {
     expect(secretProblem({ kind: "characters", length: 32 }, value)).toBe(problem);
   });
 
-  test("takes what the commands make and refuses less", () => {
+  test("accept the output of the suggested commands and refuse shorter values", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 64 }), (bytes) => {
         const value = randomBytes(bytes);
@@ -106,8 +98,6 @@ describe("secret formats", () => {
     );
   });
 });
-
-const site = { domain: "app.example", headers: { hstsIncludeSubDomains: true, frames: "deny" } } as const;
 
 describe("cloud-init", () => {
   const rendered = cloudInit({
@@ -131,7 +121,7 @@ describe("cloud-init", () => {
     expect(document.users[0]?.ssh_authorized_keys).toEqual(["ssh-ed25519 AAAAone a@b"]);
   });
 
-  test("containers log to the journal with what tells them apart, and the journal is bounded and drops nothing", () => {
+  test("containers log to the journal with their names, and the journal is limited in size and not in rate", () => {
     const content = (path: string) => document.write_files.find((file) => file.path === path)?.content ?? "";
     const daemon = JSON.parse(content("/etc/docker/daemon.json")) as Record<string, Record<string, string>>;
     expect(daemon["log-driver"]).toBe("journald");
@@ -145,7 +135,7 @@ describe("cloud-init", () => {
     expect(Number(/RateLimitBurst=(\d+)/.exec(journal)?.[1])).toBeGreaterThanOrEqual(10 * 2 * 200 * 30);
   });
 
-  test("a ban closes what was tried: SSH, or the edge's ports, and never the edge for who may deploy", () => {
+  test("a ban closes SSH or the edge's ports, and never the edge for addresses that may deploy", () => {
     const fileAt = (path: string) => document.write_files.find((one) => one.path === path)?.content;
     const jails = fileAt("/etc/fail2ban/jail.d/berth.conf");
     const [, sshd = "", edge = ""] = jails?.split(/^(?=\[(?:sshd|berth-edge)\])/m) ?? [];
@@ -161,7 +151,7 @@ describe("cloud-init", () => {
   });
 
   // The jail's expression relies on how a line of the access log begins.
-  test("the edge's refusals are what its jail reads, and no client can write such a line", () => {
+  test("the edge's jail matches the edge's refusals, and no client can forge such a line", () => {
     const filter = document.write_files.find(({ path }) => path.endsWith("berth-edge.conf"))?.content ?? "";
     const expression = new RegExp(
       (/failregex = (.*)/.exec(filter)?.[1] ?? "").replace("<ADDR>", "(?<address>[0-9a-f.:]+)"),
@@ -178,122 +168,11 @@ describe("cloud-init", () => {
     expect(expression.exec(line(200, `x y: ${forged}`))).toBeNull();
   });
 
-  test("sshd listens on the configured port and takes keys only", () => {
+  test("sshd listens on the configured port and accepts only keys", () => {
     const sshd = document.write_files.find(({ path }) => path.includes("sshd_config.d"))?.content;
     expect(sshd).toContain("Port 666\n");
     expect(sshd).toContain("PasswordAuthentication no\n");
     expect(sshd).toContain("PermitRootLogin no\n");
-  });
-});
-
-describe("routes", () => {
-  const route = { domain: "app.example", path: "/", port: 8080, bodyLimitMebibytes: 10 };
-
-  test("an upstream follows its slot", () => {
-    expect(renderUpstream("togather_app-1a2b3c4", [route])).toBe(
-      `upstream togather_app-1a2b3c4_8080 {
-  zone togather_app-1a2b3c4_8080 64k;
-  server togather_app-1a2b3c4:8080 resolve max_fails=0;
-  keepalive 64;
-  keepalive_timeout 30s;
-}
-`,
-    );
-  });
-
-  test("a location belongs to its domain, with its own limits", () => {
-    const limited = { ...route, rateLimit: { requestsPerSecond: 5, burst: 10 } };
-    expect(renderLocations("togather_app", "slot", "other.example", [limited])).toBe("");
-    const location = renderLocations("togather_app", "slot", "app.example", [limited]);
-    expect(location).toContain("limit_req zone=togather_app_0 burst=10 nodelay;");
-    expect(location).toContain("client_max_body_size 10m;");
-    expect(location).toContain("proxy_pass http://slot_8080;");
-    expect(renderLimits("togather_app", [limited])).toBe(
-      "limit_req_zone $binary_remote_addr zone=togather_app_0:10m rate=5r/s;\n",
-    );
-  });
-
-  test("a location that is not for everybody lets in what is named, and nobody when nothing is", () => {
-    const admin = { ...route, path: "/api/v1/admin/" };
-    const locations = (allowFrom: string[]) =>
-      renderLocations("togather_app", "slot", "app.example", [{ ...admin, allowFrom }]);
-    expect(locations(["203.0.113.7/32", "2001:db8::/32"])).toContain(
-      "location /api/v1/admin/ {\n  allow 203.0.113.7/32;\n  allow 2001:db8::/32;\n  deny all;\n",
-    );
-    expect(locations([])).toContain("location /api/v1/admin/ {\n  deny all;\n");
-    expect(renderLocations("togather_app", "slot", "app.example", [admin])).not.toContain("deny");
-  });
-
-  test("what a client says about itself is replaced", () => {
-    const location = renderLocations("togather_app", "slot", "app.example", [route]);
-    for (const [header, value] of [
-      ["X-Forwarded-For", "$remote_addr"],
-      ["X-Real-IP", "$remote_addr"],
-      ["X-Forwarded-Proto", "$scheme"],
-      ["X-Forwarded-Host", "$host"],
-      ["Forwarded", '""'],
-    ]) {
-      expect(location).toContain(`  proxy_set_header ${header} ${value};\n`);
-    }
-  });
-
-  // A location with an add_header of its own would lose the site's.
-  test("the security headers are the site's alone", () => {
-    expect(renderLocations("togather_app", "slot", "app.example", [route])).not.toContain("add_header");
-    expect(renderSite(site).match(/add_header \S+/g)).toEqual([
-      "add_header Strict-Transport-Security",
-      "add_header X-Content-Type-Options",
-      "add_header X-Frame-Options",
-      "add_header Referrer-Policy",
-      "add_header Retry-After",
-    ]);
-  });
-
-  test("subdomains and framing are a site's setting, a slow answer a route's, the grace of WebSockets the host's", () => {
-    const own = renderSite({
-      domain: "app.example",
-      headers: { hstsIncludeSubDomains: false, frames: "sameOrigin" },
-    });
-    expect(own).toContain('Strict-Transport-Security "max-age=31536000" always;');
-    expect(own).toContain("X-Frame-Options SAMEORIGIN always;");
-    expect(renderSite({ ...site, headers: { ...site.headers, frames: "everybody" } })).not.toContain(
-      "X-Frame",
-    );
-    expect(renderLocations("togather_app", "slot", "app.example", [route])).toContain(
-      "proxy_read_timeout 60s;",
-    );
-    const slow = { ...route, readTimeoutSeconds: 600 };
-    expect(renderLocations("togather_app", "slot", "app.example", [slow])).toContain(
-      "proxy_read_timeout 600s;",
-    );
-    expect(renderMain(120)).toContain("worker_shutdown_timeout 120s;");
-  });
-
-  test("a challenge comes before the way to TLS and every route", () => {
-    expect(renderSite(site)).toContain(`  listen 80;
-  server_name app.example;
-  set $berth_ban_on "";
-  location ^~ /.well-known/acme-challenge/ {
-    root /var/www/challenges;
-    default_type text/plain;
-  }
-  location / {
-    return 301 https://$host$request_uri;
-  }
-`);
-  });
-
-  test("a slot can be asked for before any route leads to it", () => {
-    const twice = [route, { ...route, path: "/api/" }, { ...route, path: "/electric/", port: 3000 }];
-    expect(checkPaths("slot", twice)).toEqual(["/slot_8080", "/slot_3000"]);
-    for (const path of checkPaths("slot", twice)) {
-      expect(renderChecks("slot", twice)).toContain(`location = ${path} {\n  proxy_pass http:/${path}/;`);
-    }
-  });
-
-  test("a site answers on both ports and sends clear text to TLS", () => {
-    expect(renderSite(site)).toContain("return 301 https://$host$request_uri;");
-    expect(renderSite(site)).toContain("listen 443 ssl;");
   });
 });
 

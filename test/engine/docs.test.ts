@@ -34,8 +34,8 @@ const programs = {
 };
 
 /** What `--help` prints of a command of the lab or of ops. */
-function helpOf(room: keyof typeof programs, name: string): string {
-  return programs[room].commands.find((command) => command.name() === name)?.helpInformation() ?? "";
+function helpOf(folder: keyof typeof programs, name: string): string {
+  return programs[folder].commands.find((command) => command.name() === name)?.helpInformation() ?? "";
 }
 
 /** Every command in a code span or a shell block, one to a line. */
@@ -49,12 +49,12 @@ function commands(markdown: string): string[] {
 }
 
 describe.each(documents)("%s", (document) => {
-  test("every command that it shows stands where the tests below see it", () => {
+  test("every documented command is where the tests below find it", () => {
     const shown = read(document).match(/\b(npm (ci|start|test|run)|npx |node test\/)\b/g) ?? [];
     expect(commands(read(document))).toHaveLength(shown.length);
   });
 
-  test("every npm command is one", () => {
+  test("every npm command exists", () => {
     for (const command of commands(read(document))) {
       const script = /^npm (?:run )?([a-z:]+)/.exec(command)?.[1];
       if (command.startsWith("node ")) continue;
@@ -64,19 +64,19 @@ describe.each(documents)("%s", (document) => {
     }
   });
 
-  test("every lab and ops command takes the options that it is shown with", () => {
+  test("every lab and ops command accepts its documented options", () => {
     for (const command of commands(read(document))) {
-      const [, room, name = "", rest = ""] = /^npm run (lab|ops) -- (\S+)(.*)$/.exec(command) ?? [];
-      if (room !== "lab" && room !== "ops") continue;
-      const help = helpOf(room, name);
-      expect(help, command).toContain(`npm run ${room} -- ${name}`);
+      const [, folder, name = "", rest = ""] = /^npm run (lab|ops) -- (\S+)(.*)$/.exec(command) ?? [];
+      if (folder !== "lab" && folder !== "ops") continue;
+      const help = helpOf(folder, name);
+      expect(help, command).toContain(`npm run ${folder} -- ${name}`);
       // What stands behind a second `--` is for another program.
       const [own = ""] = rest.split(" -- ");
       for (const flag of own.match(/--[a-z-]+/g) ?? []) expect(help, command).toContain(flag);
     }
   });
 
-  test("every recorder takes the options that it is shown with", () => {
+  test("every recorder accepts its documented options", () => {
     for (const command of commands(read(document))) {
       const [, file = "", rest = ""] = /^node (\S+)(.*)$/.exec(command) ?? [];
       if (file === "") continue;
@@ -86,7 +86,7 @@ describe.each(documents)("%s", (document) => {
     }
   });
 
-  test("every run of some tests names a project and files that exist", () => {
+  test("every command that runs tests names an existing project and files", () => {
     const projects = [...whole("vitest.config.ts").matchAll(/name: "(\w+)"/g)].map(([, name = ""]) => name);
     for (const command of commands(read(document))) {
       const [, project = "", file = ""] = /^npx vitest run --project (\S+) (\S+)$/.exec(command) ?? [];
@@ -103,7 +103,7 @@ describe.each(documents)("%s", (document) => {
     }
   });
 
-  test("every file that it links to is there", () => {
+  test("every linked file exists", () => {
     for (const [, path = ""] of read(document).matchAll(/\]\(([^)#]+)\)/g)) {
       if (!path.startsWith("http"))
         expect(existsSync(new URL(path, new URL(document, root))), path).toBe(true);
@@ -121,12 +121,12 @@ describe("CONTRIBUTING.md", () => {
     for (const path of paths) expect(existsSync(new URL(path.replace(/\.$/, ""), root)), path).toBe(true);
   });
 
-  test("names every room, and every room of the lab", () => {
+  test("names every folder, and every folder of the lab", () => {
     const folders = (path: string) =>
       readdirSync(new URL(path, root), { withFileTypes: true })
         .filter((entry) => entry.isDirectory() && !/^(\.|node_modules$)/.test(entry.name))
         .map((entry) => `\`${path}${entry.name}/\``);
-    for (const room of [...folders(""), ...folders("lab/")]) expect(text, room).toContain(room);
+    for (const folder of [...folders(""), ...folders("lab/")]) expect(text, folder).toContain(folder);
   });
 
   test("names only scripts that exist", () => {
@@ -143,7 +143,7 @@ function fileNames(folder: string): string[] {
 describe("the Dockerfiles of docs/images.md", () => {
   const files = [...whole("docs/images.md").matchAll(dockerfile)].map((match) => match[1] ?? "");
 
-  test("are one each for Go, Node and Phoenix", () => {
+  test("there is one for each of Go, Node and Phoenix", () => {
     expect(files.map((text) => /^FROM (\w+):\d/.exec(text)?.[1])).toEqual(["golang", "node", "elixir"]);
   });
 

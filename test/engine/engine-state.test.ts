@@ -48,7 +48,7 @@ const resource: ResourceState = {
 };
 
 describe("secrets", () => {
-  test("open what a real pulumi sealed", () => {
+  test("decrypt what a real pulumi encrypted", () => {
     // The salt and the value that `pulumi config set --secret` wrote (3.260), with the passphrase "conformance".
     const sealed = JSON.parse(
       readFileSync(join(import.meta.dirname, "engine-state.sealed.json"), "utf8"),
@@ -60,14 +60,14 @@ describe("secrets", () => {
     expect(openCrypter("conformance", sealed.salt).decrypt(sealed.ciphertext)).toBe(sealed.plaintext);
   });
 
-  test("a wrong passphrase is refused without saying anything about it", () => {
+  test("a wrong passphrase is refused without printing it", () => {
     const { salt } = newCrypter("right");
     expect(() => openCrypter("wrong", salt)).toThrow("incorrect passphrase for the secrets in the state");
   });
 });
 
 describe("the state file", () => {
-  test("keeps everything, and no secret in plain text", () => {
+  test("preserves everything, with no secret in plain text", () => {
     const file = join(folder, "state.json");
     const crypter = newCrypter("passphrase");
     writeState(file, { crypter, resources: [resource], pendingOperations: [{ type: "creating", resource }] });
@@ -101,7 +101,7 @@ describe("the state file", () => {
 });
 
 describe("the deploy lock", () => {
-  test("is held by one, named to the next, and released by its owner", () => {
+  test("is held by one process, reported to the next, and released by its owner", () => {
     const file = join(folder, "locked.json");
     const release = takeLock(file, "ann@here", "up");
     expect(() => takeLock(file, "bob@there", "up")).toThrow(
@@ -117,7 +117,7 @@ describe("the deploy lock", () => {
     expect(readLock(file)).toBeUndefined();
   });
 
-  test("of a process that has ended is stale: said so, not taken over, broken on request", async () => {
+  test("of a process that has ended is stale: reported, not taken over, removed on request", async () => {
     const file = join(folder, "stale.json");
     const child = spawn(process.execPath, ["-e", ""]);
     await once(child, "exit");

@@ -70,7 +70,7 @@ describe("the option import", { timeout: 3 * timeoutMilliseconds }, () => {
     JSON.parse(readFileSync(own().stateFile, "utf8")).deployment.resources.at(-1) as Record<string, unknown>;
   beforeEach(async () => expect((await engine().up(run("original"))).ok).toBe(true));
 
-  test("takes over what is there and makes it what is declared; the same again changes nothing", async () => {
+  test("imports the existing resource and updates it to the declared inputs; a second run changes nothing", async () => {
     const preview = await engine().preview(run("import", own()));
     expect(preview.steps.map(({ op }) => op)).toContain("import");
     expect(await steps("import")).toEqual(
@@ -82,7 +82,7 @@ describe("the option import", { timeout: 3 * timeoutMilliseconds }, () => {
     expect(recorded()).not.toHaveProperty("importID");
   });
 
-  test("leaves alone what ignoreChanges names", async () => {
+  test("does not change the properties in ignoreChanges", async () => {
     const taken = await steps("import-as-it-is");
     expect(taken).toContain("import imported");
     expect(taken).not.toContain("update imported");
@@ -90,14 +90,14 @@ describe("the option import", { timeout: 3 * timeoutMilliseconds }, () => {
     expect(await steps("imported")).toEqual([true, "update imported"]);
   });
 
-  test("fails where nothing is, and records nothing", async () => {
+  test("fails when the resource does not exist, and records nothing", async () => {
     const { ok, diagnostics } = await engine().up(run("import-missing", own()));
     expect(ok).toBe(false);
     expect(diagnostics.map(({ message }) => message).join()).toContain("resource 'some-id' does not exist");
     expect(recorded().type).not.toBe("testing:index:Thing");
   });
 
-  test("of another id than the resource has is refused by name", async () => {
+  test("with another id than the recorded one is refused", async () => {
     await steps("import");
     const { ok, diagnostics } = await engine().up(run("import-another", own()));
     expect(ok).toBe(false);
@@ -107,7 +107,7 @@ describe("the option import", { timeout: 3 * timeoutMilliseconds }, () => {
   });
 });
 
-describe("what the engine does not do", () => {
+describe("unsupported features", () => {
   test.each([
     ["transforms", "transforms"],
     ["error-hooks", "error hooks"],
@@ -131,7 +131,7 @@ describe("the program", () => {
     expect(readState(stateFile(), "passphrase").pendingOperations).toEqual([]);
   });
 
-  test("says its outputs, and ends by itself, when a resource fails before them", {
+  test("registers its outputs, and ends by itself, when a resource fails before them", {
     timeout: timeoutMilliseconds,
   }, async () => {
     const result = await engine().up(run("late-outputs"));
@@ -140,7 +140,7 @@ describe("the program", () => {
     expect(result.diagnostics).toContainEqual({ severity: "info", message: "ended by itself" });
   });
 
-  test("dies with the engine, however that ends", { timeout: timeoutMilliseconds }, async () => {
+  test("ends with the engine, however the engine ends", { timeout: timeoutMilliseconds }, async () => {
     const pidFile = join(folder, "pid");
     const script = fileURLToPath(new URL("../conformance/lab-engine-process.ts", import.meta.url));
     const child = fork(script, { execArgv: [], stdio: ["ignore", "inherit", "inherit", "ipc"] });
@@ -159,7 +159,7 @@ describe("the program", () => {
     expect(alive()).toBe(true);
     child.kill("SIGKILL");
     await once(child, "exit");
-    // A busy machine takes its time to end a process.
+    // A busy machine may take long to end a process.
     for (let i = 0; i < 500 && alive(); i += 1) await sleep(20);
     expect(alive()).toBe(false);
     await expect(engine().up(run("things"))).rejects.toThrow("the deploy lock is stale: test@here");
@@ -169,7 +169,7 @@ describe("the program", () => {
 });
 
 describe("the state", () => {
-  test("is not touched by a preview, and what an interrupted run left is named", {
+  test("is not changed by a preview, and interrupted operations are reported", {
     timeout: timeoutMilliseconds,
   }, async () => {
     const preview = await engine().preview(run("things"));

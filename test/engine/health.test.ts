@@ -34,7 +34,7 @@ describe("Docker's check follows from the health declaration", () => {
     );
   });
 
-  test("a status that the tool takes for a failure is refused with the tools that do not", () => {
+  test("a status that the tool treats as a failure is refused, with the suitable tools", () => {
     const odd = { ...http, status: [200, 401, 503] };
     for (const tool of ["wget", "curl"] as const) {
       expect(() => dockerCheck({ tool, http: odd })).toThrow(
@@ -67,7 +67,7 @@ describe("Docker's check follows from the health declaration", () => {
   });
 });
 
-/** The real script in a real bash; Docker alone is stood in for, by one that answers from the environment. */
+/** The real script in a real bash; Docker is replaced by a script that answers from the environment. */
 describe("the probe", () => {
   const script = (path: string) => readFileSync(new URL(`../../components/${path}`, import.meta.url), "utf8");
   const scripts = ["host/scripts/common.sh", "release/scripts/slots.sh", "release/scripts/probe.sh"].map(
@@ -155,18 +155,18 @@ esac
     expect(stderr).toContain("0 of 1 tasks healthy. It takes no requests; the old slot serves.");
   });
 
-  test("a path through what has no fields is missing", () => {
+  test("a path through a value without fields is missing", () => {
     const { fields } = probe(nested, { body: { ready: true, checks: "fine" } });
     expect(fields).toContain('FAILED  checks.database.status: missing, needs "up"');
   });
 
-  test.each(["", "<html>", "[]", '"healthy"'])("a body that is no JSON object, %j", (body) => {
+  test.each(["", "<html>", "[]", '"healthy"'])("a body that is not a JSON object, %j", (body) => {
     expect(probe(nested, { body }).fields).toContain(
       "FAILED  HTTP body: /health did not return a JSON object",
     );
   });
 
-  test("any body where no field is asked for, and any of several statuses", () => {
+  test("any body when no field is required, and any of several statuses", () => {
     const plain = { tool: "none", http: { ...http, path: "/up", status: [204, 401] } } as const;
     expect(probe(plain, { body: "<html>", status: 401 })).toMatchObject({
       code: 0,

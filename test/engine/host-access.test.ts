@@ -15,7 +15,7 @@ const waitForSsh = readFileSync(
 );
 
 // Port 1 of loopback: nobody listens, so ssh's own words are known.
-test("a dead server: the gate ends at its deadline with ssh's own error and what to look at", () => {
+test("an unreachable server: waiting ends at its deadline with ssh's error and instructions", () => {
   const { status, stderr } = spawnSync("sh", ["-c", waitForSsh], {
     env: {
       PATH: process.env.PATH,
@@ -32,13 +32,13 @@ test("a dead server: the gate ends at its deadline with ssh's own error and what
   expect(stderr).toContain("is the server running, and is your address in sshAllowedFrom?");
 });
 
-test("a host whose sshd restarts under the connection: tried again; what the script itself says ends it", () => {
+test("a connection that breaks because sshd restarts is retried; an error of the script is not", () => {
   const folder = mkdtempSync(join(tmpdir(), "berth-gate-"));
   try {
     const run = (first: string, script: string) => {
       const asked = join(folder, "asked");
       rmSync(asked, { force: true });
-      // What ssh does with the command that it is given, from its second try on.
+      // The behaviour of ssh from its second call on.
       const ssh = join(folder, "ssh");
       writeFileSync(
         ssh,
@@ -56,7 +56,7 @@ test("a host whose sshd restarts under the connection: tried again; what the scr
   }
 });
 
-test("a refused key: the gate says so after two tries, which keys there are and how to offer another", () => {
+test("a refused key is reported after two tries, with the available keys and how to use another", () => {
   const folder = mkdtempSync(join(tmpdir(), "berth-gate-"));
   try {
     const tries = join(folder, "tries");
@@ -109,7 +109,7 @@ describe("a new port of sshd", () => {
     expect(update(rules("22"), { sshPort: 22 })).not.toThrow();
   });
 
-  test("is open beside the old one in between, and sshd listens on both", () => {
+  test("is open together with the old one in between, and sshd listens on both", () => {
     const between = { sshPort: 2222, sshPortBefore: 22, sshAllowedFrom: ["203.0.113.0/24"] };
     expect(firewallRules(between).map(({ port }) => port)).toEqual(["2222", "22", "80", "443"]);
     const files = hostFiles({ sshPorts: sshPorts(between), sshAllowedFrom: [] });
@@ -118,7 +118,7 @@ describe("a new port of sshd", () => {
   });
 });
 
-test("a key at Hetzner is named by what it is, whatever its comment and its place", () => {
+test("a key at Hetzner is named by its content, whatever its comment and position", () => {
   const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJKX8CrOmvdgn0PpM4iBpfD7KqXgxQzWZyUgLCO9Lk5A";
   expect(keyFingerprint(`${key} anna@laptop`)).toBe(keyFingerprint(`${key} anna@desk\n`));
   expect(keyFingerprint(key)).toMatch(/^[0-9a-f]{12}$/);

@@ -8,7 +8,7 @@ function run(command: string, input = "") {
   return spawnSync("/bin/sh", ["-c", `${line} <<'BERTH_END'\n${input}BERTH_END\n`], { encoding: "utf8" });
 }
 
-test("a broken connection and a passed deadline, which ssh tells by its exit code alone, are said in words", () => {
+test("a broken connection and a passed deadline, for which ssh has only exit codes, are reported with a message", () => {
   const broken = run("(exit 255)");
   expect(broken.status).toBe(255);
   expect(broken.stderr).toContain("no connection to main (203.0.113.10, port 22), or it broke");
@@ -17,14 +17,14 @@ test("a broken connection and a passed deadline, which ssh tells by its exit cod
   expect(late.stderr).toContain("not done on main (203.0.113.10, port 22) after 130 seconds");
 });
 
-test("what a script says and its exit code come through, and a success says nothing", () => {
+test("a script's error output and exit code are passed on, and a success prints nothing", () => {
   const failed = run("sh -s", "echo why >&2\nexit 3\n");
   expect([failed.status, failed.stderr]).toEqual([3, "why\n"]);
   const done = run("sh -s", "echo done\n");
   expect([done.status, done.stdout, done.stderr]).toEqual([0, "done\n", ""]);
 });
 
-test("a removal reads its own script and no other, however long it is", () => {
+test("a removal reads only its own script, however long it is", () => {
   const own = `${"# own\n".repeat(15_000)}echo removed\n`;
   const shell = (command: string) =>
     spawnSync("/bin/sh", ["-c", `${withRemoval(own)}cat`, command], {
@@ -35,7 +35,7 @@ test("a removal reads its own script and no other, however long it is", () => {
   expect(shell("app-probe on main").stdout).toBe("echo made\n");
 });
 
-test("what this machine was sent already is not sent again, whatever way leads there now", () => {
+test("an input that a machine already has is not sent again, whatever its address now", () => {
   const shell = (options: { input: string; previous?: string; address?: string; command?: string }) => {
     const { input, previous = "", address = "203.0.113.10", command = "sh -s" } = options;
     const program = onceEach(command, address);
@@ -47,7 +47,7 @@ test("what this machine was sent already is not sent again, whatever way leads t
   };
   const first = shell({ input: "echo sent >&2\n" });
   expect([first.status, first.stderr]).toEqual([0, "sent\n"]);
-  // Nothing of what was sent can be read from it.
+  // It does not contain the input itself.
   expect(first.stdout).toMatch(/^done [0-9a-f]{64}\n$/);
   const previous = first.stdout.trim();
   const again = shell({ input: "echo sent >&2\n", previous, command: "false" });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { shellQuote } from "../../components/host/connection.ts";
 
-/** Runs a host's scripts in a real bash; what they would ask of the host's programs is stood in for by scripts of the test. */
+/** Runs a host's scripts in a real bash; the host's programs are replaced by scripts of the test. */
 
 /** A script below `components/`. */
 export function script(path: string): string {

@@ -41,7 +41,7 @@ const settings: ImageSettings = {
 };
 
 describe("an image's configuration and manifest", () => {
-  test("the configuration carries what containers get", () => {
+  test("the configuration contains the settings of containers", () => {
     const { config, rootfs, ...rest } = JSON.parse(imageConfig(settings, [layer]).toString());
     expect(config).toEqual({
       User: "10001:10001",
@@ -129,7 +129,7 @@ describe("the store", () => {
 });
 
 describe("the authority", () => {
-  test("is made once, also by several at a time, its key readable by nobody else", async () => {
+  test("is created once, also by concurrent processes, and its key is private", async () => {
     const all = await Promise.all([1, 2, 3].map(() => ensureAuthority(home)));
     expect(new Set(all.map((each) => each.certificatePem)).size).toBe(1);
     expect((await stat(all[0]?.keyPath ?? "")).mode & 0o077).toBe(0);
@@ -151,7 +151,7 @@ describe("the authority", () => {
     expect(days).toBe(30);
   });
 
-  test("of a lab that openssl made an authority for signs on", async () => {
+  test("that openssl created for an earlier lab is still used", async () => {
     const old = { ...home, stateDir: await mkdtemp(join(folder, "old-")) };
     const [certificatePath, keyPath] = [join(old.stateDir, "ca.crt"), join(old.stateDir, "ca.key")];
     execFileSync(
@@ -178,7 +178,7 @@ describe("the authority", () => {
     expect(certificate.issuer).toBe("CN=Berth lab authority (berth)");
   });
 
-  test("refuses names and addresses that are none", async () => {
+  test("refuses invalid names and addresses", async () => {
     await expect(issueCertificate(home, ["a.example\nbasicConstraints = CA:TRUE"])).rejects.toThrow(
       "is not a DNS name",
     );
@@ -238,7 +238,7 @@ describe("the registry's HTTP API", () => {
     });
   }
 
-  test("says that it is a registry", async () => {
+  test("identifies itself as a registry", async () => {
     expect(await ask("GET", "/v2/")).toMatchObject({ status: 200, body: "{}" });
   });
 

@@ -59,7 +59,7 @@ describe("--image", () => {
   });
 });
 
-describe("what a deployment says about its hosts", () => {
+describe("the hosts of a deployment", () => {
   const provider = {
     urn: "urn:pulumi:production::berth::berth:host:Host$pulumi:providers:docker::main-docker",
     type: "pulumi:providers:docker",
@@ -78,7 +78,7 @@ describe("what a deployment says about its hosts", () => {
     expect(readOutputs(join(folder, "none.json"))).toEqual({ hosts: {}, systems: {}, databases: {} });
   });
 
-  test("without outputs, where the docker provider leads", () => {
+  test("without outputs, the host of the docker provider", () => {
     expect(read([provider]).hosts).toEqual({
       main: { address: "198.18.0.10", sshPort: 666, user: "deploy", hostKey: "ssh-ed25519 AAAAC3Nz+/=" },
     });
@@ -91,7 +91,7 @@ describe("what a deployment says about its hosts", () => {
     expect(read([stack, provider])).toEqual({ hosts: { main: host }, systems: {}, databases: {} });
   });
 
-  test("a database is where the state looks for it, whatever the configuration says now", () => {
+  test("a database's port is read from the state, not from the configuration", () => {
     const urn = "urn:pulumi:production::berth::pulumi:providers:postgresql::togather_postgres-provider";
     const inputs = { host: "127.0.0.1", port: "15440" };
     expect(read([{ urn, type: "pulumi:providers:postgresql", inputs }]).databases).toEqual({
@@ -111,7 +111,7 @@ describe("processes", () => {
     expect(whoListens("127.0.0.77", 1)).toBeUndefined();
   });
 
-  test("one that does not want to end is ended", async () => {
+  test("a process that ignores SIGTERM is killed", async () => {
     const child = spawn("sh", ["-c", "trap '' TERM; echo ready; sleep 60 & wait; wait"], {
       stdio: ["ignore", "pipe", "ignore"],
       detached: true,

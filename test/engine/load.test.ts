@@ -19,7 +19,7 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** A server that misbehaves on purpose, on loopback. */
+/** A server on loopback that fails on purpose. */
 async function serve(
   handle: (request: http.IncomingMessage, response: http.ServerResponse, count: number) => void,
   tls?: https.ServerOptions,
@@ -59,7 +59,7 @@ const healthy = (response: http.ServerResponse, version = "v1.0.0") =>
   response.setHeader("content-type", "application/json").end(JSON.stringify({ version }));
 
 describe("startLoad", () => {
-  test("sends at the rate asked for, half on kept-open and half on fresh connections", async () => {
+  test("sends at the given rate, half on kept-open and half on fresh connections", async () => {
     const server = await serve((request, response) => {
       expect(request.headers.host).toBe("togather.example");
       healthy(response);
@@ -118,7 +118,7 @@ describe("startLoad", () => {
     expect(load.failureKinds).toMatchObject([{ kind: "timeout", count: 1 }]);
   });
 
-  test("a system that stalls cannot slow the load down: what waited shows as latency and as a gap", async () => {
+  test("a stalled system does not slow the load down: waiting requests appear as latency and as a gap", async () => {
     let stallEnds = 0;
     const server = await serve((_request, response, count) => {
       if (count === 100) stallEnds = Date.now() + 600;
@@ -133,7 +133,7 @@ describe("startLoad", () => {
     expect(load.timeline.every(({ requests }) => requests > 190 && requests < 210)).toBe(true);
   });
 
-  test("a port that nobody listens on: every request failed, and the gap is the whole run", async () => {
+  test("a port without a listener: every request failed, and the gap is the whole run", async () => {
     const load = await (await startLoad(options(1, { requestsPerSecond: 50 }))).done;
     expect(load).toMatchObject({ requests: 50, failures: 50, p50Ms: 0 });
     expect(load.failureKinds).toMatchObject([{ kind: "ECONNREFUSED", count: 50 }]);
@@ -160,7 +160,7 @@ describe("startLoad", () => {
     expect(await load.done).toBe(result);
   });
 
-  test("leaves an idle connection before the server closes it, when the server says how long it waits", async () => {
+  test("closes an idle connection before the server does, when the server announces its time-out", async () => {
     const server = await serve(
       (_request, response) => response.setHeader("keep-alive", "timeout=2") && healthy(response),
     );

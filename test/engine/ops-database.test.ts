@@ -34,7 +34,7 @@ describe("the parameters of a system's database", () => {
     command("main-ready", {}),
   ]);
 
-  test("are those of the last migration, as a shell reads them", () => {
+  test("are those of the last migration, as shell assignments", () => {
     const script = `${oneDatabase(state, "togather", undefined).parameters}printf '%s|' "$SYSTEM" "$COMMAND" "$LABELS" "$SERVICE"`;
     const read = execFileSync("bash", ["-euc", script], { encoding: "utf8" });
     expect(read.split("|").slice(0, -1)).toEqual(Object.values(awkward));
@@ -46,7 +46,7 @@ describe("the parameters of a system's database", () => {
     expect(execFileSync("bash", ["-euc", script], { encoding: "utf8" })).toBe("mfa []\n");
   });
 
-  test("a system that is not there is an error that names those that are", () => {
+  test("an unknown system is an error that lists the existing ones", () => {
     expect(() => oneDatabase(state, "mfa", undefined)).toThrow(
       'no system "mfa" with a database is deployed; deployed are: togather',
     );
@@ -80,7 +80,7 @@ describe("the parameters of a system's database", () => {
   });
 });
 
-test("snapshots, and what a release leaves for its migration, have names of their own for each database and server", () => {
+test("snapshots, and the file that a release leaves for its migration, have separate names for each database and server", () => {
   const folder = mkdtempSync(join(tmpdir(), "berth-databases-"));
   const snapshots = ["house", "house_postgres_events", "house_search_events"].map(
     (id) => `${id}_production_20260128_143022.tar`,
@@ -112,7 +112,7 @@ test("snapshots, and what a release leaves for its migration, have names of thei
   }
 });
 
-describe("what a restore says before it asks", () => {
+describe("the description of a restore before the confirmation", () => {
   const plan = {
     ...{
       snapshot: "togather_production_20260128_143022.sql.gz",
@@ -122,17 +122,17 @@ describe("what a restore says before it asks", () => {
     ...{ time: "2026-01-28T14:30:22Z", schema: "3", current: "4", deployed: "4" },
   };
 
-  test("an older schema is brought along, or left and named", () => {
+  test("an older schema is migrated, or kept and reported", () => {
     expect(describeRestore(plan, false)).toContain("migrations bring it to 4 before the exchange");
     expect(describeRestore(plan, true)).toContain("will not be healthy until an older one is deployed");
   });
 
-  test("the same schema is not worth a word, a newer one is", () => {
+  test("an equal schema is not mentioned, a newer one is", () => {
     expect(describeRestore({ ...plan, schema: "4" }, false)).not.toContain("schema");
     expect(describeRestore({ ...plan, schema: "5" }, false)).toContain("newer than the 4");
   });
 
-  test.each(["../etc/passwd", "a b", "x;reboot", ""])("%j is no name of a snapshot", async (name) => {
+  test.each(["../etc/passwd", "a b", "x;reboot", ""])("%j is not the name of a snapshot", async (name) => {
     const asked = () => Promise.reject(new Error("it was asked"));
     const entry = { system: "togather", name: "togather", server: "togather_postgres", parameters: "" };
     const database = { ...entry, run: asked, print: asked, interact: asked };

@@ -66,7 +66,7 @@ describe("the records of a host", () => {
     );
   });
 
-  test("name the slots that stay: the previous one in its time, and the one that was gone back to", () => {
+  test("contain the kept slots: the previous one until its time is over, and the one in use after going back", () => {
     const at = Date.parse("2026-01-28T14:59:59Z");
     expect(keptSlots(parseRecords(files()), at)).toEqual(["togather_app-1"]);
     expect(keptSlots(parseRecords(files()), at + 1000)).toEqual([]);
@@ -84,7 +84,7 @@ describe("recovery", () => {
     object({ kind: "secret", id, name: id, resource: "togather_app-jwt-secret" });
   const known = deployment([service("togather_app", { id: "2" })]);
 
-  test("leaves a slot alone that stays, and what it uses", () => {
+  test("does not remove a kept slot and the objects that it uses", () => {
     const world = host([object({ id: "2" }), kept, secret("secret-1")], { kept: [kept.name] });
     expect(planRecovery(known, { hosts: [world], cloud: [] })).toEqual([]);
   });
@@ -125,7 +125,7 @@ describe("deployments", () => {
     );
   });
 
-  test("of a system that has none: an error that says which have", async () => {
+  test("of a system without any: an error that lists the systems that have some", async () => {
     const { backend, run } = answering(() => files());
     await expect(readDeployments(backend, "mfa", run)).rejects.toThrow(
       'no deployment of "mfa" is recorded on the hosts of production; there are some of: togather',
@@ -146,7 +146,7 @@ describe("going back", () => {
     return goBack(backend, "togather", undefined, { newerSchema, startedMs: performance.now(), run });
   };
 
-  test("reports both slots, and what makes the configuration agree", async () => {
+  test("reports both slots, and the commands that update the configuration", async () => {
     const report = await back("drained after 0.500\n");
     expect(report).toMatchObject({
       from: { slot: "togather_app-2", version: "v1.1.0" },
@@ -156,14 +156,14 @@ describe("going back", () => {
     expect(report.next.join("\n")).toContain("deploy togather:app.version=v1.0.0");
   });
 
-  test("is no more possible when the slot is gone: says how to go back by a release", async () => {
+  test("is impossible when the slot is deleted: the error says how to go back by a release", async () => {
     const failed = back("missing: is gone\n");
     await expect(failed).rejects.toThrow("the previous slot, togather_app-1, is gone. Go back by releasing");
     await expect(failed).rejects.toThrow("togather:app.version=v1.0.0");
     await expect(back("", { previous_slot: null })).rejects.toThrow("there is no previous slot");
   });
 
-  test("to a slot that expects an older schema is refused with the choice, until somebody has chosen", async () => {
+  test("to a slot that expects an older schema is refused with the options, until one is chosen", async () => {
     await expect(back("drained after 0.500\n", {}, false, 4)).rejects.toThrow(
       `togather_app: v1.0.0 expects schema version 3, and what serves has brought the database to 4. Nothing was changed. Ways:
   1. keep the newer schema. Right when its migrations only added: the old code does not notice.
@@ -189,7 +189,7 @@ describe("going back", () => {
     expect(report.next.at(-1)).toBe("To return to v1.1.0: npm run ops -- back togather worker");
   });
 
-  test("waits for nobody's deploy: it names who holds the lock, and since when", async () => {
+  test("does not wait for a running deploy: the error names the lock's owner and age", async () => {
     const { backend, run } = answering(() => files());
     const since = new Date(Date.now() - 90_000).toISOString();
     const lock = { owner: "ann@laptop", host: "laptop", pid: 4711, since, operation: "up" };
@@ -219,7 +219,7 @@ describe("logs", () => {
     expect(levelOf(message, priority)).toBe(level);
   });
 
-  test("a line comes through the host's pipe as it was written", () => {
+  test("a line passes the host's pipe unchanged", () => {
     fc.assert(
       fc.property(
         fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\0")),
@@ -246,7 +246,7 @@ describe("logs", () => {
     expect(sinceArgument(since)).toBe(argument);
   });
 
-  test("arguments that are none never reach a shell", () => {
+  test("invalid arguments never reach a shell", () => {
     for (const since of ["yesterday", "1h'; reboot '", "", "2026-99-99"])
       expect(() => sinceArgument(since), since).toThrow("use 30s, 15m, 2h or 3d");
     for (const system of ["x y", "$(id)", "a;b"]) expect(() => logsScript({ system, since: "1h" })).toThrow();

@@ -24,7 +24,7 @@ async function within<T>(seconds: number, condition: () => T | undefined | false
   throw new Error(`not so within ${seconds} s`);
 }
 
-/** A process that ended but was not waited for (by an init that does not) counts as gone. */
+/** A zombie process counts as ended. */
 const alive = (pid: number) => {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -34,7 +34,7 @@ const alive = (pid: number) => {
 };
 
 describe("command:local:Command", () => {
-  test("takes what the real one takes, and refuses the rest by name", async () => {
+  test("accepts the real one's inputs, and refuses others by name", async () => {
     const good: Properties = {
       create: "true",
       triggers: [1, unknownValue],
@@ -73,7 +73,7 @@ describe("command:local:Command", () => {
     });
   });
 
-  test("gives the command its input, environment and directory, and keeps what it prints", async () => {
+  test("passes input, environment and directory to the command, and records its output", async () => {
     const inputs = {
       create: 'cat; pwd; printf "%s\\n" "$COLOUR" >&2',
       stdin: "from stdin\n",
@@ -85,7 +85,7 @@ describe("command:local:Command", () => {
     expect(outputs).toEqual({ ...inputs, stdout: `from stdin\n${directory}`, stderr: "red" });
   });
 
-  test("update runs `update`, else `create` again, and sees what was printed before", async () => {
+  test("update runs `update`, otherwise `create` again, with the previous output in its environment", async () => {
     const before = { stdout: "one", stderr: "two" };
     const update = (news: Parameters<typeof provider.update>[4]) =>
       provider.update(ref, "id", {}, before, news, 10);
@@ -112,7 +112,7 @@ describe("command:local:Command", () => {
     await expect(provider.create(ref, inputs, 10)).rejects.toThrow(message);
   });
 
-  test("a failure shows all that was printed, in order", async () => {
+  test("a failure contains the whole output, in order", async () => {
     const create = "echo a; sleep 0.05; echo b >&2; exit 1";
     await expect(provider.create(ref, { create }, 10)).rejects.toThrow(
       `exit status 1: running ${JSON.stringify(create)}:\na\nb\n`,
@@ -128,7 +128,7 @@ describe("command:local:Command", () => {
     await within(2, () => !alive(child));
   });
 
-  test("cancelling ends what runs", async () => {
+  test("cancelling ends running commands", async () => {
     const run = provider.create(ref, { create: "echo begun; sleep 60" }, 30);
     const failed = expect(run).rejects.toThrow("signal: SIGTERM");
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -136,7 +136,7 @@ describe("command:local:Command", () => {
     await failed;
   });
 
-  test("a killed engine leaves nothing running", async () => {
+  test("a killed engine leaves no command running", async () => {
     const runner = new URL("../../lab/pulumi/providers/command/run.ts", import.meta.url);
     const program = `import { CommandRunner } from "${runner}";
       await new CommandRunner().run({ command: "echo $$ > pid; exec sleep 60", interpreter: [], directory: ".",

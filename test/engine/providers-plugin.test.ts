@@ -1,4 +1,4 @@
-/** How Pulumi's real plugins are found and started; a script stands in for one. */
+/** How Pulumi's real plugins are found and started; a script replaces the plugin. */
 import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -34,7 +34,7 @@ describe("a plugin", () => {
     expect(findPlugin(docker, environment())).toBe(onThePath);
   });
 
-  test("that is missing is named, with the command that installs it", () => {
+  test("that is missing is reported, with the command that installs it", () => {
     program(join(folder, "bin", "pulumi-resource-random"), ":");
     const both = [docker, { name: "random", version: "4.21.2" }];
     expect(() => requirePlugins(both, environment())).toThrow(
@@ -42,14 +42,14 @@ describe("a plugin", () => {
     );
   });
 
-  test("is given an address to log to, and says its port", async () => {
+  test("gets an address to log to, and prints its port", async () => {
     const path = program(join(folder, "p"), 'case "$1" in 127.0.0.1:*) echo 4711; exec sleep 60 ;; esac');
     const { address, close } = await launchPlugin(path, () => undefined);
     await close();
     expect(address).toBe("127.0.0.1:4711");
   });
 
-  test("that ends at once is refused with what it said", async () => {
+  test("that ends at once is an error with its output", async () => {
     const path = program(join(folder, "p"), "echo broken >&2; exit 3");
     await expect(launchPlugin(path, () => undefined)).rejects.toThrow(
       /does not start: ended with 3\. broken/,

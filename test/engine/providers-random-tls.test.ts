@@ -29,7 +29,7 @@ test("every package is listed once, at the version of the SDK that the program u
 });
 
 describe("random", () => {
-  test("a password has its length and its minimums, from its alphabet alone", async () => {
+  test("a password has its length and its minimums, and only allowed characters", async () => {
     const count = (text: string, characters: RegExp) => text.match(characters)?.length ?? 0;
     const inputs = fc.record({
       length: fc.integer({ min: 12, max: 60 }),
@@ -47,12 +47,12 @@ describe("random", () => {
         expect(count(result, /[A-Z]/g)).toBeGreaterThanOrEqual(inputs.minUpper);
         expect(count(result, /[0-9]/g)).toBeGreaterThanOrEqual(inputs.minNumeric);
       }),
-      // Each one is hashed too, slowly on purpose.
+      // Each password is also hashed, which is slow.
       { numRuns: 30 },
     );
   });
 
-  test("a password's id is no secret; its defaults are outputs", async () => {
+  test("a password's id is not secret; its defaults are outputs", async () => {
     const { id, outputs } = await random.create(password, { length: 20, overrideSpecial: "~" }, 1);
     expect(id).toBe("none");
     const { result, bcryptHash, ...rest } = outputs;
@@ -85,7 +85,7 @@ describe("random", () => {
     expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);
   });
 
-  test("anything that changes replaces; writing out a default changes nothing", async () => {
+  test("every change replaces; an explicit default is not a change", async () => {
     const olds = { length: 20, keepers: { a: "1" } };
     const diff = (news: typeof olds & { numeric?: boolean }) => random.diff(password, "none", olds, {}, news);
     expect(await diff({ ...olds, numeric: true })).toEqual({ changes: [], replaces: [] });
@@ -99,7 +99,7 @@ describe("random", () => {
     });
   });
 
-  test("refuses by name what the lab has not", async () => {
+  test("refuses unsupported types by name", async () => {
     const pet = of("random:index/randomPet:RandomPet");
     await expect(random.check(pet, {}, undefined, seed)).rejects.toThrow(
       "random:index/randomPet:RandomPet is not supported by the lab; its providers have: random:index/randomPassword",
@@ -130,7 +130,7 @@ describe("tls", () => {
     expect(id).toMatch(/^[0-9a-f]{40}$/);
   });
 
-  test("all forms are one key", async () => {
+  test("all forms contain the same key", async () => {
     for (const inputs of [{ algorithm: "ED25519" }, { algorithm: "RSA" }, { algorithm: "ECDSA" }]) {
       const { outputs } = await tls.create(privateKey, inputs, 1);
       for (const form of [outputs.privateKeyPem, outputs.privateKeyPemPkcs8]) {
@@ -174,7 +174,7 @@ describe("tls", () => {
       return { inputs, ...(await tls.create(selfSigned, inputs, 1)) };
     };
 
-    test("is for its names and uses, by its key, for its time, and trusts itself", async () => {
+    test("has its names, uses, key and validity, and is self-signed", async () => {
       const { id, inputs, outputs } = await make();
       const certificate = new X509Certificate(String(outputs.certPem));
       expect(certificate.subject).toBe("CN=a_database");
@@ -189,7 +189,7 @@ describe("tls", () => {
       expect(outputs).toMatchObject({ keyAlgorithm: "ECDSA", earlyRenewalHours: 0, readyForRenewal: false });
     });
 
-    test("is replaced by time alone within its early renewal, and not before", async () => {
+    test("is replaced during its early renewal period without a change, and not before", async () => {
       const { id, inputs, outputs } = await make();
       const diff = (earlyRenewalHours: number) => {
         const news = { ...inputs, earlyRenewalHours };

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { runOnHost, script } from "./host-script.ts";
 
-/** Which images a host removes; Docker and the disk are stood in for. */
+/** Which images a host removes; Docker and the disk are replaced by scripts. */
 
 let folder: string;
 beforeEach(() => {
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** `app:v9` was just pulled by a release; `old` is what somebody left. */
+/** `app:v9` was just pulled by a release; `old` is unused. */
 const all = ["app:v0", "app:v1", "app:v2", "app:v3", "app:v4", "app:v5", "app:v9", "edge:1", "old:1"];
 const images = () => readFileSync(join(folder, "images"), "utf8").trim().split("\n");
 
@@ -47,7 +47,7 @@ esac`,
 
 const needed = ["app:v0", "app:v2", "app:v3", "app:v4", "edge:1"];
 
-test("what serves, what migrated and the last three versions stay; the rest goes when two daily runs have found it unused", () => {
+test("images that serve or migrated and the last three versions are kept; others are removed when two daily runs have found them unused", () => {
   expect(prune(50_000)).toMatchObject({ status: 0, stderr: "" });
   expect(images()).toEqual(all);
   // Between the two runs a release has pulled one more.
@@ -56,7 +56,7 @@ test("what serves, what migrated and the last three versions stay; the rest goes
   expect(images().toSorted()).toEqual([...needed, "app:v10"].toSorted());
 });
 
-test("a disk below its floor, and a snapshot that needs room, do not wait for the second run", () => {
+test("with too little free space, or when a snapshot needs space, unused images are removed at once", () => {
   expect(prune(1000)).toMatchObject({ status: 0 });
   expect(images()).toEqual(needed);
   writeFileSync(join(folder, "images"), `${all.join("\n")}\n`);

@@ -18,8 +18,8 @@ import { type ReleaseStep, recorded } from "../../components/release/record.ts";
 import { backScript } from "../../ops/back.ts";
 
 /**
- * The order in which the slots of a service stop and start: the real scripts in a real bash. Docker alone is stood in for, by a folder
- * with the number of tasks of each slot, all of them healthy at once unless `unfit` names the slot.
+ * The order in which the slots of a service stop and start: the real scripts in a real bash. Docker is replaced by a script with a
+ * folder that has the number of tasks of each slot, all healthy at once unless `unfit` lists the slot.
  */
 const service = `unit_sync${process.pid}`;
 const scripts = new URL("../../components/release/", import.meta.url).href;
@@ -94,7 +94,7 @@ function step(name: ReleaseStep, slot: string, order: "start-first" | "stop-firs
   const values = Object.entries({ ...parameters, ...folders }).map(
     ([key, value]) => `${key}=${shellQuote(String(value))}`,
   );
-  // The timer belongs to a host, not to whoever runs this test.
+  // The timer must not be installed on the machine that runs this test.
   const run = script.replace(/release_run\n$/, "slot_timer_install() { :; }\nrelease_run\n");
   return bash(`${values.join("\n")}\n${run}`);
 }
@@ -150,12 +150,12 @@ describe("stop-first", () => {
     expect(scaled()).toEqual(["one=0", "two=1"]);
   });
 
-  test("a probe that is ended by its deadline gives way too", () => {
+  test("the old one also runs again after a probe that its deadline ends", () => {
     expect(release("two", "stop-first", "kill -TERM $$; exec /bin/sleep 2").status).not.toBe(0);
     expect([tasksOf("one"), tasksOf("two")]).toEqual([1, 0]);
   });
 
-  test("going back stops the one and starts the other", () => {
+  test("going back stops one slot and starts the other", () => {
     expect(release("two", "stop-first").status).toBe(0);
     scaled();
     const saved = join(folder, "records", `${service}.slots`);
@@ -180,7 +180,7 @@ describe("start-first, without routes", () => {
     expect(scaled()).toEqual(["one=0"]);
   });
 
-  test("a new one that does not stay healthy stops, and the old one has never stopped", () => {
+  test("a new slot that does not stay healthy is stopped, and the old one never stops", () => {
     writeFileSync(join(folder, "tasks", "two"), "1\n");
     const unfit = `echo two >>${shellQuote(join(folder, "unfit"))}\n${takeOver}`;
     const { status, stderr } = step("switch", "two", "start-first", unfit);

@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { edgeRefusal } from "../../components/host/fail2ban.ts";
 import { runOnHost, script } from "./host-script.ts";
 
-/** What a host does for Traefik, in a real bash; Docker, Traefik's API and the kernel's list of connections are stood in for. */
+/** A host's scripts for Traefik, in a real bash; Docker, Traefik's API and the kernel's list of connections are replaced by scripts. */
 
 let folder: string;
 beforeEach(() => {
@@ -31,13 +31,13 @@ const read = (name: string) => (existsSync(file(name)) ? readFileSync(file(name)
 interface World {
   /** What Traefik has loaded beside the name of the reload. */
   readonly loaded?: object;
-  /** It never loads anything. */
+  /** True when it never loads a change. */
   readonly stuck?: boolean;
   /** Status of the slot on the edge's own port. */
   readonly status?: string;
   /** How often the kernel still shows a connection to the old slot. */
   readonly connections?: number;
-  /** What becomes of the new slot's container. */
+  /** The state of the new slot's container. */
   readonly state?: string;
 }
 
@@ -95,7 +95,7 @@ describe("a switch", () => {
   beforeEach(() => writeFileSync(file("edge/dynamic/app.yml"), '{"url": "http://app-old:3000"}\n\n'));
   const files = () => readdirSync(file("edge/dynamic")).toSorted();
 
-  test("puts the new routes in the place of the old ones and leaves nothing else", () => {
+  test("replaces the old routes by the new ones and leaves nothing else", () => {
     expect(switches({})).toMatchObject({ status: 0, stderr: "" });
     expect(read("edge/dynamic/app.yml")).toBe(`${parameters.ROUTES}\n`);
     expect(files()).toEqual(["app.yml", "reload.yml"]);
@@ -126,7 +126,7 @@ describe("a switch", () => {
     expect(files()).toEqual(["app.yml", "reload.yml"]);
   });
 
-  test("what is wrong with another service's routes is not this one's business", () => {
+  test("problems of another service's routes are ignored", () => {
     const loaded = { routers: { "other_0@file": { error: ["middleware does not exist"] } } };
     expect(switches({ loaded })).toMatchObject({ status: 0, stderr: "" });
   });
@@ -144,7 +144,7 @@ describe("a switch", () => {
     expect(Number(read("connections"))).toBeGreaterThan(0);
   });
 
-  test("takes back a slot that does not survive its first requests", () => {
+  test("switches back from a slot that does not survive its first requests", () => {
     const { status, stderr } = switches({ state: "exited", connections: 1 });
     expect(status).toBe(1);
     expect(stderr).toContain(
@@ -153,14 +153,14 @@ describe("a switch", () => {
     expect(read("edge/dynamic/app.yml")).toBe('{"url": "http://app-old:3000"}\n\n');
   });
 
-  test("to the same slot has nothing to wait for", () => {
+  test("to the same slot does not wait", () => {
     writeFileSync(file("edge/dynamic/app.yml"), '{"url": "http://app-new:3000"}\n');
     expect(switches({ connections: 1000 })).toMatchObject({ status: 0, stderr: "" });
     expect(read("connections").trim()).toBe("1000");
   });
 });
 
-describe("the ports change hands", () => {
+describe("changing the kind of edge", () => {
   /** Two edges; `healthy` says whether the new one serves. */
   function waits(healthy: boolean, loaded = true) {
     writeFileSync(file("replicas-edge_nginx-1"), "1");

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-/** Searching for planted secrets where none may be. */
+/** Searches for planted secrets in places where no secret may be. */
 
 export interface Canary {
   /** `togather:jwtSecret`. */
@@ -9,7 +9,7 @@ export interface Canary {
   readonly value: string;
 }
 
-/** Remembers every distinct argument list of every process, those in the lab's machines included: they share the kernel. */
+/** Records every distinct argument list of every process, including those in the lab's machines, which share the kernel. */
 export class ArgumentSampler {
   readonly #seen = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -43,12 +43,12 @@ export class ArgumentSampler {
   }
 }
 
-/** The canaries that the lab has planted, values of rotated secrets included. */
+/** The canaries that the lab has planted, including earlier values of rotated secrets. */
 export function plantedCanaries(stateDir: string): readonly Canary[] {
   return JSON.parse(readFileSync(join(stateDir, "canaries.json"), "utf8")) as Canary[];
 }
 
-/** Where a lab may keep secrets: its own stores, for their owner alone. */
+/** Files in which a lab may keep secrets, readable only by their owner. */
 const stores = /^(secrets-.*\.json|registry-login\.json|canaries\.json|passphrase|.*\.key|id_ed25519)$/;
 const largestBytes = 50 * 1024 * 1024;
 
@@ -63,7 +63,7 @@ export function stateTexts(stateDir: string): Map<string, string> {
   return texts;
 }
 
-/** Where a canary stands, as it is, in base64 or percent-encoded: `jwtSecret in the log of x`. Never says its value. */
+/** Where a canary occurs, plain, in base64 or percent-encoded: `jwtSecret in the log of x`. Never contains its value. */
 export function findCanaries(canaries: readonly Canary[], texts: ReadonlyMap<string, string>): string[] {
   const found: string[] = [];
   for (const { key, value } of canaries) {
@@ -84,11 +84,11 @@ function forms(secret: string): Record<string, string> {
   return { "as it is": value, "in base64": base64, "percent-encoded": encodeURIComponent(value) };
 }
 
-/** What is listed may be gone before it is looked at: then all of it once more. */
+/** Objects may be deleted between listing and reading: then everything is read again. */
 const whole = (script: string) =>
   `tries=0; until found=$(${script}); do tries=$((tries + 1)); [ $tries -lt 5 ] || exit 1; sleep 1; done; printf '%s' "$found"`;
 
-/** What a machine can tell anybody: specifications, containers, images, logs, journal, argument lists, route files. */
+/** What can be read on a machine: specifications, containers, images, logs, journal, argument lists, route files. */
 export const machineSources: Readonly<Record<string, string>> = {
   "service specifications": whole("docker service ls --quiet | xargs -r docker service inspect"),
   "service specifications before the last": whole(

@@ -4,7 +4,7 @@ import { type ClientNamespace, clientNamespace, networkAddress } from "../../lab
 import { authorityFile } from "../../lab/stack/certificate.ts";
 import { home, type RunningSystem } from "./support.ts";
 
-/** Clients of the lab with addresses of their own, who talk to it as the outside does. */
+/** Clients of the lab with their own addresses, like external clients. */
 
 /** The address that client number `index` has. */
 export const addressOf = (index: number): string => networkAddress(home, 100 + index);
@@ -17,11 +17,11 @@ export interface Said {
 
 export interface Client {
   readonly address: string;
-  /** Runs a command with its network. */
+  /** Runs a command in its network namespace. */
   run(command: string, args: readonly string[], input?: string): Promise<Said>;
-  /** Statuses of `count` requests, sent as fast as one connection takes them. */
+  /** Statuses of `count` requests, sent as fast as possible on one connection. */
   ask(path: string, options?: { readonly count?: number; readonly curl?: string }): Promise<number[]>;
-  /** Whether a TCP connection to a port of the machine comes about within two seconds. */
+  /** Whether a TCP connection to a port of the machine is established within two seconds. */
   connects(port: number): Promise<boolean>;
   /** Every TCP port of the machine that answers. */
   scan(): Promise<number[]>;
@@ -50,7 +50,7 @@ export async function openClient(system: RunningSystem, index: number): Promise<
     run,
     async ask(path, { count = 1, curl = "" } = {}) {
       const url = `https://${domain}${path}`;
-      // By standard input: what it holds may be a key, and arguments are for everybody to see.
+      // By standard input: it may contain a key, and arguments are visible to everybody.
       const common = `silent\npath-as-is\nmax-time = 20\ncacert = "${authorityFile(home)}"\nresolve = "${domain}:443:${machine}"\n${curl}`;
       const one = `url = "${url}"\noutput = "/dev/null"\nwrite-out = "%{http_code}\\n"\n`;
       const config = Array.from({ length: count }, () => `${common}\n${one}`).join("next\n");
@@ -74,5 +74,5 @@ export async function openClient(system: RunningSystem, index: number): Promise<
   };
 }
 
-/** What trusts the lab, PEM. */
+/** The trusted authorities, PEM. */
 export const trust = (): string => readFileSync(authorityFile(home), "utf8");

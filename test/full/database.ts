@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { labOk, onMachine, ops } from "./support.ts";
 
-/** Looking into a system's database from outside of Berth, and the commands that a person types about it. */
+/** Reads a system's database without Berth, and runs the operator's commands about it. */
 
 const container = "$(docker ps --quiet --filter label=berth.resource=togather_postgres)";
 
@@ -26,7 +26,7 @@ export function dumpAll(options = ""): Promise<string> {
   );
 }
 
-/** Things that a dump must bring back and that are easily forgotten: permissions, settings and a comment of the database itself. */
+/** Properties that a restore must keep and that are easily missed: permissions, settings and a comment of the database itself. */
 export async function decorate(): Promise<void> {
   await sql(
     "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'reader') THEN DROP OWNED BY reader; DROP ROLE reader; END IF; END $$",
@@ -48,13 +48,13 @@ export async function opsOk(...args: readonly string[]) {
   return run;
 }
 
-/** What restores have put aside goes at once: a role that a copy still names cannot be dropped. */
+/** Drops the databases that restores have replaced and kept: a role that one of them uses cannot be dropped. */
 export async function dropReplaced(): Promise<void> {
   if ((await copies()) !== "") await opsOk("drop-replaced", "togather", "--yes");
 }
 
-/** The version of the committed configuration again, on its own schema, for whatever comes next in this lab. */
-export async function backToTheBeginning(): Promise<void> {
+/** Deploys the committed version again, with its own schema, for the next test file. */
+export async function deployCommittedVersion(): Promise<void> {
   await dropReplaced();
   if ((await sql("SELECT version > 3 FROM schema_migrations")) === "t") {
     await opsOk("reverse-migration", "togather", "--to", "3", "--yes");

@@ -3,7 +3,7 @@ import { ensureDocker, run } from "../../lab/docker/index.ts";
 import { cloudEndpoint, cloudToken } from "../../lab/stack/cloud-access.ts";
 import { home, onMachine } from "./support.ts";
 
-/** Faults around a deploy: each is made from outside the system or as a person could, and undone by what it returns. */
+/** Faults around a deploy: each function causes one from outside of the system and returns the function that undoes it. */
 
 /** How the name of the stack's server begins. */
 const serverName = "main-server";
@@ -30,7 +30,7 @@ async function packetRules(...rules: readonly string[][]): Promise<Undo> {
   return () => change("-D");
 }
 
-/** The lab's registry refuses every connection of the machine, or swallows its packets. */
+/** The lab's registry refuses every connection of the machine, or its packets are dropped. */
 export function registryGone(how: "refuses" | "is silent"): Promise<Undo> {
   const target = how === "refuses" ? ["REJECT", "--reject-with", "tcp-reset"] : ["DROP"];
   return packetRules([
@@ -47,7 +47,7 @@ export function registryGone(how: "refuses" | "is silent"): Promise<Undo> {
   ]);
 }
 
-/** No packet of SSH passes between the operator and the machine, in either direction; everything else does. */
+/** SSH packets between the operator and the machine are dropped in both directions; all others pass. */
 export function operatorCutOff(sshPort: number): Promise<Undo> {
   const port = String(sshPort);
   return packetRules(
@@ -56,7 +56,7 @@ export function operatorCutOff(sshPort: number): Promise<Undo> {
   );
 }
 
-/** A file system of its own at a folder of the machine, with so few KiB left. */
+/** A separate file system at a folder of the machine, with this much free space. */
 export async function diskFull(folder: string, freeKibibytes: number): Promise<Undo> {
   await onMachine(`
 set -euo pipefail
@@ -74,7 +74,7 @@ export async function strayFile(path: string, text: string): Promise<Undo> {
   return () => onMachine(`sudo rm -f ${path}`);
 }
 
-/** Pulls the machine's plug, or puts it in again, by the cloud's own API; answers when that is done. */
+/** Cuts the machine's power or restores it, by the cloud's API; resolves when that is done. */
 export async function power(what: "poweroff" | "poweron"): Promise<void> {
   const ask = async <T>(method: string, path: string): Promise<T> => {
     const response = await fetch(`${cloudEndpoint(home)}${path}`, {

@@ -2,11 +2,11 @@ import { createConnection } from "node:net";
 
 /**
  * Run in a client's namespace with an address: tries to connect to each of its 65,535 TCP ports and prints those that answer,
- * as JSON. What is dropped never answers, so the time is the number of ports over what is tried at once, times the patience.
+ * as JSON. Dropped packets get no answer, so the duration is the number of ports, divided by the parallel connections, times the time-out.
  */
 const [, , address = ""] = process.argv;
 const atOnce = 2000;
-const patienceMs = 2000;
+const timeoutMs = 2000;
 
 function isOpen(port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -16,7 +16,7 @@ function isOpen(port: number): Promise<boolean> {
       socket.destroy();
       resolve(open);
     };
-    const timer = setTimeout(() => end(false), patienceMs);
+    const timer = setTimeout(() => end(false), timeoutMs);
     socket.on("connect", () => end(true)).on("error", () => end(false));
   });
 }

@@ -4,8 +4,8 @@ import { findCanaries, machineSources, plantedCanaries, stateTexts } from "./can
 import { captured, home, labOk, onMachine, ops, sampler } from "./support.ts";
 
 /**
- * For the top of a file of scenarios: the lab runs, made by an `up` with these options, and after each scenario no canary is
- * anywhere that it may not be.
+ * For the top of a file of scenarios: starts the lab by an `up` with these options, and searches for canaries after each
+ * scenario.
  */
 export function scenarios(...options: readonly string[]): void {
   beforeAll(async () => {
@@ -21,8 +21,8 @@ export async function expectNoCanaries(): Promise<void> {
   expect(canaries.map(({ key }) => key)).toEqual(
     expect.arrayContaining(["togather:jwtSecret", "togather:adminApiKey", "hcloud:token"]),
   );
-  // The search means something only while the values that it looks for are in use.
-  // After `ops back` another slot serves than the state names.
+  // The search is meaningful only while the searched values are in use.
+  // After `ops back` the serving slot is not the one in the state.
   const inUse = await onMachine(
     'docker exec "$(docker ps --quiet --filter label=berth.resource=togather_app --filter health=healthy | head -n 1)" cat /run/secrets/JWT_SECRET',
   );

@@ -19,7 +19,7 @@ import { planRecovery } from "../../ops/plan.ts";
 import { runCommand } from "../../ops/run.ts";
 import { ArgumentSampler } from "./canaries.ts";
 
-/** What every scenario stands on: a lab of their own, driven by the commands that a person types. */
+/** Common functions of the scenarios: a separate lab, operated by the operator's commands. */
 
 process.env.BERTH_LAB ??= "full";
 process.env.BERTH_LAB_SUBNET ??= "198.18.240.0/24";
@@ -31,10 +31,10 @@ export const stateFile = join(home.stateDir, `${stack}.json`);
 const projectDir = fileURLToPath(new URL("../..", import.meta.url));
 const backend = new StateFileBackend(stack, stateFile);
 
-/** A port of its own for the tunnel to the database, so that another lab may deploy meanwhile. */
+/** A separate port for the tunnel to the database, so that another lab can deploy at the same time. */
 export const tunnelSetting = `togather:postgres.tunnelPort=${process.env.BERTH_TEST_TUNNEL_PORT ?? "15440"}`;
 
-/** What makes the host's edge Traefik instead of what the stack file says; Docker Hub's tag of the version that the lab has. */
+/** Settings that make the host's edge Traefik; the version is Docker Hub's tag of the lab's version. */
 export const onTraefik: readonly string[] = [
   ...["--set", "berth:hosts.main.edge.kind=traefik"],
   ...["--set", "berth:hosts.main.edge.version=3.6.12"],
@@ -43,18 +43,18 @@ export const onTraefik: readonly string[] = [
 /** Every scenario runs on either kind of edge: `BERTH_TEST_EDGE=traefik npm run test:full`. */
 export const edgeKind = process.env.BERTH_TEST_EDGE ?? "nginx";
 
-/** Everything that any command has printed, for the search for canaries. */
+/** The output of all commands, for the search for canaries. */
 export const captured: string[] = [];
-/** Every argument list that any process on this machine, or in a machine of the lab, was seen with. */
+/** The argument lists of all processes on this machine and in the lab's machines. */
 export const sampler = new ArgumentSampler();
 
 export interface LabRun {
   readonly exitCode: number | null;
-  /** Standard output and standard error, as they came. */
+  /** Standard output and standard error, in order. */
   readonly output: string;
   readonly stdout: string;
   readonly seconds: number;
-  /** What the engine did, as its state file showed it. */
+  /** The engine's steps, according to its state file. */
   readonly steps: readonly WatchedStep[];
 }
 
@@ -91,7 +91,7 @@ export function startLab(
   const watch = new StepWatch(stateFile, (step) => onStep(step, running));
   const done = new Promise<LabRun>((resolve, reject) => {
     child.on("error", reject);
-    // Not `close`: what outlives the command (a shared ssh connection) may hold its output open.
+    // Not `close`: a process that outlives the command (a shared ssh connection) may keep its output open.
     child.on("exit", async (exitCode) => {
       if (killed !== undefined) await groupEnded(killed);
       await sleep(200);
@@ -115,7 +115,7 @@ export function startLab(
   return running;
 }
 
-/** SIGKILL is no instant: waits until nothing of a process group is left. */
+/** Waits until all processes of a group have ended, which takes a moment after SIGKILL. */
 async function groupEnded(group: number): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (Date.now() < deadline) {
@@ -193,14 +193,14 @@ export async function running(name: string, service: string, of = stack): Promis
   return { address, healthy, domain: new URL(urls[0] ?? "").hostname, version, slot };
 }
 
-/** Requests a second. Fewer only where the machine has other work: its figures then prove less, and say so. */
+/** Requests a second. Fewer only on a busy machine; the report contains the rate. */
 export const requestsPerSecond = Number(process.env.BERTH_TEST_RATE ?? 200);
 const loadSeconds = 3000;
-/** Before and after the work, so that the report shows what is normal. */
-const calmSeconds = 2;
+/** Seconds of load before and after the work, as a baseline. */
+const baselineSeconds = 2;
 
 /**
- * Does something while 200 requests a second arrive from two addresses, on kept-open and on fresh connections,
+ * Runs `work` while 200 requests per second arrive from two addresses, on kept-open and on fresh connections,
  * and prints the figures.
  */
 export async function underLoad<T>(
@@ -221,9 +221,9 @@ export async function underLoad<T>(
   });
   let result: T;
   try {
-    await sleep(calmSeconds * 1000);
+    await sleep(baselineSeconds * 1000);
     result = await work();
-    await sleep(calmSeconds * 1000);
+    await sleep(baselineSeconds * 1000);
   } finally {
     const report = await load.stop();
     process.stdout.write(
@@ -233,9 +233,9 @@ export async function underLoad<T>(
   return { result, load: await load.done };
 }
 
-/** The load was what was asked for, and nothing failed. */
+/** The load had the requested rate, and no request failed. */
 export function expectNoFailure(load: LoadReport): void {
-  // A client that is late for seconds cannot leave idle connections in time: what fails then may be its own doing.
+  // A client that is seconds late cannot close idle connections in time, which causes failures.
   const late = `the clients themselves were ${load.clientDelayMs} ms late${load.clientDelayMs > 2000 ? ": this machine is too busy to judge by" : ""}`;
   expect(load.failureKinds, late).toEqual([]);
   expect(load.failures).toBe(0);
@@ -266,7 +266,7 @@ export function printTable(
   process.stdout.write(`\n## ${title}\n${lines.join("\n")}\n`);
 }
 
-/** Prints what a failed `up` said. */
+/** Prints the errors of a failed `up`. */
 export function printFailure(title: string, run: LabRun): void {
   const said = run.output.slice(run.output.indexOf("up failed")).split("\n");
   printTable(
@@ -276,14 +276,14 @@ export function printFailure(title: string, run: LabRun): void {
   );
 }
 
-/** Runs a script on the machine and answers its output. */
+/** Runs a script on the machine and returns its output. */
 export async function onMachine(script: string, timeoutSeconds = 60): Promise<string> {
   const [host] = hostsOf(await backend.read(), runCommand);
   if (host === undefined) throw new Error("no host in the state");
   return host.run(script, timeoutSeconds);
 }
 
-/** Waits until this many tasks of the app run and no other; scaling restarts those that are there, the new one first. */
+/** Waits until exactly this many tasks of the app run; scaling restarts existing tasks, after the new one. */
 export async function expectTasks(count: number): Promise<void> {
   const { slot } = await togather();
   const states = async () =>
@@ -296,8 +296,8 @@ export async function expectTasks(count: number): Promise<void> {
 }
 
 /**
- * What is there and should not be: objects that the state does not know, what it was about to do, what awaits deletion, what
- * it knows and is not there, locks, slots beside the one that serves.
+ * Everything that should not exist: objects outside of the state, pending operations, resources awaiting deletion, resources
+ * without an object, locks, slots besides the serving one.
  */
 export async function leftovers(): Promise<string[]> {
   const found: string[] = [];

@@ -52,7 +52,7 @@ export function askEdge(
     sent.on("timeout", () => sent.destroy(new Error(`no answer to ${path} within 15 s`)));
     sent.on("error", reject);
     if (options.headers && "transfer-encoding" in options.headers && body !== undefined) {
-      // In pieces, so that nobody knows the size before the end.
+      // In chunks, so that the size is unknown until the end.
       for (let from = 0; from < body.length; from += 65_536) sent.write(body.subarray(from, from + 65_536));
       sent.end();
     } else {
@@ -61,7 +61,7 @@ export function askEdge(
   });
 }
 
-/** Over HTTP; what comes of it, or why nothing does. */
+/** Over HTTP; returns the response, or the error. */
 export function askEdgeInClear(
   address: string,
   host: string,

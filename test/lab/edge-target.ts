@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { createServer as createHttp2Server } from "node:http2";
 
 /**
- * A service behind the edge, as a container of its own: says on every path who was asked what. A path that ends with `/stream` sends
- * a line at once and one after a second, with `/silent/<seconds>` it answers after that time, with `/status/<code>` by that status, with
- * `/vanish` it closes the connection without an answer and with `/vanished` it says how often it did; an upgrade echoes what it gets.
- * Arguments: its name and its ports, HTTP/2 in clear text on those that end with `/h2c`.
+ * A service behind the edge, in its own container: replies on every path with the service and the request. A path that ends with
+ * `/stream` sends a line at once and one after a second, with `/silent/<seconds>` it answers after that time, with `/status/<code>` by
+ * that status, with `/vanish` it closes the connection without an answer and with `/vanished` it says how often it did; an upgrade
+ * echoes what it gets. Arguments: its name and its ports, HTTP/2 in clear text on those that end with `/h2c`.
  */
 const [name = "", ...ports] = process.argv.slice(2);
 

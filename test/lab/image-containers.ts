@@ -16,7 +16,7 @@ import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
 import { until } from "./until.ts";
 
-/** The images of the lab as containers: a registry, a network and a Postgres of their own, and what tests ask them. */
+/** The images of the lab as containers: a separate registry, network and Postgres, and functions for requests. */
 
 export const secrets = {
   password: "pw-canary-8f14e45fceea167a",
@@ -94,7 +94,7 @@ export async function openImages(name = "test-images", subnet = "198.18.241.0/24
     /** Starts Postgres as the program does, on the folders `data` and `socket` of the test's own. */
     async startPostgres(): Promise<Dockerode.Container> {
       await writeFile(join(folder, "password"), `${secrets.password}\n`, { mode: 0o444 });
-      // Bind-mounted directories arrive as the host has them: root's.
+      // Bind-mounted directories have the host's owner, root.
       await mkdir(join(folder, "data"), { mode: 0o755 });
       await mkdir(join(folder, "socket"), { mode: 0o700 });
       const postgres = await start(await pull("postgres", "17"), {
@@ -137,7 +137,7 @@ export async function openImages(name = "test-images", subnet = "198.18.241.0/24
   };
 }
 
-/** The status that a container ends with. */
+/** The exit code of a container. */
 export async function exitOf(container: Dockerode.Container, seconds = 20): Promise<number> {
   const late = sleep(seconds * 1000, undefined, { ref: false }).then(() => {
     throw new Error(`the container did not end within ${seconds} s`);
@@ -153,7 +153,7 @@ export interface Reply {
   readonly retryAfter: string | undefined;
 }
 
-/** Asks what listens on port 8080 and answers in JSON. */
+/** Sends a request to port 8080 and returns the JSON response. */
 export function ask(
   address: string,
   path: string,

@@ -10,7 +10,7 @@ import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
 import { until } from "./until.ts";
 
-/** A PostgreSQL server for the length of a test file: the lab's own image, in a container on a network of its own. */
+/** A PostgreSQL server for one test file: the lab's image, in a container on a separate network. */
 export interface PostgresTestServer {
   readonly host: string;
   readonly port: number;
@@ -20,7 +20,7 @@ export interface PostgresTestServer {
   readonly dockerHost: string;
   /** Runs one statement as the superuser and gives back its rows. */
   query(statement: string, database?: string): Promise<Record<string, unknown>[]>;
-  /** Connects as anyone; throws what PostgreSQL says. */
+  /** Connects as any user; throws PostgreSQL's error. */
   login(user: string, password: string, database: string): Promise<void>;
   stop(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import { labHome } from "../../lab/home.ts";
 import { traefikVersion } from "../../lab/images/tools.ts";
 
 /**
- * Why the tests of Traefik are left out here, undefined where they run. A build server has 30 minutes for everything, of which Traefik's
+ * The reason why the tests of Traefik are skipped, undefined if they run. A build server has 30 minutes for everything, of which Traefik's
  * first build takes 6 to 16; everywhere else it is built, once.
  */
 export const traefikLeftOut: string | undefined =

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Looks again and again until there is something to see: anything but `undefined` and `false`. A look that throws saw
- * nothing.
+ * Calls a function repeatedly until it returns something other than `undefined` and `false`. An exception counts as
+ * no result.
  *
- * @throws Error when that takes longer than `seconds`; its cause is what the last look threw.
+ * @throws Error when that takes longer than `seconds`; its cause is the last exception.
  */
 export async function until<T>(
   what: string,

@@ -4,9 +4,10 @@ import { beforeAll, describe, expect, test, vi } from "vitest";
 import { announceGap } from "../../components/release/gap.ts";
 import { databases, oneDatabase } from "../../ops/system-database.ts";
 import { deployment, resource } from "../unit/ops-fixtures.ts";
-import { completeConfig, type ProgramRun, type Registration, runProgram } from "./support.ts";
+import { completeConfig } from "./committed-config.ts";
+import { type ProgramRun, type Registration, runProgram } from "./support.ts";
 
-/** What the contracts make of a system that has of everything: fixture ./house.ts. */
+/** The resources of a system that uses every contract: fixture ./house.ts. */
 
 const image = (name: string) => [`house/${name}`, { repository: `registry.example/house/${name}` }];
 const configuration = (more: Readonly<Record<string, unknown>> = {}) => ({
@@ -94,7 +95,7 @@ describe("a worker that is released with the app", () => {
     expect(program.find(command, "house_worker-switch").inputs.stdin).toContain("RELEASE_STARTS=yes\n");
   });
 
-  test("costs a block of at most 15 lines", () => {
+  test("needs a block of at most 15 lines", () => {
     const text = readFileSync(new URL("./house.ts", import.meta.url), "utf8");
     const [, block = ""] = /\n( *const worker = [\s\S]*?)\n *\/\/ So much/.exec(text) ?? [];
     const setting = text.split("\n").filter((line) => /^ +worker: companionSettings/.test(line));
@@ -104,7 +105,7 @@ describe("a worker that is released with the app", () => {
 });
 
 describe("a service that may not run twice", () => {
-  test("is made without tasks, which its probe starts; scaling changes no slot and nothing is deleted first", () => {
+  test("is created without tasks, which its probe starts; scaling changes no slot, and no replacement deletes first", () => {
     const slot = program.find(service, "house_sync");
     expect(slot.inputs).toMatchObject({
       mode: { replicated: { replicas: 0 } },
@@ -116,7 +117,7 @@ describe("a service that may not run twice", () => {
     expect(stdin).toContain("RELEASE_ORDER=stop-first\nRELEASE_STARTS=yes\nRELEASE_TASKS=1\n");
   });
 
-  test("says its gap at preview, and the others have none", () => {
+  test("announces its gap at preview, and the others have none", () => {
     const hooks = program.registrations
       .filter(({ beforeUpdate }) => beforeUpdate.some((hook) => hook.endsWith("-gap")))
       .map(({ name }) => name);
@@ -126,7 +127,7 @@ describe("a service that may not run twice", () => {
   test.each([
     ["another slot", "SLOT=house_sync-2\n", 1],
     ["a slot that is not known yet", undefined, 1],
-    ["the same slot, another patience", "SLOT=house_sync-1\nATTEMPTS=9\n", 0],
+    ["the same slot, another time-out", "SLOT=house_sync-1\nATTEMPTS=9\n", 0],
   ])("%s", async (_what, stdin, times) => {
     const said: string[] = [];
     const hook: ResourceHookFunction = announceGap("house_sync", 70, async (text) => {
@@ -168,7 +169,7 @@ describe("a connection in parts", () => {
 describe("several databases", () => {
   const parametersOf = (name: string) => String(program.find(command, name).inputs.stdin);
 
-  test("each release knows its own, on its own server", () => {
+  test("each release uses its own, on its own server", () => {
     for (const step of ["snapshot", "migration", "probe"]) {
       expect(parametersOf(`house_app-${step}`)).toContain(
         "DATABASE=house\nPOSTGRES_SERVICE=house_postgres\n",
@@ -180,7 +181,7 @@ describe("several databases", () => {
     expect(parametersOf("house_sync-migration")).toContain("MIGRATIONS=house:syncMigrations\n");
   });
 
-  test("the operator's commands find both in the state, and ask which", () => {
+  test("the operator's commands find both in the state, and require a choice", () => {
     const state = deployment(
       ["house_app-snapshot", "house_app-migration", "house_sync-snapshot", "house_sync-migration"].map(
         (name) => resource(command, name, { id: name, inputs: { stdin: parametersOf(name) } }),
@@ -214,7 +215,7 @@ describe("several databases", () => {
 });
 
 describe("Redis", () => {
-  test("keeps what is written, within half of its memory, and its password stands nowhere in clear", () => {
+  test("keeps its data, within half of its memory, and its password is nowhere in clear text", () => {
     const redis = program.find(service, "house_redis");
     expect(redis.protect).toBe(true);
     const { args, secrets, mounts, healthcheck } = task(redis).containerSpec;
@@ -240,13 +241,13 @@ describe("Redis", () => {
   });
 });
 
-test("an acknowledgement of a service that is released with another is for that one's version", async () => {
+test("the acknowledgement for a service that is released with another names the other's version", async () => {
   const { error } = await runHouse({ worker: { releaseAgain: "v0.9.0" } });
   expect(String(error)).toContain(
     'house:worker.releaseAgain: "v0.9.0" is not the version that is deployed, v1.0.0; it acknowledges one version only. Remove it: npx pulumi config rm --path house:worker.releaseAgain',
   );
 });
 
-test("a rate by the minute is the edge's", () => {
+test("a rate per minute is enforced by the edge", () => {
   expect(program.find(command, "house_app-switch").inputs.stdin).toContain("rate=200r/m");
 });

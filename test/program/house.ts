@@ -11,7 +11,7 @@ import { appSettings, companionSettings } from "../../components/release/setting
 import { WebService } from "../../components/release/web-service.ts";
 import { Worker } from "../../components/release/worker.ts";
 
-/** A system that has of everything what the seeds need: a fixture, which runs nowhere. */
+/** A system that uses every contract: a fixture, which never runs. */
 export const house = defineSystem({
   name: "house",
   secrets: { apiKey: { description: "key of the API", format: { kind: "hex", bytes: 32 } } },
@@ -94,7 +94,7 @@ export const house = defineSystem({
       probe,
       order: "stop-first",
     });
-    // What a further service costs, beside its line of settings: house.test.ts counts it.
+    // A further service, besides its line of settings: house.test.ts counts its lines.
     const worker = new Worker(services.worker, {
       command: ["node", "worker.mjs"],
       networks: [network, outboundNetwork(context)],
@@ -103,7 +103,7 @@ export const house = defineSystem({
       probe,
       releasedWith: app,
     });
-    // So much.
+    // End of the further service.
     const released = { app: app.released, sync: sync.released, worker: worker.released };
     return { services: released, healthUrl: `https://${domain}/health` };
   },

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { completeConfig, type ProgramRun, runProgram } from "./support.ts";
+import { completeConfig } from "./committed-config.ts";
+import { type ProgramRun, runProgram } from "./support.ts";
 
 /** A registry beside Togather, whose images come from it. */
 
@@ -15,7 +16,7 @@ function configuration(more: Readonly<Record<string, string>> = {}) {
   const images = json("berth:images");
   return {
     "berth:systems": JSON.stringify({
-      // Placed first, and built after the registry all the same.
+      // Placed first, but built after the registry.
       ...json("berth:systems"),
       registry: { host: "main", domain, edgeNetwork: 2 },
     }),
@@ -105,14 +106,14 @@ describe("a registry", () => {
         JSON.stringify(inputs) !== JSON.stringify(program.find(type, name).inputs) &&
         !type.startsWith("pulumi:"),
     );
-    // The hash and the password themselves follow the generated one, which mocks do not make.
+    // Hash and password are derived from the generated password, which mocks do not generate.
     expect(changed.map(({ name }) => name)).toEqual(["registry_server-password"]);
     expect(next.find(password, "registry_server-password").inputs.keepers).toEqual({ generation: "2" });
   });
 });
 
-describe("what is refused", () => {
-  test("a login of one's own for it, and images that it needs itself", async () => {
+describe("invalid configurations", () => {
+  test("a separate login for it, and images that it needs itself", async () => {
     const images = JSON.parse(configuration()["berth:images"]);
     const { error } = await runProgram(
       "production",
@@ -163,7 +164,7 @@ describe("a build", () => {
     expect(stdin).toContain("DIRECTORY=/mnt/data/git/togather.git\n");
     expect(stdin).toContain(`REPOSITORY=${domain}/togather\n`);
     expect(stdin).toContain("ARGUMENTS=VITE_API_URL=https://api.example.org\n");
-    // The hook takes its input itself.
+    // The hook reads its input itself.
     expect(stdin).toContain('main "$@"');
   });
 

@@ -1,16 +1,17 @@
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import type { System } from "../../components/system.ts";
-import { inventSecret } from "../../lab/stack/invented-secrets.ts";
+import { generateSecret } from "../../lab/stack/generated-secrets.ts";
 import { connectedRepo } from "../../stacks/connected-repo.ts";
 import { gadgetbot } from "../../stacks/gadgetbot.ts";
 import { systems } from "../../stacks/index.ts";
 import { mfa } from "../../stacks/mfa.ts";
 import { sertantai } from "../../stacks/sertantai.ts";
 import { routesOfTheSeeds } from "../unit/routes-of-the-seeds.ts";
-import { completeConfig, runProgram } from "./support.ts";
+import { completeConfig } from "./committed-config.ts";
+import { runProgram } from "./support.ts";
 
-/** The systems beside Togather, with the values of their owners: what follows from their files, and that they register. */
+/** The systems besides Togather, with their owners' values: services, secrets and routes of their files, and their registration. */
 interface Seed {
   readonly definition: System;
   readonly routes: string;
@@ -102,7 +103,7 @@ const seeds: readonly Seed[] = [
   },
 ];
 
-test("none of them can be configured before it runs", () => {
+test("none of them can be configured before it is implemented", () => {
   const known = seeds.map(({ definition }) => definition.name);
   expect(systems.map(({ name }) => name).filter((name) => known.includes(name))).toEqual(["mfa"]);
 });
@@ -115,11 +116,11 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
     expect(found).toEqual(services);
   });
 
-  test("asks for its secrets", () => {
+  test("requires its secrets", () => {
     expect(Object.keys(definition.secrets)).toEqual(secrets);
   });
 
-  // Limits are this file's own; paths, domains, ports and what is special are the seeds'.
+  // Limits are set by this file; paths, domains, ports and options come from the seeds.
   test("has the routes that its owner describes", () => {
     const bare = (list: readonly object[]) =>
       list.map((route) => {
@@ -142,7 +143,7 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
     const made = secrets.map((key): [string, string] => {
       const { format } = definition.secrets[key] ?? { format: { kind: "hex" as const, bytes: 1 } };
       if (format.kind === "host" || format.kind === "port" || format.kind === "address")
-        return [`${name}:${key}`, inventSecret(format)];
+        return [`${name}:${key}`, generateSecret(format)];
       if (format.kind === "base64")
         return [`${name}:${key}`, Buffer.alloc(format.bytes, key).toString("base64")];
       return [`${name}:${key}`, `canary${key}`.padEnd(32, "0").slice(0, 32)];
@@ -152,7 +153,7 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
     );
     const { values } = completeConfig("staging");
     const hosts = JSON.parse(values["berth:hosts"] ?? "{}") as { main: object };
-    // An edge that speaks HTTP/2 to services is none of this test's business.
+    // HTTP/2 to services depends on the kind of edge, which this test leaves out.
     const anyEdge: System = {
       ...definition,
       routes: (...about) => definition.routes(...about).map(({ protocol, ...route }) => route),
@@ -192,7 +193,7 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
   });
 });
 
-test("what their images do not read is refused, with what to do instead", () => {
+test("variables that their images do not read are refused, with the alternative", () => {
   const problems = (definition: System, settings: object) => {
     const { error } = definition.settings.safeParse(settings);
     return error === undefined ? "" : z.prettifyError(error);

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { completeConfig } from "../program/support.ts";
+import { completeConfig } from "../program/committed-config.ts";
 import { changedValues, problemsOf } from "./changed-config.ts";
 
-/** The catalogue of bad input, MFA's own part: production's file with one value changed, and what is said. */
+/** The catalogue of bad input, MFA's settings and secrets: production's file with one value changed, and every resulting problem. */
 
 const { values, secretKeys } = completeConfig("production", ["togather", "mfa"]);
 const problemsWith = (path: string, value: unknown) =>
@@ -78,6 +78,6 @@ test("the file itself is taken", () => {
 test.each(cases)("%s = %j", (path, value, says) => {
   const problems = problemsWith(path, value);
   expect(problems[0]).toContain(says);
-  // A secret's value is never repeated.
+  // A message never contains a secret's value.
   if (says.includes("[secret]")) expect(problems.join()).not.toContain(String(value));
 });

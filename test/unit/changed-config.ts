@@ -1,12 +1,13 @@
 import { ConfigError, parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
+import { completeConfig } from "../program/committed-config.ts";
 
 type Values = Readonly<Record<string, string>>;
 
-/** A configuration with another value where a path leads, as in `berth:hosts.main.sshPort`; a name that holds dots stands in brackets. */
+/** A configuration with one value changed, by its path, as in `berth:hosts.main.sshPort`; a name that contains dots is in brackets. */
 export function changedValues(values: Values, path: string, value: unknown): Record<string, string> {
-  // A key may have dots itself.
+  // These keys contain dots themselves.
   if (path.startsWith("berth:registryPassword.")) return { ...values, [path]: String(value) };
   const [key = "", ...steps] = path.split(/\.(?![^[]*\])/).map((step) => step.replace(/^\[(.*)\]$/, "$1"));
   const last = steps.pop();
@@ -18,7 +19,7 @@ export function changedValues(values: Values, path: string, value: unknown): Rec
   return { ...values, [key]: JSON.stringify(whole) };
 }
 
-/** What production's configuration is refused for. */
+/** The problems of a configuration of production. */
 export function problemsOf(values: Values, secretKeys: readonly string[]): readonly string[] {
   try {
     parseConfig(
@@ -32,3 +33,12 @@ export function problemsOf(values: Values, secretKeys: readonly string[]): reado
   }
   return [];
 }
+
+const production = completeConfig("production");
+export const { secretKeys } = production;
+
+/** Production's configuration, Togather alone, with one value changed. */
+export const changed = (path: string, value: unknown) => changedValues(production.values, path, value);
+
+/** The problems of a configuration that has production's secrets. */
+export const problems = (input: Values) => problemsOf(input, secretKeys);

@@ -49,7 +49,7 @@ test("zones answer addresses, aliases, texts, wildcards, and their own records",
   expect((await resolver.resolveSoa("example.org")).nsname).toBe("hydrogen.ns.hetzner.com");
 });
 
-test("an answer too long for UDP comes over TCP", async () => {
+test("an answer that is too long for UDP is sent over TCP", async () => {
   const addresses = Array.from({ length: 40 }, (_, index) => `198.18.26.${index + 10}`);
   await add("many", "A", ...addresses);
   expect(await resolver.resolve4("many.example.org")).toEqual(addresses);
@@ -64,7 +64,7 @@ test.each([
   await expect(resolver.resolve4(name)).rejects.toMatchObject({ code });
 });
 
-/** What comes back for a message over UDP within half a second. */
+/** The response to a message over UDP within half a second. */
 async function ask(message: Buffer): Promise<Buffer | undefined> {
   const socket = createSocket("udp4");
   const [host = "", port = ""] = cloud.dnsAddress.split(":");
@@ -110,7 +110,7 @@ test("the answer repeats id and letter case of the question, EDNS or not", async
   });
 });
 
-test("what is no query is not answered, and the next query is", async () => {
+test("a message that is not a query is ignored, and the next query is answered", async () => {
   const question = { name: "example.org", type: "NS" as const, class: "IN" as const };
   const query = encode({ type: "query", id: 1, questions: [question] });
   expect(await ask(Buffer.from("GET / HTTP/1.1"))).toBeUndefined();

@@ -5,7 +5,7 @@ import { createCloud } from "../../lab/cloud/index.ts";
 import type { LabHome } from "../../lab/home.ts";
 import type { FirewallRule, MachineInfo, MachineSpec, Machines } from "../../lab/machine/types.ts";
 
-/** Machines that remember what they were told and boot nothing. */
+/** Machines that record the calls and boot nothing. */
 export class RecordingMachines implements Machines {
   readonly calls: string[] = [];
   readonly specs = new Map<number, MachineSpec>();
@@ -87,19 +87,19 @@ export interface TestCloud {
   readonly dnsAddress: string;
   readonly machines: RecordingMachines;
   readonly stateFile: string;
-  /** Sends a request; the answer's status and body. */
+  /** Sends a request; returns the status and body of the response. */
   call(
     method: string,
     path: string,
     body?: object,
     bearer?: string,
   ): Promise<{ status: number; body: Json; headers: Headers }>;
-  /** Waits for an action; its last state. */
+  /** Waits for an action; returns its last state. */
   settle(action: Json): Promise<Json>;
   close(): Promise<void>;
 }
 
-/** What the API answers, looked into by name. */
+/** A response of the API, with access to its fields by name. */
 export interface Json {
   // biome-ignore lint/suspicious/noExplicitAny: answers of every shape are looked into
   [key: string]: any;

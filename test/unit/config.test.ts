@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
-import { completeConfig, givenCertificate, madeUpSecrets, systemsOf } from "../program/support.ts";
+import { completeConfig, givenCertificate, systemsOf, testSecrets } from "../program/committed-config.ts";
 
 type Change = Record<string, unknown>;
 
@@ -11,7 +11,7 @@ type Change = Record<string, unknown>;
 function parse(
   stack: string,
   change: Change = {},
-  secretKeys = Object.keys(madeUpSecrets),
+  secretKeys = Object.keys(testSecrets),
   placed?: readonly string[],
 ) {
   const values: Record<string, string> = { ...completeConfig(stack, placed).values };
@@ -56,7 +56,7 @@ describe("the committed stacks", () => {
     },
   );
 
-  test("as committed, production names everything that a team still has to set", () => {
+  test("the committed file of production: every missing value is reported", () => {
     const missing = problems({ "berth:ssh": undefined }).map((problem) => problem.split(": ")[0]);
     expect(missing).toEqual(["berth:ssh"]);
   });
@@ -185,7 +185,7 @@ describe("bad input", () => {
       ['berth:systems.togather.host: no host "mian" in berth:hosts; use one of: main'],
     ],
     [
-      "a network that is none",
+      "an invalid network",
       { "berth:hosts": { main: { ...host, sshAllowedFrom: ["everywhere"] } } },
       [
         'berth:hosts.main.sshAllowedFrom.0: "everywhere" is not a network; use CIDR notation, as in 203.0.113.7/32',
@@ -209,7 +209,7 @@ describe("bad input", () => {
       ["berth:tls.kind: missing; use one of: acme, certificate"],
     ],
     [
-      "an ACME directory that is none, and nobody to write to",
+      "an invalid ACME directory and e-mail address",
       { "berth:tls": { kind: "acme", directory: "http://acme.example/dir", email: "ops" } },
       [
         'berth:tls.directory: "http://acme.example/dir" is not an ACME directory; use letsencrypt, letsencrypt-staging, or an https:// URL',
@@ -231,21 +231,21 @@ describe("bad input", () => {
       ],
     ],
     [
-      "a certificate's key in clear",
+      "an unencrypted key of a certificate",
       givenCertificate,
       [
         "berth:tlsPrivateKeyPem: is stored unencrypted. Set it: cat key.pem | npx pulumi config set --secret berth:tlsPrivateKeyPem --stack production",
       ],
     ],
     [
-      "an admin API that is open to a name",
+      "an admin API that is open to a host name",
       { "togather:app": { ...app, adminAllowedFrom: ["office.example"] } },
       [
         'togather:app.adminAllowedFrom.0: "office.example" is not a network; use CIDR notation, as in 203.0.113.7/32',
       ],
     ],
     [
-      "a rate limit that lets nobody in",
+      "a rate limit of zero",
       { "togather:limits": { requestsPerSecond: 0 } },
       ["togather:limits.requestsPerSecond: 0 is too small; use 1 or more"],
     ],
@@ -260,14 +260,14 @@ describe("bad input", () => {
     expect(problems(change)).toEqual(expected);
   });
 
-  test("a secret in clear", () => {
-    const keys = Object.keys(madeUpSecrets).filter((key) => key !== "togather:jwtSecret");
+  test("an unencrypted secret", () => {
+    const keys = Object.keys(testSecrets).filter((key) => key !== "togather:jwtSecret");
     expect(problems({}, keys)).toEqual([
       "togather:jwtSecret: is stored unencrypted. Set it: openssl rand -base64 32 | npx pulumi config set --secret togather:jwtSecret --stack production",
     ]);
   });
 
-  test("a system's problems are said beside Berth's own", () => {
+  test("a system's problems are reported together with Berth's own", () => {
     const change = { "berth:environment": "prod", "togather:jwtSecret": undefined };
     expect(problems(change).map((problem) => problem.split(": ")[0])).toEqual([
       "berth:environment",
@@ -275,7 +275,7 @@ describe("bad input", () => {
     ]);
   });
 
-  test("all at once, with the stack's file in front", () => {
+  test("all problems at once, after the name of the stack's file", () => {
     const change = {
       "togather:jwtSecret": undefined,
       "berth:hosts": { main: { ...host, sshPort: 80 } },
@@ -287,13 +287,13 @@ describe("bad input", () => {
   });
 });
 
-// The law: whatever stands in the file, the answer is a configuration or a list of problems, and no problem shows a secret.
-test("any value of any key is parsed or refused, and a secret is never shown", () => {
+// Property: for every file the result is a configuration or a list of problems, and no problem contains a secret.
+test("any value of any key is parsed or refused, and a secret is never printed", () => {
   const keys = Object.keys(completeConfig("production").values);
   fc.assert(
     fc.property(fc.constantFrom(...keys), fc.oneof(fc.string(), fc.json()), (key, text) => {
       const secret = `${text}canary-canary-canary`;
-      const isSecret = key in madeUpSecrets;
+      const isSecret = key in testSecrets;
       for (const problem of problems({ [key]: isSecret ? secret : text })) {
         if (isSecret) expect(problem).not.toContain("canary-canary");
         expect(problem).toMatch(/^[a-z]+:?.*: /);

@@ -21,26 +21,23 @@ describe("recordings", () => {
     expect(names.sort()).toEqual(scenarios.map((scenario) => scenario.name).sort());
   });
 
-  test.each(scenarios)(
-    "$name: the recording has the scenario's phases, and says where it comes from",
-    (scenario) => {
-      const text = readFileSync(join(recorded, `${scenario.name}.json`), "utf8");
-      const recording = JSON.parse(text) as Recording;
-      expect(recording.phases.map((phase) => [phase.run, phase.outcome])).toEqual(
-        scenario.phases.map((phase) => [phase.run, phase.expect]),
-      );
-      expect(recording.recordedWith.engine).toMatch(/^pulumi v?3\.\d+\.\d+$/);
-      expect(recording.recordedWith.runs).toBeGreaterThanOrEqual(2);
-      expect(text).not.toContain(join(import.meta.dirname, "..", ".."));
-    },
-  );
+  test.each(scenarios)("$name: the recording has the scenario's phases and its origin", (scenario) => {
+    const text = readFileSync(join(recorded, `${scenario.name}.json`), "utf8");
+    const recording = JSON.parse(text) as Recording;
+    expect(recording.phases.map((phase) => [phase.run, phase.outcome])).toEqual(
+      scenario.phases.map((phase) => [phase.run, phase.expect]),
+    );
+    expect(recording.recordedWith.engine).toMatch(/^pulumi v?3\.\d+\.\d+$/);
+    expect(recording.recordedWith.runs).toBeGreaterThanOrEqual(2);
+    expect(text).not.toContain(join(import.meta.dirname, "..", ".."));
+  });
 });
 
 describe("order", () => {
   const oneWay = [step("create", "a", 0, 1), step("create", "b", 2, 3), step("create", "c", 4, 5)];
   const otherWay = [step("create", "b", 0, 1), step("create", "a", 2, 3), step("create", "c", 4, 5)];
 
-  test("only what held in every run is kept, without what follows", () => {
+  test("only the order that holds in every run is kept, without derived pairs", () => {
     expect(recordSteps([oneWay]).map(({ after }) => after)).toEqual([[], [0], [1]]);
     expect(recordSteps([oneWay, otherWay]).map(({ after }) => after)).toEqual([[], [], [0, 1]]);
   });
@@ -59,7 +56,7 @@ describe("order", () => {
     ]);
   });
 
-  test("an order without a cause is not asked for", () => {
+  test("an order without a cause is not required", () => {
     const urn = (name: string) => step("", name, 0, 0).urn;
     const resource = (name: string, ...dependencies: string[]) => ({
       urn: urn(name),
@@ -92,7 +89,7 @@ describe("order", () => {
     ]);
   });
 
-  test("two runs that took different steps are no recording", () => {
+  test("two runs with different steps cannot be recorded", () => {
     expect(() => recordSteps([oneWay, oneWay.slice(1)])).toThrow(
       /different steps: missing: create .*Thing::a/,
     );

@@ -1,4 +1,4 @@
-/** The lab's providers against what the real plugins did: test/contracts/README.md. */
+/** The lab's providers compared with recordings of the real plugins: test/contracts/README.md. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { isAccepted, said } from "../contracts/accepted.ts";
@@ -13,7 +13,7 @@ import { runProgram } from "../program/support.ts";
 const open = (found: readonly FoundDifference[]) => found.filter((each) => !isAccepted(each)).map(said);
 
 describe.each(contracts)("$type", (type) => {
-  test("makes of a state that the real plugin wrote what that would make of it", async () => {
+  test("treats a state that the real plugin wrote as the real plugin does", async () => {
     expect(open(await compareTakeover(type, readRecording(type.type)))).toEqual([]);
   });
 
@@ -41,7 +41,7 @@ describe("scaling a slot", () => {
     return named.filter((path) => path.startsWith("taskSpec"));
   };
 
-  test.each(["two replicas", "no replica", "a label"])("names nothing of the task: %s", (change) => {
+  test.each(["two replicas", "no replica", "a label"])("has no diff in the task: %s", (change) => {
     expect(ofTheTask("a slot", change)).toEqual([]);
   });
 
@@ -49,7 +49,7 @@ describe("scaling a slot", () => {
     expect(ofTheTask("a slot without a sysctl", change)).toContain("taskSpec.containerSpec.sysctl");
   });
 
-  test("is asked about a slot as the program writes it", async () => {
+  test("is compared for a slot as the program declares it", async () => {
     const program = await runProgram("production");
     const { inputs } = program.find(service.type, "togather_app");
     const asked = service.cases.find(({ name }) => name === "a slot")?.inputs({}) ?? {};

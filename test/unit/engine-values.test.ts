@@ -50,7 +50,7 @@ function flat(part: Value): Value {
 }
 
 describe("property values", () => {
-  test("survive the wire", () => {
+  test("are decoded as they were encoded", () => {
     fc.assert(
       fc.property(map, (properties) => {
         expect(equal(fromWire(toWire(properties, everything), { label: "test" }), flat(properties))).toBe(
@@ -60,7 +60,7 @@ describe("property values", () => {
     );
   });
 
-  test("without secrets on the wire none is left, and nothing else changes", () => {
+  test("for a provider that does not support secrets they are unwrapped, and nothing else changes", () => {
     fc.assert(
       fc.property(map, (properties) => {
         const plain = fromWire(toWire(properties, { ...everything, keepSecrets: false }), { label: "test" });
@@ -70,7 +70,7 @@ describe("property values", () => {
     );
   });
 
-  test("an echoed secret is secret again, whatever its shape", () => {
+  test("a repeated secret is secret again, whatever its type", () => {
     fc.assert(
       fc.property(map, (properties) => {
         const echoed = markEchoedSecrets(reveal(properties) as PropertyMap, properties);
@@ -132,7 +132,7 @@ describe("property paths", () => {
 });
 
 describe("URNs, durations, masks", () => {
-  test("a URN says its parents' types, without the stack's", () => {
+  test("a URN contains its parents' types, without the stack's", () => {
     const stack = makeUrn("dev", "p", "", "pulumi:pulumi:Stack", "p-dev");
     const component = makeUrn("dev", "p", stack, "a:b:C", "c");
     const child = makeUrn("dev", "p", component, "d:e:F", "x::y");
@@ -153,7 +153,7 @@ describe("URNs, durations, masks", () => {
     expect(() => parseDuration("30")).toThrow('customTimeouts: "30" is not a duration');
   });
 
-  test("secrets, their lines and their JSON form are masked in everything that is said", () => {
+  test("secrets, their lines and their JSON form are masked in all output", () => {
     const said: string[] = [];
     const reporter = new Reporter((event) => event.kind === "diagnostic" && said.push(event.message));
     const key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n-----END KEY-----";
@@ -195,7 +195,7 @@ describe("deletion order", () => {
     expect(groups).toEqual([["d"], ["b", "c"], ["a", "e"]]);
   });
 
-  test("depending on a component is depending on all that is in it", () => {
+  test("depending on a component means depending on all its children", () => {
     const all = [state("c", [], { custom: false }), state("c/x", [], { parent: "c" }), state("y", ["c"])];
     const groups = new DependencyGraph(all).deletionOrder(all).map((group) => group.map(({ urn }) => urn));
     expect(groups).toEqual([["y"], ["c/x"], ["c"]]);

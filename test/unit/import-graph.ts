@@ -2,10 +2,10 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import ts from "typescript";
 
-/** Nodes to what each of them points to. */
+/** Nodes, each with the nodes that it points to. */
 export type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Relative modules that a source text imports, by type alone too, re-exports and `import()` included; as they are written. */
+/** Relative modules that a source text imports, including type imports, re-exports and `import()` as they are written. */
 export function importsIn(source: string): string[] {
   return ts
     .preProcessFile(source, true, true)
@@ -24,7 +24,7 @@ export function importGraph(folder: string): Graph {
   );
 }
 
-/** The graph of groups of nodes; what stays inside a group is left out, and so are nodes without a group. */
+/** The graph of groups of nodes, without edges inside a group and without nodes that have no group. */
 export function grouped(graph: Graph, groupOf: (node: string) => string | undefined): Graph {
   const result = new Map<string, Set<string>>();
   for (const [from, targets] of graph) {
@@ -40,8 +40,8 @@ export function grouped(graph: Graph, groupOf: (node: string) => string | undefi
   return result;
 }
 
-/** Nodes that lead back to themselves, each circle as a sorted list (Tarjan's strongly connected components). */
-export function circles(graph: Graph): string[][] {
+/** Cycles of the graph, each as a sorted list of nodes (Tarjan's strongly connected components). */
+export function cycles(graph: Graph): string[][] {
   const found: string[][] = [];
   const index = new Map<string, number>();
   const lowest = new Map<string, number>();

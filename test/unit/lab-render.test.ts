@@ -9,7 +9,7 @@ const urn =
 const system = "urn:pulumi:production::berth::berth:index:System::togather";
 
 describe("phases without a terminal", () => {
-  test("say what runs, what is next and that they end", async () => {
+  test("print the running phase, the next one, and their end", async () => {
     const lines: string[] = [];
     const times = await runPhases(
       [
@@ -28,7 +28,7 @@ describe("phases without a terminal", () => {
     expect(times.map(({ title }) => title)).toEqual(["First", "Second"]);
   });
 
-  test("a quiet phase says that it still runs, and what it does many times a second is a line a second", async () => {
+  test("a phase without output prints that it still runs, and fast progress is printed once a second", async () => {
     const lines: string[] = [];
     await runPhases(
       [
@@ -46,7 +46,7 @@ describe("phases without a terminal", () => {
     expect(lines.filter((line) => /\d s {2}\[/.test(line)).length).toBeLessThan(3);
   });
 
-  test("the first failure ends them and is thrown as it was", async () => {
+  test("the first failure ends them and is thrown unchanged", async () => {
     const lines: string[] = [];
     const failure = new Error("the reason");
     const run = runPhases(

@@ -17,7 +17,7 @@ describe("percentile", () => {
     expect(percentile([7], 1)).toBe(7);
   });
 
-  test("is one of the values, and that share of them is not greater", () => {
+  test("is one of the values, and that percentage of them is not greater", () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer(), { minLength: 1 }),
@@ -86,12 +86,12 @@ describe("report", () => {
     ]);
   });
 
-  test("latency counts from the scheduled time, and says what of it is the client's own delay", () => {
+  test("latency is measured from the scheduled time, and the report has the client's own delay", () => {
     const result = report([sample(0, { sentMs: 40, doneMs: 50 })], 0, 1000);
     expect(result).toMatchObject({ maxMs: 50, clientDelayMs: 40 });
   });
 
-  test("versions in order of appearance, with the time in which both answered", () => {
+  test("versions in order of appearance, with the time during which each answered", () => {
     const result = report(
       [sample(0, { version: "v1" }), sample(1000, { version: "v2" }), sample(2000, { version: "v1" })],
       0,

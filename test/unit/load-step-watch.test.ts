@@ -8,7 +8,7 @@ import type { PendingOperation } from "../../ops/deployment.ts";
 import { creating, deployment, resource, service } from "./ops-fixtures.ts";
 
 describe("StepWatch", () => {
-  test("sees operations begin and end, in order, and not what was pending before", async () => {
+  test("reports operations that start and end, in order, without those pending before", async () => {
     const folder = mkdtempSync(join(tmpdir(), "berth-watch-"));
     try {
       const file = join(folder, "production.json");
@@ -24,7 +24,7 @@ describe("StepWatch", () => {
       await write([earlier, creating(service("togather_app"))]);
       const probe = resource("command:local:Command", "togather_app-probe");
       await write([{ type: "updating", resource: { ...probe, id: "" } }]);
-      // Written once more, since something else went on, when its id is known.
+      // Written again by another step, after its id is known.
       await write([{ type: "updating", resource: { ...probe, id: "4711" } }]);
       await write([]);
       watch.close();
@@ -39,7 +39,7 @@ describe("StepWatch", () => {
     }
   });
 
-  test("names the steps of a release, and no others", () => {
+  test("recognizes the steps of a release, and no others", () => {
     const step = (operation: PendingOperation["type"], type: string, name: string) =>
       releaseStep({ operation, type, name, urn: "", startedMs: 0 });
     expect(step("updating", "command:local:Command", "togather_app-migration")).toBe("migration");

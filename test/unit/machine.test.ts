@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { engineArguments } from "../../lab/docker/engine.ts";
-import { bridgeName, cableName, networkAddress } from "../../lab/docker/names.ts";
+import { bridgeName, networkAddress, vethName } from "../../lab/docker/names.ts";
 import type { LabHome } from "../../lab/home.ts";
 import { machineContainer } from "../../lab/machine/container.ts";
 import { renderFirewall } from "../../lab/machine/firewall.ts";
@@ -32,7 +32,7 @@ const rule = (part: Partial<FirewallRule>): FirewallRule => ({
 });
 
 describe("firewall rules", () => {
-  test("a web server's firewall: replies, what is allowed, nothing else", () => {
+  test("a web server's firewall passes replies and allowed packets, nothing else", () => {
     const rules = [
       rule({ port: "22", ips: ["198.18.9.100/32", "2001:db8::/32"] }),
       rule({ port: "80-85" }),
@@ -58,13 +58,13 @@ describe("firewall rules", () => {
     );
   });
 
-  test("no firewall lets all pass, an empty one lets nothing in", () => {
+  test("without a firewall everything passes; an empty one allows nothing in", () => {
     expect(renderFirewall(undefined, false)).not.toContain("-A");
     expect(renderFirewall([], false)).toContain("-A BERTH-IN -j DROP");
     expect(renderFirewall([], false)).not.toContain("-A BERTH-OUT");
   });
 
-  test("one outbound rule closes the way out for all else but the metadata service", () => {
+  test("with one outbound rule only it and the metadata service are allowed out", () => {
     const rendered = renderFirewall([rule({ direction: "out", port: "443", ips: ["198.18.9.1/32"] })], false);
     expect(rendered).toContain(
       [
@@ -91,7 +91,7 @@ describe("firewall rules", () => {
     expect(() => renderFirewall([bad], false)).toThrow(new Error(message));
   });
 
-  test("whatever the rules, what they do not allow is dropped last", () => {
+  test("for all rules, the last one drops everything else", () => {
     const port = fc.integer({ min: 1, max: 65535 }).map(String);
     const address = fc.ipV4().map((ip) => `${ip}/32`);
     const anyRule = fc.record({ port, ips: fc.array(address, { minLength: 1, maxLength: 5 }) });
@@ -109,11 +109,11 @@ describe("firewall rules", () => {
 });
 
 describe("names", () => {
-  test("interfaces fit Linux's 15 characters and differ between labs", () => {
+  test("interface names have at most 15 characters and differ between labs", () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[a-z][a-z0-9-]{0,15}$/), (name) => {
         expect(bridgeName({ ...home, name }).length).toBeLessThanOrEqual(15);
-        expect(cableName(name).length).toBeLessThanOrEqual(15);
+        expect(vethName(name).length).toBeLessThanOrEqual(15);
       }),
     );
     expect(bridgeName(home)).toBe("berth-unit");
@@ -122,7 +122,7 @@ describe("names", () => {
     );
   });
 
-  test("addresses are the lab's", () => {
+  test("addresses are in the lab's network", () => {
     expect(networkAddress(home, 10)).toBe("198.18.9.10");
     expect(networkAddress({ ...home, subnet: "198.18.0.0/24" }, 224)).toBe("198.18.0.224");
   });
@@ -159,7 +159,7 @@ describe("a machine's container", () => {
     });
   });
 
-  test("never carries user data, which holds keys", () => {
+  test("never contains user data, which has keys", () => {
     const secret = "a-host-key-that-must-not-show";
     const rendered = JSON.stringify(machineContainer(home, { ...spec, userData: secret }, "image"));
     expect(rendered).not.toContain(secret);

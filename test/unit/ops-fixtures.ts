@@ -1,7 +1,8 @@
 import type { Deployment, PendingOperation, StateResource } from "../../ops/deployment.ts";
-import type { CloudObject, DockerObject, HostWorld } from "../../ops/world.ts";
+import type { CloudObject, DockerObject, HostObservation } from "../../ops/observed.ts";
+import type { Action } from "../../ops/recovery-action.ts";
 
-/** A state in the middle of a deploy, and the world around it, to vary from. */
+/** A state in the middle of a deploy, and the observed objects, as a basis for variations. */
 
 const urn = (type: string, name: string) => `urn:pulumi:production::berth::${type}::${name}`;
 const dockerProvider = urn("pulumi:providers:docker", "main-docker");
@@ -62,7 +63,7 @@ export function object(more: Partial<DockerObject> & Pick<DockerObject, "id">): 
   };
 }
 
-export function host(objects: readonly DockerObject[], more: Partial<HostWorld> = {}): HostWorld {
+export function host(objects: readonly DockerObject[], more: Partial<HostObservation> = {}): HostObservation {
   return { provider: "main-docker", objects, routes: "", commands: 0, kept: [], databases: {}, ...more };
 }
 
@@ -71,3 +72,11 @@ export function cloudObject(more: Partial<CloudObject> & Pick<CloudObject, "kind
 }
 
 export const creating = (what: StateResource): PendingOperation => ({ type: "creating", resource: what });
+
+/** One host with these objects, and no objects in the cloud. */
+export const observed = (objects: readonly DockerObject[], more = {}) => ({
+  hosts: [host(objects, more)],
+  cloud: [],
+});
+
+export const kinds = (actions: readonly Action[]) => actions.map(({ kind }) => kind);

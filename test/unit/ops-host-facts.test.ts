@@ -2,13 +2,13 @@ import { describe, expect, test } from "vitest";
 import type { HostAccess } from "../../ops/host-access.ts";
 import { readHostFacts, renderDisks } from "../../ops/host-facts.ts";
 
-/** What `ops status` says of a host's disks and of Docker's settings; the host's answer is given. */
+/** How `ops status` reports a host's disks and Docker's settings; the host's output is given. */
 
 const host = (answer: string) =>
   ({ provider: "main-docker", run: async () => answer }) as unknown as HostAccess;
 
 describe("a host's disks", () => {
-  test("are shown, and one below the floor is full, with the command that says what takes it", async () => {
+  test("are shown; one below the minimum is full, with the command that shows what uses it", async () => {
     const { disks } = await readHostFacts(host("/ 81920 512\n/mnt/data 40960 30720\n"));
     expect(disks).toEqual([
       { host: "main", mountPoint: "/", sizeMebibytes: 81920, freeMebibytes: 512 },

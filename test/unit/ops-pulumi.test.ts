@@ -19,10 +19,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** An id that no process has: above the largest that Linux gives. */
+/** A process id that never exists: above Linux's maximum. */
 const deadPid = 2 ** 22 + 1;
 
-/** As pkg/backend/diy/lock.go writes it. */
+/** The format of pkg/backend/diy/lock.go. */
 const lockText = JSON.stringify({
   pid: deadPid,
   username: "anna",
@@ -43,7 +43,7 @@ function putLock(stack = "production", name = "1f2e"): string {
   return file;
 }
 
-/** A pulumi with this state, which remembers what it was asked. */
+/** A pulumi with this state, which records its calls. */
 function fakePulumi(more: { url?: string; states?: object[]; runs?: string[]; busy?: boolean } = {}) {
   const {
     url = `file://${folder}`,
@@ -102,14 +102,14 @@ describe("the deploy lock of a stack of Pulumi's", () => {
     expect(await backend(fakePulumi().run).lock()).toBeUndefined();
   });
 
-  test("in a backend of before projects is found too", async () => {
+  test("in a backend without projects is found too", async () => {
     const file = join(folder, ".pulumi/locks/production/1f2e.json");
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, lockText);
     expect(await readPulumiLocks(`file://${folder}?no_tmp_dir=true`, "berth", "production")).toEqual([anna]);
   });
 
-  test("that is none of Pulumi's is named with its file", async () => {
+  test("that Pulumi did not write is reported with its file", async () => {
     const file = putLock();
     writeFileSync(file, "{}");
     await expect(readPulumiLocks(`file://${folder}`, "berth", "production")).rejects.toThrow(
@@ -117,7 +117,7 @@ describe("the deploy lock of a stack of Pulumi's", () => {
     );
   });
 
-  test("in Pulumi Cloud is what its list of stacks says", async () => {
+  test("in Pulumi Cloud is read from its list of stacks", async () => {
     const url = "https://app.pulumi.com/anna";
     expect(await backend(fakePulumi({ url, busy: true }).run).lock()).toEqual({ owner: "pulumi-cloud" });
     expect(await backend(fakePulumi({ url }).run).lock()).toBeUndefined();
@@ -129,7 +129,7 @@ describe("the deploy lock of a stack of Pulumi's", () => {
     );
   });
 
-  test("is taken away by pulumi cancel", async () => {
+  test("is removed by pulumi cancel", async () => {
     const { run, calls } = fakePulumi();
     await backend(run).removeLock();
     expect(calls).toEqual(["cancel production"]);
@@ -182,7 +182,7 @@ describe("a change of the state", () => {
   const ours = deployment([service("ours", { id: "1" })]);
   const theirs = deployment([service("theirs", { id: "2" })]);
 
-  test("is imported when nothing moved", async () => {
+  test("is imported when the state has not changed", async () => {
     const { run, imported } = fakePulumi({ states: [before] });
     await backend(run).write(ours, before);
     expect(imported).toEqual([ours]);
@@ -197,7 +197,7 @@ describe("a change of the state", () => {
     expect([...changed.imported, ...busy.imported]).toEqual([]);
   });
 
-  test("says so when a whole run fitted between the look and the import", async () => {
+  test("is reported when a whole run took place between the check and the import", async () => {
     const { run } = fakePulumi({ states: [before], runs: ["first", "second"] });
     await expect(backend(run).write(ours, before)).rejects.toThrow("a run ended while it was written");
   });
@@ -210,7 +210,7 @@ describe("npm run ops", () => {
     );
   });
 
-  test("says first which stack it acts on, where", async () => {
+  test("first prints the stack and its backend", async () => {
     const said: string[] = [];
     await pulumiTarget(".", "production", fakePulumi().run, (sentence) => said.push(sentence));
     expect(said).toEqual([`Acting on the stack production in file://${folder} (pulumi v3.265.0).`]);

@@ -31,19 +31,19 @@ describe("the major version of a Postgres server", () => {
     ["16beta", undefined],
   ])("%s is %s", (version, major) => expect(majorVersion(version)).toBe(major));
 
-  test("another one is refused before the update, in words that say what to do", () => {
+  test("another one is refused before the update, with instructions", () => {
     expect(hook(inputs("16.4"), inputs("17"))).toThrow(
       'togather_postgres runs PostgreSQL 16 and the configuration names 17, which cannot open its data. Allowed: a version of 16. To move to 17: docs/runbooks/database.md, "A new major version"',
     );
     expect(hook(inputs("17"), inputs("16"))).toThrow("Allowed: a version of 17");
   });
 
-  test("another one passes when it is said which one it follows, and no other", () => {
+  test("an acknowledged upgrade is accepted, and no other", () => {
     expect(hook(inputs("16"), inputs("17"), "16")).not.toThrow();
     expect(hook(inputs("15"), inputs("17"), "16")).toThrow("runs PostgreSQL 15");
   });
 
-  test("any minor version passes, and what does not say its version is left to the host", () => {
+  test("any minor version is accepted, and a tag without a version is checked by the host", () => {
     const minor = fc.nat({ max: 99 });
     fc.assert(
       fc.property(fc.integer({ min: 10, max: 30 }), minor, minor, (major, from, to) => {
@@ -57,7 +57,7 @@ describe("the major version of a Postgres server", () => {
 });
 
 describe("the data folder of a Postgres server", () => {
-  test("keeps the path of the first one, and two of a system never share one", () => {
+  test("is unchanged for the first one, and two servers of a system never share one", () => {
     expect(dataDirectory("togather", "togather_postgres")).toBe("/mnt/data/togather/postgres");
     expect(dataDirectory("togather", "togather_search")).toBe("/mnt/data/togather/search");
   });

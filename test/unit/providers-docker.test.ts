@@ -47,7 +47,7 @@ const args: Properties = {
   },
 };
 
-/** What the engine would say of a service that was made with these arguments. */
+/** The state of a service that was created with these arguments. */
 function stateOf(inputs: Properties): Properties {
   const Spec = serviceSpec(complete(serviceSchema, inputs) as Properties);
   return serviceState({ ID: "1", Version: { Index: 1 }, Spec }, inputs);
@@ -69,7 +69,7 @@ function changed(path: string, value: unknown): Properties {
   return copy as Properties;
 }
 
-test("what was made is what is wanted, in any order of sets", async () => {
+test("a created service has no diff, in any order of sets", async () => {
   expect((await diff(stateOf(args), args)).changes).toEqual([]);
   const labels = [
     { label: "one", value: "1" },
@@ -85,7 +85,7 @@ test.each<[string, unknown, string]>([
   ["taskSpec.containerSpec.secrets", [], "taskSpec"],
   ["taskSpec.containerSpec.secrets", unknownValue, "taskSpec"],
   ["taskSpec.containerSpec.stopGracePeriod", "60s", "taskSpec"],
-  // The real plugin 5.2.0 answers an update for a mount that comes.
+  // The real plugin 5.2.0 updates in place for an added mount.
   ["taskSpec.containerSpec.mounts", [], "taskSpec"],
   [
     "taskSpec.containerSpec.mounts",
@@ -132,7 +132,7 @@ describe("the task's maps that are left out", () => {
   test.each([
     ["sysctl", ["name", "taskSpec"]],
     ["env", ["name"]],
-  ])("are named as soon as anything changes: %s", async (map, replaces) => {
+  ])("are in the diff as soon as anything changes: %s", async (map, replaces) => {
     const without = (news: Properties): Properties => {
       const task = news.taskSpec as Properties;
       return {
@@ -160,12 +160,12 @@ test("an update sends the environment in another order each time, and nothing el
   expect(reordered([], [])).toEqual([]);
 });
 
-test("what is left out and computed keeps what is there", async () => {
+test("computed inputs that are left out keep the existing value", async () => {
   const { endpointSpec: _ports, labels: _labels, mode: _mode, ...rest } = args;
   expect((await diff(stateOf(args), rest)).changes).toEqual([]);
 });
 
-test("a name of one's own is deleted before it is replaced", async () => {
+test("a resource with an explicit name is deleted before its replacement is created", async () => {
   expect(await diff(stateOf(args), { ...args, name: "app" })).toMatchObject({ deleteBeforeReplace: true });
 });
 
@@ -190,7 +190,7 @@ describe("check", () => {
     expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);
   });
 
-  test("a secret that is no base64 is refused without its value", async () => {
+  test("a secret that is not base64 is refused without printing it", async () => {
     const secret = "docker:index/secret:Secret";
     const { failures, inputs } = await dockerPackage
       .create()
@@ -223,7 +223,7 @@ describe("durations", () => {
     expect(durationText(nanoseconds(text))).toBe(written);
   });
 
-  test("what is written reads as the same", () => {
+  test("a formatted duration is parsed to the same value", () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 1e9 }), (milliseconds) => {
         expect(nanoseconds(durationText(milliseconds * 1e6))).toBe(milliseconds * 1e6);
@@ -232,7 +232,7 @@ describe("durations", () => {
   });
 });
 
-test("a value equals itself once its defaults are filled in", () => {
+test("a value with its defaults filled in has no diff to itself", () => {
   const inputs = complete(serviceSchema, args);
   expect(compare(serviceSchema, inputs, inputs)).toBe("same");
 });

@@ -13,7 +13,7 @@ const check = (type: string, news: Properties, olds?: Properties) =>
 const grantOf = (news: Properties) => ({ role: "r", database: "d", privileges: ["ALL"], ...news });
 
 describe("check", () => {
-  test("names what has no name, as Pulumi's bridge does, and keeps the name", async () => {
+  test("generates a missing name, as Pulumi's bridge does, and keeps it", async () => {
     expect((await check("role:Role", {})).inputs).toMatchObject({ name: "it-0123456" });
     expect((await check("role:Role", {}, { name: "it-old" })).inputs).toMatchObject({ name: "it-old" });
     expect((await check("grant:Grant", grantOf({ objectType: "database" }))).inputs).not.toHaveProperty(
@@ -21,7 +21,7 @@ describe("check", () => {
     );
   });
 
-  test("lets through what is not known yet", async () => {
+  test("accepts unknown values", async () => {
     const news = grantOf({ role: unknownValue, objectType: "database", privileges: unknownValue });
     expect(await check("grant:Grant", news)).toEqual({ inputs: news, failures: [] });
   });
@@ -62,7 +62,7 @@ describe("check", () => {
     expect(failures).toEqual([{ property, reason: expect.stringContaining(reason) }]);
   });
 
-  test("refuses by name what the lab has not", async () => {
+  test("refuses unsupported types and functions by name", async () => {
     await expect(check("publication:Publication", {})).rejects.toThrow(
       "postgresql:index/publication:Publication is not supported by the lab; its providers have: " +
         "postgresql:index/database:Database, ",
@@ -77,7 +77,7 @@ describe("diff", () => {
   const diff = (type: string, outputs: Properties, news: Properties) =>
     provider.diff(ref(type), "id", {}, outputs, news);
 
-  test("an order, a default written out and what the server decides are no changes", async () => {
+  test("another order, an explicit default and values chosen by the server are not changes", async () => {
     const outputs = {
       ...grantOf({ objectType: "table" }),
       privileges: ["SELECT", "INSERT"],
@@ -100,7 +100,7 @@ describe("diff", () => {
   });
 });
 
-test("ALL is what amounts to all", () => {
+test("ALL equals the list of all privileges", () => {
   const known = { objectType: "schema", privileges: ["ALL"] };
   expect(privilegesAsWanted(known, ["USAGE", "CREATE"])).toEqual(["ALL"]);
   expect(privilegesAsWanted(known, ["USAGE"])).toEqual(["USAGE"]);
@@ -132,7 +132,7 @@ describe("the connection", () => {
     await expect(postgresqlPackage.create().configure(settings)).rejects.toThrow(message);
   });
 
-  test("is not made before the first operation, and says where nobody answers", async () => {
+  test("is opened by the first operation, and the error contains the address", async () => {
     const dead = postgresqlPackage.create();
     await dead.configure({ host: "127.0.0.1", port: "1", sslmode: "disable", password: "hidden-password" });
     await expect(dead.create(ref("role:Role"), { name: "x" }, 5)).rejects.toThrow(
@@ -140,7 +140,7 @@ describe("the connection", () => {
     );
   });
 
-  test("has a deadline where somebody takes the call and says nothing", async () => {
+  test("has a deadline when the server accepts the connection and does not answer", async () => {
     const mute = createServer();
     const port = await new Promise<number>((resolve) =>
       mute.listen(0, "127.0.0.1", () => resolve((mute.address() as { port: number }).port)),

@@ -2,15 +2,9 @@ import { type CallOptions, credentials, Metadata, type ServiceError, status } fr
 import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import statusPb from "@pulumi/pulumi/proto/status_pb.js";
-import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   changedKeys,
-  configValue,
-  decodeProperties,
-  encodeProperties,
-  pulumiRequire,
-  type Struct,
   signatureKey,
   signatures,
   unknownString,
@@ -19,18 +13,14 @@ import {
   type LabProvider,
   PartialFailure,
   type Properties,
-  type PropertyValue,
   type ProviderPackage,
   unknownValue,
 } from "../../lab/pulumi/providers/provider.ts";
 import type { ServedProvider } from "../../lab/pulumi/providers/serve.ts";
 import { type SecretFollowingPackage, serveProvider } from "../../lab/pulumi/providers/serve.ts";
+import { urn, wire } from "./wire-values.ts";
 
-const urn = "urn:pulumi:test::berth::berth:index:Host$toy:index:Thing::my::thing";
-const structPb = pulumiRequire("google-protobuf/google/protobuf/struct_pb.js");
-const wire = (value: unknown): Struct => structPb.Struct.fromJavaScript(value);
-
-/** Remembers what it was asked and does as little as the contract allows. */
+/** Records its calls and does the minimum. */
 class Toy implements LabProvider {
   readonly asked: unknown[] = [];
   cancelled = 0;
@@ -70,8 +60,11 @@ class Toy implements LabProvider {
 }
 
 const toy = new Toy();
+
 const toyPackage: ProviderPackage = { name: "toy", version: "1.2.3", create: () => toy };
+
 const open: { served: ServedProvider; client: { close(): void } }[] = [];
+
 afterEach(async () => {
   for (const { served, client } of open.splice(0)) {
     client.close();
@@ -106,70 +99,8 @@ function call<Request, Response>(
   });
 }
 
-describe("values on the wire", () => {
-  test("secrets and outputs are unwrapped, unknowns and references recognised", () => {
-    const decoded = decodeProperties(
-      wire({
-        secret: { [signatureKey]: signatures.secret, value: { deep: "s3cret" } },
-        known: { [signatureKey]: signatures.output, value: ["a", null], secret: true, dependencies: [] },
-        unknown: { [signatureKey]: signatures.output },
-        reference: { [signatureKey]: signatures.resource, urn, id: "7" },
-        number: "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
-        list: [unknownString, 1],
-      }),
-    );
-    expect(decoded).toEqual({
-      secret: { deep: "s3cret" },
-      known: ["a", null],
-      unknown: unknownValue,
-      reference: "7",
-      number: unknownValue,
-      list: [unknownValue, 1],
-    });
-  });
-
-  test("whatever is encoded decodes to itself", () => {
-    const scalar: fc.Arbitrary<PropertyValue> = fc.oneof(
-      fc.string(),
-      fc.boolean(),
-      fc.integer(),
-      fc.constant(null),
-      fc.constant(unknownValue),
-    );
-    const value = fc.letrec<{ value: PropertyValue }>((tie) => ({
-      value: fc.oneof(
-        { maxDepth: 3 },
-        scalar,
-        fc.array(tie("value"), { maxLength: 3 }),
-        fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), tie("value"), { maxKeys: 3, noNullPrototype: true }),
-      ),
-    })).value;
-    fc.assert(
-      fc.property(value, (value) => {
-        expect(decodeProperties(encodeProperties({ value }))).toEqual({ value });
-      }),
-    );
-  });
-
-  test("an unknown differs from everything, an absent key from no null", () => {
-    expect(changedKeys({ a: unknownValue, b: null, c: [1] }, { a: unknownValue, c: [1] })).toEqual(["a"]);
-    expect(() => encodeProperties({ a: Number.NaN })).toThrow("a property is NaN");
-  });
-
-  test("a provider's settings may be JSON text", () => {
-    const inputs = { port: "5432", superuser: "false", host: "127.0.0.1", options: '["-p"]', user: "me" };
-    expect(Object.keys(inputs).map((key) => configValue(inputs, key))).toEqual([
-      5432,
-      false,
-      "127.0.0.1",
-      ["-p"],
-      "me",
-    ]);
-  });
-});
-
 describe("a served provider", () => {
-  test("introduces itself as an engine expects", async () => {
+  test("returns its name, version and features", async () => {
     const client = await connect();
     const hello = await call(client, client.handshake, new pb.ProviderHandshakeRequest());
     expect(hello.getAcceptSecrets()).toBe(false);
@@ -187,14 +118,14 @@ describe("a served provider", () => {
     );
   });
 
-  test("keeps a provider's secret settings wrapped for the state", async () => {
+  test("returns a provider's secret settings wrapped, for the state", async () => {
     const client = await connect();
     const news = { token: { [signatureKey]: signatures.secret, value: "wrapped" } };
     const checked = await call(client, client.checkConfig, new pb.CheckRequest().setNews(wire(news)));
     expect(checked.getInputs()?.toJavaScript()).toEqual(news);
   });
 
-  test("adds to the settings what the real plugin notes there", async () => {
+  test("adds the real plugin's metadata to the settings", async () => {
     const client = await connect({ ...toyPackage, settingsNotes: { "__toy-version": "7" } });
     const checked = await call(
       client,
@@ -204,7 +135,7 @@ describe("a served provider", () => {
     expect(checked.getInputs()?.toJavaScript()).toEqual({ size: "1", "__toy-version": "7" });
   });
 
-  test("what a real plugin noted among its settings is no change of them", async () => {
+  test("a real plugin's metadata in the settings is not a change", async () => {
     const client = await connect();
     const request = (version: string) =>
       new pb.DiffRequest()
@@ -297,7 +228,7 @@ describe("a served provider", () => {
     expect(toy.asked).toEqual([]);
   });
 
-  test("an error is its message, shortened to what a trailer can carry", async () => {
+  test("an error is reduced to its message, shortened to the size of a trailer", async () => {
     const client = await connect();
     const request = new pb.CreateRequest().setUrn(urn).setProperties(wire({ fail: "at all" }));
     const error: ServiceError = await call(client, client.create, request).then(
@@ -309,7 +240,7 @@ describe("a served provider", () => {
     expect(error.details.length).toBeGreaterThan(10_000);
   });
 
-  test("a partial failure carries the id and the outputs, as real providers send it", async () => {
+  test("a partial failure contains the id and the outputs, as from real providers", async () => {
     const client = await connect();
     const request = new pb.CreateRequest().setUrn(urn).setProperties(wire({ fail: "half" }));
     const error: ServiceError = await call(client, client.create, request).then(
@@ -363,7 +294,7 @@ describe("a served provider", () => {
     });
   });
 
-  test("closing it cancels what runs", async () => {
+  test("closing it cancels running operations", async () => {
     const before = toy.cancelled;
     const served = await serveProvider(toyPackage);
     await served.close();

@@ -6,7 +6,7 @@ import { ConfigError, parseConfig } from "../../config.ts";
 import { logInToRegistries } from "../../ops/registry-login.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
-import { completeConfig } from "../program/support.ts";
+import { completeConfig } from "../program/committed-config.ts";
 
 const { values, secretKeys: all } = completeConfig("production");
 const secretKeys = all.filter((key) => !key.startsWith("berth:registryPassword."));
@@ -41,26 +41,26 @@ describe("a registry's password", () => {
   const key = "berth:registryPassword.ghcr.io";
   const set = `Set it: cat password.txt | npx pulumi config set --secret ${key} --stack production`;
 
-  test("is taken when it is encrypted", () => {
+  test("is accepted when it is encrypted", () => {
     expect(parse(ghcr, [key]).registries).toEqual({ "ghcr.io": { user: "deploy" } });
   });
 
-  test("is refused in clear, without being shown", () => {
+  test("is refused when unencrypted, without being printed", () => {
     expect(problems(ghcr)).toEqual([`${key}: is stored unencrypted. ${set}`]);
   });
 
-  test.each(["", "two\nlines", "tab\t"])("is refused as %j, without being shown", (value) => {
+  test.each(["", "two\nlines", "tab\t"])("is refused as %j, without being printed", (value) => {
     expect(problems({ ...ghcr, [key]: value }, [key])).toEqual([
       `${key}: [secret] is empty or has characters that are not printable ASCII. ${set}`,
     ]);
   });
 
-  test("is missed beside other problems of Berth's own", () => {
+  test("is reported as missing together with other problems", () => {
     const change = { "berth:registries": ghcr["berth:registries"], "berth:environment": "prod" };
     expect(problems(change).map((problem) => problem.split(": ")[0])).toEqual(["berth:environment", key]);
   });
 
-  test("is not of a registry that no image comes from", () => {
+  test("is refused for a registry that no image comes from", () => {
     const change = {
       "berth:registries": '{"quay.io":{"user":"deploy"}}',
       "berth:registryPassword.quay.io": password,
@@ -128,7 +128,7 @@ describe("ops registry-login", () => {
         : { "berth:registryPassword.ghcr.io": { value: password, secret: true } }),
     });
 
-  test("hands each password over on standard input", async () => {
+  test("passes each password on standard input", async () => {
     const calls: unknown[] = [];
     const addresses = await logInToRegistries("production", async (command, args, { input }) => {
       calls.push([command, args.join(" "), input]);
@@ -141,7 +141,7 @@ describe("ops registry-login", () => {
     ]);
   });
 
-  test("does nothing where no registry asks, and says what is missing", async () => {
+  test("does nothing without a registry, and reports a missing password", async () => {
     expect(await logInToRegistries("production", async () => "{}")).toEqual([]);
     await expect(logInToRegistries("production", async () => shown())).rejects.toThrow(
       "Pulumi.production.yaml: berth:registryPassword.ghcr.io: missing",
@@ -149,7 +149,7 @@ describe("ops registry-login", () => {
   });
 });
 
-describe("what a service asks of its image", () => {
+describe("the requirements of a service for its image", () => {
   const image = (version: string) => ({
     name: "unit/app",
     version,
@@ -176,7 +176,7 @@ describe("what a service asks of its image", () => {
     [{ steps: [{ ...elsewhere, image: image("v1") }] }, ["program /app/server"]],
   ])("%j", (change, expected) => expect(names(change)).toEqual(expected));
 
-  test("and its migrations of theirs", () => {
+  test("and those of its migrations", () => {
     const needs = migrationNeeds([{ ...elsewhere, image: image("v1") }]);
     expect(needs.map(({ name }) => name)).toEqual(["/bin/sh", "cat", "river", "river-check"]);
   });

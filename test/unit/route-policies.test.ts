@@ -5,10 +5,10 @@ import type { System } from "../../components/system.ts";
 import { ConfigError, parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
-import { completeConfig } from "../program/support.ts";
+import { completeConfig } from "../program/committed-config.ts";
 import { routesOfTheSeeds } from "./routes-of-the-seeds.ts";
 
-/** What a second system on Togather's host is refused for. */
+/** The rules for a second system on Togather's host. */
 
 const { values, secretKeys } = completeConfig("production");
 
@@ -45,7 +45,7 @@ function problems(others: readonly (readonly [system: System, edgeNetwork?: numb
 
 const plain = (domain: string): Route => ({ domain, path: "/", port: 3000, bodyLimitMebibytes: 1 });
 
-test("a system with a domain beside its own, on a network of its own, is taken", () => {
+test("a system with a second domain, on its own network, is accepted", () => {
   const system = made("diary", (domain) => [plain(domain), plain(`auth.${domain}`)]);
   expect(problems([[system, 2]])).toEqual([]);
 });
@@ -73,7 +73,7 @@ test("a host has eight", () => {
   ]);
 });
 
-test("every domain of a route lies in a zone", () => {
+test("every domain of a route is in a zone", () => {
   const system = made("diary", (domain) => [plain(domain), plain("auth.elsewhere.example")]);
   expect(problems([[system, 2]])).toEqual([
     'berth:systems.diary.domain: "auth.elsewhere.example" is in none of the zones of berth:dns; use a name in togather.example. ' +
@@ -81,7 +81,7 @@ test("every domain of a route lies in a zone", () => {
   ]);
 });
 
-test("an exact path and a prefix of the same text are two routes, the same one twice is one too many", () => {
+test("an exact path and a prefix of the same text are two routes; a repeated route is refused", () => {
   const health = (domain: string): Route => ({ ...plain(domain), path: "/health" });
   const exact = (domain: string): Route => ({ ...health(domain), match: "exact" });
   expect(problems([[made("diary", (domain) => [health(domain), exact(domain)]), 2]])).toEqual([]);
@@ -90,7 +90,7 @@ test("an exact path and a prefix of the same text are two routes, the same one t
   ]);
 });
 
-test("a route that cannot be rendered is refused, with all that is wrong", () => {
+test("a route that cannot be rendered is refused, with all its problems", () => {
   const system = made("diary", (domain) => [
     { ...plain(domain), path: "/a b", stripPrefix: true, bodyLimitMebibytes: 0 },
   ]);
@@ -101,7 +101,7 @@ test("a route that cannot be rendered is refused, with all that is wrong", () =>
   ]);
 });
 
-test("HTTP/2 to a service is refused on an edge that cannot do it", () => {
+test("HTTP/2 to a service is refused on an edge that does not support it", () => {
   const system = made("gadgetbot", (domain) =>
     (routesOfTheSeeds.gadgetbot?.zitadel ?? []).map((route) => ({ ...route, domain })),
   );

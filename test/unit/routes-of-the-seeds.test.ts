@@ -4,7 +4,7 @@ import { renderLimits, renderLocations, renderUpstream } from "../../components/
 import { type Route, routeProblems } from "../../components/edge/route.ts";
 import { routesOfTheSeeds } from "./routes-of-the-seeds.ts";
 
-/** Every route of the seeds, rendered by nginx: the location, where it leads, and what is special about it. */
+/** Every route of the seeds, rendered by nginx: the location, its slot and port, and its special directives. */
 const rendered: readonly [route: string, location: string, target: string, special: readonly string[]][] = [
   ["mfa app 0", "/", "slot_3000", ["proxy_read_timeout 60s"]],
   [
@@ -47,7 +47,7 @@ test("no route is left out", () => {
 });
 
 describe("nginx", () => {
-  test.each(rendered)("%s is location %s and leads to %s", (name, location, target, special) => {
+  test.each(rendered)("%s is location %s and is proxied to %s", (name, location, target, special) => {
     const { route, routes, index } = known(name);
     expect([...routeProblems(route), ...missingFeatures("nginx", route)]).toEqual([]);
     const text = renderLocations("service", "slot", route.domain, routes);
@@ -55,13 +55,13 @@ describe("nginx", () => {
     expect(block).toMatch(`location ${location} {\n`);
     const directives = block.match(/(?<=^ {2}).*(?=;$)/gm) ?? [];
     expect(directives).toEqual(expect.arrayContaining([`proxy_pass http://${target}`, ...special]));
-    // Nothing special that the route does not ask for.
+    // No special directive that the route does not require.
     const optional = /^(allow|deny|limit_req|set|proxy_buffering|proxy_read_timeout)/;
     expect(directives.filter((directive) => optional.test(directive)).toSorted()).toEqual(special.toSorted());
     expect(renderUpstream("slot", routes)).toContain(`server slot:${route.port} resolve`);
   });
 
-  test("counts connected-repo's requests by the minute", () => {
+  test("limits connected-repo's requests per minute", () => {
     expect(renderLimits("service", routesOfTheSeeds["connected-repo"]?.api ?? [])).toBe(
       "limit_req_zone $binary_remote_addr zone=service_0:10m rate=200r/m;\n",
     );

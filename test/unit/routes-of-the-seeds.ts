@@ -1,8 +1,8 @@
 import type { Route } from "../../components/edge/route.ts";
 
 /**
- * What the outside reaches of the four systems that do not run yet, by service, as their owners describe it: a fixture that shows
- * whether a route can say all of it. Where a seed names no limit, the number is the fixture's.
+ * The public routes of the seeds' systems, by service, as their owners describe them: a fixture that shows whether routes can
+ * express them. Limits that a seed does not name are set by the fixture.
  */
 
 const mib = { bodyLimitMebibytes: 10 } as const;

@@ -5,7 +5,7 @@ import { type Route, routeProblems } from "../../components/edge/route.ts";
 
 const plain: Route = { domain: "app.example", path: "/api/", port: 8080, bodyLimitMebibytes: 10 };
 
-/** What nginx is told about it, of all that a route can change; undefined: nothing. */
+/** The nginx directives that a route can change; undefined when absent. */
 const ordinary: Readonly<Record<string, string | undefined>> = {
   location: "/api/",
   proxy_buffering: undefined,
@@ -58,9 +58,9 @@ describe("nginx renders", () => {
       { rateLimit: { requestsPerMinute: 200, burst: 50 } },
       { limit_req: "zone=service_0 burst=50 nodelay" },
     ],
-    ["who may ask", { allowFrom: ["203.0.113.7/32"] }, { allow: "203.0.113.7/32", deny: "all" }],
+    ["allowed clients", { allowFrom: ["203.0.113.7/32"] }, { allow: "203.0.113.7/32", deny: "all" }],
     ["nobody", { allowFrom: [] }, { deny: "all" }],
-    ["what counts as guessing", { banOn: [401, 404] }, { set: '$berth_ban_on "401,404"' }],
+    ["responses that count as guessing", { banOn: [401, 404] }, { set: '$berth_ban_on "401,404"' }],
     ["another port", { port: 4000 }, { proxy_pass: "http://slot_4000" }],
   ];
 
@@ -147,7 +147,7 @@ describe("a restart of the edge is announced", () => {
     expect(await said(kind("nginx") + before)).toEqual([]);
   });
 
-  test("and not when the script alone has changed", async () => {
+  test("and not when only the script has changed", async () => {
     expect(await said(stdin("edge_nginx-1a2b3c4", "0123456789ab", "exit 1"))).toEqual([]);
   });
 });

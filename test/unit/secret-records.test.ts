@@ -16,7 +16,7 @@ import { ConfigError, parseConfig } from "../../config.ts";
 import { overdue, recordSecrets, renderRecorded } from "../../ops/secrets.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
-import { completeConfig, madeUpSecrets } from "../program/support.ts";
+import { completeConfig, testSecrets } from "../program/committed-config.ts";
 
 const now = new Date("2026-06-01T12:00:00Z");
 const folder = mkdtempSync(join(tmpdir(), "berth-records-"));
@@ -24,13 +24,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const jwt = { description: "", format: { kind: "base64", bytes: 32 }, rotateAfterDays: 90 } as const;
 const key = "togather:jwtSecret";
-const value = madeUpSecrets[key] ?? "";
+const value = testSecrets[key] ?? "";
 const recorded = (since: string, of = value): SecretRecords => ({
   [key]: { fingerprint: fingerprint(key, of), since },
 });
 
 describe("a fingerprint", () => {
-  test("is the same for the same value of the same key alone, and short", () => {
+  test("is equal only for the same value of the same key, and short", () => {
     expect(fingerprint(key, value)).toMatch(/^[0-9a-f]{16}$/);
     expect(fingerprint(key, value)).toBe(fingerprint(key, value));
     expect(fingerprint(key, `${value}x`)).not.toBe(fingerprint(key, value));
@@ -63,7 +63,7 @@ describe("a secret in two environments", () => {
     expect(reuseProblems(secrets, { ...about, others: others("production") })).toEqual([]);
   });
 
-  test("the program's own check sees it in the other stack's file", () => {
+  test("the program finds it in the other stack's file", () => {
     writeFileSync(
       join(folder, "Pulumi.staging.yaml"),
       JSON.stringify({
@@ -119,14 +119,14 @@ describe("a secret's age", () => {
     expect(warnings(recorded("2026-05-31", "the value before"))).toEqual(unknown);
   });
 
-  test("a secret that need not be rotated never is too old", () => {
+  test("a secret without a rotation interval is never too old", () => {
     const { rotateAfterDays: _, ...spec } = jwt;
     expect(ageWarnings([{ key, value, spec }], recorded("2001-01-01"), { stack: "x", now })).toEqual([]);
   });
 });
 
-// The laws of the book-keeping: nothing that is recorded ever looks unrecorded, and dates move with values alone.
-test("records follow the values: same value, same day; new value, today; no value, no record", () => {
+// Properties of the records: a recorded secret never counts as unrecorded, and dates change only with values.
+test("an unchanged value keeps its date, a new value gets today's, a removed value loses its record", () => {
   const secrets = fc.dictionary(fc.constantFrom("a:x", "a:y"), fc.constantFrom("one", "two"));
   fc.assert(
     fc.property(secrets, secrets, (first, second) => {
@@ -142,7 +142,7 @@ test("records follow the values: same value, same day; new value, today; no valu
 });
 
 describe("record-secrets", () => {
-  test("writes what it decrypts as a day and a fingerprint, keeps the rest of the file, and is done the second time", async () => {
+  test("writes date and fingerprint, keeps the rest of the file, and changes nothing the second time", async () => {
     const path = join(folder, "Pulumi.production.yaml");
     copyFileSync(new URL("../../Pulumi.production.yaml", import.meta.url), path);
     const said: string[] = [];
@@ -178,7 +178,7 @@ describe("record-secrets", () => {
     expect((await record("2026-03-01")).secrets).toEqual([{ key, since: "2026-03-01", change: "rotated" }]);
   });
 
-  test("refuses what stands in clear", async () => {
+  test("refuses unencrypted secrets", async () => {
     await expect(
       recordSecrets({
         projectDir: folder,

@@ -7,7 +7,7 @@ import { Cloud } from "../../ops/cloud.ts";
 import { readServerTypes, writeServerTypes } from "../../ops/server-types.ts";
 import { startCloud, type TestCloud, token } from "./cloud-recording.ts";
 
-/** The lab's cloud answers from the committed file, in the API's own form: what is read from it is the file again. */
+/** The lab's cloud serves the committed file in the API's form, so reading from it must give the file again. */
 describe("the file of server types", () => {
   let cloud: TestCloud;
   beforeAll(async () => {
@@ -17,14 +17,14 @@ describe("the file of server types", () => {
   const read = (before: ServerTypeFile) =>
     readServerTypes(new Cloud({ endpoint: cloud.url, token }), before, new Date("2026-12-24T12:00:00Z"));
 
-  test("is what the API answers", async () => {
+  test("equals what is read from the API", async () => {
     const { source, date, ...facts } = await read({ ...serverTypeFile, locations: {}, serverTypes: {} });
     expect(date).toBe("2026-12-24");
     expect(source).toContain("GET /v1/server_types");
     expect(facts).toEqual({ locations: serverTypeFile.locations, serverTypes: serverTypeFile.serverTypes });
   });
 
-  test("keeps what the API does not list any more, and says what is new and what has changed", async () => {
+  test("keeps types that the API no longer lists, and reports new and changed ones", async () => {
     const { cx23, ...others } = serverTypeFile.serverTypes;
     const gone = { ...cx23, cores: 1 };
     const before = {

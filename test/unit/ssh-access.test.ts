@@ -4,7 +4,7 @@ import { Cloud } from "../../ops/cloud.ts";
 import { closeSsh, defaultRun, openSsh, sshAccess, sshPorts } from "../../ops/ssh-access.ts";
 import { startCloud, type TestCloud, token } from "./cloud-recording.ts";
 
-/** Access for a time, against the emulated API; that it lets packets through is tested in test/full/togather/environments.test.ts. */
+/** Temporary access, with the emulated API; that it lets packets through is tested in test/full/togather/environments.test.ts. */
 let cloud: TestCloud;
 let access: Cloud;
 beforeEach(async () => {
@@ -33,7 +33,7 @@ const inForce = (id: number) =>
   (cloud.machines.rules.get(id) ?? []).flatMap(({ ips, port }) => ips.map((ip) => `${ip}:${port}`));
 
 describe("access for a run", () => {
-  test("is open on the stack's servers for one address, and closed again without a trace", async () => {
+  test("is opened on the stack's servers for one address, and closed completely", async () => {
     const [ours, others] = [await server("production"), await server("staging")];
     expect(await open("41-1")).toBe("ssh-production-41-1");
     expect(inForce(ours)).toEqual(["203.0.113.9/32:22"]);
@@ -47,13 +47,13 @@ describe("access for a run", () => {
     expect(await closeSsh(access, "production", "41-1")).toEqual([]);
   });
 
-  test("opened twice is open once, for the address of the second time", async () => {
+  test("opened twice exists once, for the second address", async () => {
     await open("41-1");
     await open("41-1", "2001:db8::1");
     expect(await sshAccess(access, "production")).toMatchObject([{ from: "2001:db8::1/128" }]);
   });
 
-  test("another run's and another stack's stay open, a forgotten one does not", async () => {
+  test("closing keeps another run's and another stack's access and closes forgotten access", async () => {
     await open("41-1");
     await open("42-1");
     await open("41-1", "203.0.113.9", "staging");
@@ -72,7 +72,7 @@ describe("access for a run", () => {
     expect(await sshAccess(access, "staging")).toHaveLength(1);
   });
 
-  test("recovery does not see it: it carries no label of the stack", async () => {
+  test("recovery ignores it, because it does not have the stack's label", async () => {
     await open("41-1");
     expect(await access.list("production")).toEqual([]);
   });

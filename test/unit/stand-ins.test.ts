@@ -16,7 +16,7 @@ const standIns = Object.entries(declarations).filter(
 );
 const versions = ["v1.0.0", "v2.0.0", "broken-start", "broken-health", "broken-migration", "broken-after"];
 
-test("are found by their folders, beside the lab's own images", () => {
+test("are found by their folders, besides the lab's own images", () => {
   expect(declarations["togather/app"]).toBe(togather);
   expect(declarations["togather/postgres"]).toEqual({ like: "postgres" });
   expect([...imageSources.keys()]).toEqual(
@@ -41,7 +41,7 @@ describe.each(standIns)("%s", (name, declaration) => {
     expect(sql.length).toBeGreaterThan(0);
   });
 
-  test("ships every file of its folder of migrations at some version", () => {
+  test("every file of its migrations folder is shipped by some version", () => {
     const migrations = declaration.database?.migrations;
     if (migrations === undefined) return;
     const names = migrations.shipped.map((each) => each.name);
@@ -54,7 +54,7 @@ describe.each(standIns)("%s", (name, declaration) => {
     for (const each of broken) expect(each.name).toContain("broken");
   });
 
-  test("its load is well-formed and asks for its health", () => {
+  test("its load is valid and includes its health check", () => {
     const load = declaration.load ?? [];
     expect(load.map(({ path }) => path)).toContain(declaration.http?.health.path);
     for (const { method, body } of load) {
@@ -91,7 +91,7 @@ const textAt = (path: string) => {
   return entry !== undefined && "text" in entry ? entry.text : undefined;
 };
 
-describe("what the seeds say", () => {
+describe("the seeds' descriptions", () => {
   test("of Togather: variables, health, migrations by golang-migrate", () => {
     expect(required(togather)).toEqual(["ADMIN_API_KEY", "DATABASE_URL", "JWT_SECRET"]);
     expect(Object.keys(togather.http?.health.fields ?? {})).toEqual([
@@ -164,7 +164,7 @@ describe("what the seeds say", () => {
   });
 });
 
-describe("a declaration that does not fit together is refused with everything that is wrong", () => {
+describe("a contradictory declaration is refused with all its problems", () => {
   const base: StandIn = {
     standsInFor: "an app",
     workingDirectory: "/app",
@@ -205,7 +205,7 @@ describe("a declaration that does not fit together is refused with everything th
   });
 });
 
-test("nothing of the lab outside lab/apps names a system, but for an example in prose", () => {
+test("nothing in the lab outside lab/apps names a system, except examples in comments", () => {
   const lab = join(import.meta.dirname, "../../lab");
   const systems = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== "server")

@@ -30,7 +30,7 @@ const dynamic = (text: string) => (JSON.parse(text) as Dynamic).http;
 
 const plain: Route = { domain: "app.example", path: "/api/", port: 8080, bodyLimitMebibytes: 10 };
 
-/** What Traefik is told about a route, of all that it can change. */
+/** The parts of Traefik's configuration that a route can change. */
 function told(route: Route) {
   const {
     routers,
@@ -60,7 +60,7 @@ const ordinary = {
   forwardingTimeouts: { dialTimeout: "2s", responseHeaderTimeout: "60s" },
 };
 
-describe("Traefik is told", () => {
+describe("Traefik's configuration", () => {
   const timeouts = (dial: number, header: number) => ({
     forwardingTimeouts: { dialTimeout: `${dial}s`, responseHeaderTimeout: `${header}s` },
   });
@@ -120,7 +120,7 @@ describe("Traefik is told", () => {
   });
 });
 
-test("every route of the seeds can be rendered, with all that it refers to", () => {
+test("every route of the seeds can be rendered, with all referenced objects", () => {
   for (const routes of Object.values(routesOfTheSeeds).flatMap((services) => Object.values(services))) {
     for (const route of routes) {
       expect([...routeProblems(route), ...missingFeatures("traefik", route)]).toEqual([]);
@@ -129,7 +129,7 @@ test("every route of the seeds can be rendered, with all that it refers to", () 
   }
 });
 
-/** Nothing refers to what is not there, in the files of a service and of the sites together. */
+/** All references resolve within the files of a service and of the sites. */
 function whole(routes: readonly Route[]): void {
   const headers = { hstsIncludeSubDomains: true, frames: "deny" } as const;
   const sites: Site[] = [...new Set(routes.map(({ domain }) => domain))].map((domain) => ({
@@ -181,7 +181,7 @@ const anyRoute: fc.Arbitrary<Route> = fc
     ...(exact ? { match: "exact" as const } : {}),
   }));
 
-/** What a route means, by the words of its type: the exact path, else the longest prefix. */
+/** The documented meaning of routes: the exact path, otherwise the longest prefix. */
 function meant(routes: readonly Route[], path: string): Route | undefined {
   return (
     routes.find((route) => route.match === "exact" && route.path === path) ??
@@ -191,7 +191,7 @@ function meant(routes: readonly Route[], path: string): Route | undefined {
   );
 }
 
-/** What Traefik does with the rules that are rendered: the first that fits, by priority. */
+/** Traefik's evaluation of the rendered rules: the first match by priority. */
 function chosen(routes: readonly Route[], path: string): string | undefined {
   const { routers } = dynamic(renderRoutes("service", "slot", routes));
   return Object.entries(routers)
@@ -202,7 +202,7 @@ function chosen(routes: readonly Route[], path: string): string | undefined {
     })?.[0];
 }
 
-test("a request goes where the route's words say, whatever other routes there are", () => {
+test("a request is routed by the documented meaning, whatever other routes exist", () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(anyRoute, { selector: ({ path, match }) => `${match} ${path}`, maxLength: 6 }),
@@ -228,7 +228,7 @@ test("a request goes where the route's words say, whatever other routes there ar
   );
 });
 
-test("what a client could reach of the edge itself is nothing: API and health answer on loopback", () => {
+test("clients cannot reach the edge's own endpoints: API and health listen on loopback", () => {
   const { entryPoints, api, ping, providers } = JSON.parse(renderStatic());
   expect(Object.keys(entryPoints)).toEqual(["http", "https", "check"]);
   expect(entryPoints.check.address).toBe("127.0.0.1:8081");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { StandIn } from "../application.ts";
 
-/** What the image carries beside the server, as JSON. */
+/** The declaration in the image, as JSON. */
 export interface NamedStandIn extends StandIn {
   /** `<system>/<service>` */
   readonly name: string;

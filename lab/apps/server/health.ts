@@ -4,15 +4,15 @@ import type { JobWorker } from "./jobs.ts";
 import { textOf } from "./log.ts";
 import type { BrokenHealth } from "./version.ts";
 
-/** What the checks found. */
+/** Results of the checks. */
 export interface Findings {
   readonly database: "connected" | "disconnected";
-  /** What the migrations' record says; undefined when it could not be read or is empty. */
+  /** The recorded schema version; undefined when it could not be read or is empty. */
   readonly schema: { readonly version: number; readonly dirty: boolean } | undefined;
   readonly jobs: "operational" | "degraded";
 }
 
-/** What the findings mean for a version. */
+/** The health of a version. */
 export interface Verdict {
   readonly status: "healthy" | "degraded" | "unhealthy";
   readonly database: "connected" | "disconnected";
@@ -23,14 +23,14 @@ export interface Verdict {
 export type Considered = readonly ("database" | "migrations" | "jobs")[];
 
 /**
- * The decision, apart from how its facts are found. 503 goes with `unhealthy` alone.
+ * Decides the health from the results of the checks. Only `unhealthy` is answered with 503.
  *
- * A schema newer than this version expects is fine: during a deploy the old slot serves on the new schema. A schema marked dirty
- * is between two versions, on the way up or down or where a migration failed: nobody can say which, so it is unknown.
+ * A schema newer than this version expects is healthy: during a deploy the old slot serves with the new schema. A schema marked
+ * dirty is between two versions, because a migration runs or has failed, so its state is unknown.
  *
- * @param broken What it is to say on purpose; `always` is unhealthy without a reason.
+ * @param broken The failure to report on purpose; `always` is unhealthy without a reason.
  */
-export function judge(
+export function evaluateHealth(
   findings: Findings,
   considers: Considered,
   expectedSchema: number,
@@ -58,13 +58,13 @@ export function judge(
   ) {
     status = "unhealthy";
   }
-  // Broken in a way that this app does not look at: never healthy all the same.
+  // Broken in a way that this app does not check: unhealthy nevertheless.
   if (broken !== undefined && status === "healthy") status = "unhealthy";
   return { status, database, migrations, jobs };
 }
 
-/** The findings as a version that is broken on purpose would have them. */
-export function spoil(findings: Findings, broken: BrokenHealth | "always" | undefined): Findings {
+/** The results of the checks of a version that is broken on purpose. */
+export function withBrokenHealth(findings: Findings, broken: BrokenHealth | "always" | undefined): Findings {
   switch (broken) {
     case "database":
       return { ...findings, database: "disconnected", schema: undefined };
@@ -79,7 +79,7 @@ export function spoil(findings: Findings, broken: BrokenHealth | "always" | unde
   }
 }
 
-/** The health's JSON, as the declaration shapes it. */
+/** The health JSON in the form of the declaration. */
 export function healthBody(
   fields: HealthFields,
   verdict: Verdict,
@@ -110,11 +110,11 @@ function isSource(field: HealthField | HealthFields): field is HealthField {
   return typeof field.from === "string";
 }
 
-/** How long findings are good for: an edge and an orchestrator ask often, the database need not notice. */
+/** How long results are cached: edge and orchestrator check often, which must not load the database. */
 const cacheMilliseconds = 500;
 const checkMilliseconds = 2_000;
 
-/** What the checks ask; what is left out is well. */
+/** What the checks query; a check that is left out passes. */
 export interface Checked {
   readonly pool: Pool | undefined;
   readonly worker: JobWorker | undefined;
@@ -122,7 +122,7 @@ export interface Checked {
   readonly schemaState: string | undefined;
 }
 
-/** Asks the database, at most twice a second and never twice at once. */
+/** Queries the database at most twice a second, one query at a time. */
 export function createChecks(
   { pool, worker, schemaState }: Checked,
   onTrouble: (reason: string) => void,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-/** The caller's fault: answered with 400 and this message. */
+/** An invalid request: answered with 400 and this message. */
 export class BadRequest extends Error {}
 
 const bodyBytes = 64 * 1024;

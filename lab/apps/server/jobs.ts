@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { Pool } from "pg";
 import { type Log, textOf } from "./log.ts";
 
-/** A job as a handler sees it. */
+/** A job, as its handler gets it. */
 export interface Job {
   readonly id: string;
   readonly kind: string;
@@ -14,14 +14,14 @@ export interface JobWorker {
   start(): void;
   /** True while the queue was reached within the last ten seconds. */
   operational(): boolean;
-  /** Takes no more jobs, waits for those at work; what is not done by the deadline goes back into the queue. */
+  /** Takes no more jobs and waits for running ones; those not done by the deadline go back into the queue. */
   stop(deadlineSeconds: number): Promise<void>;
 }
 
 const pollMilliseconds = 250;
 const batch = 4;
 const operationalSeconds = 10;
-/** A job at work for so long belonged to a process that died. */
+/** A job that has been running for this long belonged to a process that died. */
 const rescueAfterSeconds = 60;
 
 const statements = (table: string) => ({
@@ -50,7 +50,7 @@ const statements = (table: string) => ({
 });
 
 /**
- * Workers in the server's own process on a queue in Postgres, in River's style: a row a job, claimed by skip locked.
+ * Workers in the server's process for a queue in Postgres, as in River: one row per job, claimed with SKIP LOCKED.
  * @param table With River's columns; the type of its states is `<table>_state`.
  */
 export function createWorker(

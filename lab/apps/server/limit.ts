@@ -4,12 +4,12 @@ import type { ClientLimit } from "../application.ts";
 import type { Answer } from "./special.ts";
 
 const privateNetworks = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16";
-/** A client that was not seen for so long starts anew. */
+/** The bucket of a client without requests for this long is removed. */
 const forgetMilliseconds = 15 * 60_000;
 
 /**
- * A token bucket for each client: `perMinute` at once, refilled evenly.
- * @returns answers whether a request of `client` at `now` (milliseconds) may pass.
+ * A token bucket for each client: it holds `perMinute` requests and is refilled evenly.
+ * @returns a function that tells whether a request of `client` at `now` (milliseconds) is allowed.
  */
 export function tokenBuckets(perMinute: number): (client: string, now: number) => boolean {
   const buckets = new Map<string, { tokens: number; at: number }>();
@@ -26,7 +26,10 @@ export function tokenBuckets(perMinute: number): (client: string, now: number) =
   };
 }
 
-/** Who asks: what a trusted proxy says (X-Forwarded-For's first address, X-Real-IP), else the connection's own address. */
+/**
+ * The address of the client: from a trusted proxy's headers (first address of X-Forwarded-For, X-Real-IP), otherwise that of the
+ * connection.
+ */
 export function clientAddress(
   {
     headers,
@@ -57,8 +60,8 @@ export function networks(list: string): BlockList {
 }
 
 /**
- * The declared limits as one question.
- * @returns the answer that refuses a request, or undefined when it may pass.
+ * The declared limits as one function.
+ * @returns the response that refuses a request, or undefined when it is allowed.
  */
 export function createLimits(
   limits: readonly ClientLimit[],

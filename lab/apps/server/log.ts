@@ -14,8 +14,8 @@ const redacted = "***REDACTED***";
 /**
  * Structured logs: one JSON object a line with `time`, `level` and `msg`.
  *
- * @param secrets values replaced wherever they occur in a line; those shorter than 6 characters would maim ordinary
- *   words and are left alone.
+ * @param secrets values replaced wherever they occur in a line; those shorter than 6 characters occur in ordinary
+ *   words and are not replaced.
  */
 export function createLog(
   level: LogLevel,
@@ -42,7 +42,7 @@ export function createLog(
   };
 }
 
-/** The text of anything thrown, without its stack. */
+/** The message of anything thrown, without its stack. */
 export function textOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(textOf).join("; ");
   return error instanceof Error ? error.message : String(error);

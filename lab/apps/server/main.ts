@@ -1,4 +1,4 @@
-/** The stand-in of an app, as its declaration says. Starts at once, serves until SIGTERM, drains, ends. */
+/** The server of a stand-in, configured by its declaration. Serves until SIGTERM, then drains and ends. */
 import { readdirSync } from "node:fs";
 import { type NamedStandIn, readDeclaration } from "./declaration.ts";
 import { createChecks } from "./health.ts";
@@ -10,7 +10,7 @@ import { connectionOf, readSettings, type Settings, SettingsError } from "./sett
 import type { Special, SpecialContext } from "./special.ts";
 import { deliberateFailure } from "./version.ts";
 
-/** With the drain's 2 s this ends within the 10 s that an orchestrator waits before it kills. */
+/** Together with the 2 s of draining this is less than the 10 s that an orchestrator waits before it kills. */
 const inFlightSeconds = 7;
 
 async function main(): Promise<void> {
@@ -85,7 +85,7 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
     clearInterval(alive);
     log.info("stopped");
   }
-  // What serves nothing and waits for nothing runs all the same.
+  // Keeps a process without a server or timers running.
   const alive = setInterval(() => undefined, 60_000);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -103,7 +103,7 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
   worker?.start();
 }
 
-/** Without a word about it, a health considers what its app has. */
+/** By default the health includes all checks that the app has. */
 function considered({ database, jobs }: NamedStandIn) {
   return [
     ...(database ? (["database"] as const) : []),

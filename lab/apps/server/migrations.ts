@@ -1,4 +1,4 @@
-/** Applies the migrations that an image ships, where its app brings its own runner: what a file that `runs: "migrations"` starts. */
+/** Applies the migrations that an image ships, for apps that have their own runner: the program of a file with `runs: "migrations"`. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readDeclaration } from "./declaration.ts";
@@ -6,7 +6,7 @@ import { textOf } from "./log.ts";
 import { createPool } from "./pool.ts";
 import { connectionOf, readSettings } from "./settings.ts";
 
-/** One runner at a time, however many replicas start at once. */
+/** Only one runner at a time, also when several replicas start at once. */
 const lockKey = 4_071_968;
 
 async function migrate(): Promise<void> {
@@ -17,7 +17,7 @@ async function migrate(): Promise<void> {
     throw new Error(`${declaration.name} declares no runner of migrations`);
   }
   const { folder } = database.migrations;
-  // What the rest of the app needs is not needed here: a migration's job has the database alone.
+  // Only the variables of the database are required: a migration job has no others.
   const variables = Object.fromEntries(
     Object.values(database.connection).map((name) => [name, declaration.variables[name] ?? { is: name }]),
   );
@@ -34,7 +34,7 @@ async function migrate(): Promise<void> {
     const pending = shipped.filter((name) => !applied.has(name)).sort();
     for (const name of pending) {
       try {
-        // The file and its record, both or neither: the connection's end rolls back what is not committed.
+        // The file and its record in one transaction: it is rolled back when the connection ends.
         await client.query("BEGIN");
         await client.query(readFileSync(join(folder, `${name}.sql`), "utf8"));
         await client.query(runner.record, [name]);

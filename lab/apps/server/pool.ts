@@ -4,9 +4,9 @@ const connectMilliseconds = 3_000;
 const retryMilliseconds = 50;
 
 /**
- * A pool whose queries outlive their connection: when the server ends it, or refuses a new one for a moment, the query is
- * sent again on another, as Go's database/sql does. The server ends a session between statements or rolls the statement back,
- * so nothing is done twice.
+ * A pool that repeats a query on a new connection when the server ends its connection or temporarily refuses a new one,
+ * as Go's database/sql does. The server ends a session between statements or rolls the statement back,
+ * so no statement is executed twice.
  */
 export function createPool(connection: pg.PoolConfig, applicationName: string): pg.Pool {
   const pool = new pg.Pool({
@@ -32,10 +32,10 @@ export function createPool(connection: pg.PoolConfig, applicationName: string): 
   return pool;
 }
 
-/** admin_shutdown, cannot_connect_now, and what a server says of a database that is being renamed. */
+/** admin_shutdown, cannot_connect_now, and the errors for a database that is being renamed. */
 const codes = new Set(["57P01", "57P03", "3D000", "55000", "ECONNRESET"]);
 
-/** Whether an error is about the connection and not about the statement. */
+/** Whether an error concerns the connection, not the statement. */
 export function connectionLost(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: string };

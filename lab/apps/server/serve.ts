@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { hostname } from "node:os";
 import type { Pool } from "pg";
 import type { DeclaredRoute, HttpService } from "../application.ts";
-import { type Considered, type Findings, healthBody, judge, spoil } from "./health.ts";
+import { type Considered, evaluateHealth, type Findings, healthBody, withBrokenHealth } from "./health.ts";
 import { BadRequest, readJson } from "./http.ts";
 import { createLimits } from "./limit.ts";
 import { type Log, textOf } from "./log.ts";
@@ -10,7 +10,7 @@ import type { Settings } from "./settings.ts";
 import type { Answer, Route } from "./special.ts";
 import { brokenHealth, deliberateFailure } from "./version.ts";
 
-/** Longer than nginx keeps an idle connection to an upstream (60 s): the proxy closes first, never in a request's way. */
+/** Longer than nginx keeps an idle connection to an upstream (60 s): so that the proxy always closes first and no request is lost. */
 const keepAliveSeconds = 75;
 
 export interface ServeOptions {
@@ -26,11 +26,11 @@ export interface ServeOptions {
 }
 
 export interface Service {
-  /** Settled when the port listens. @throws when it cannot. */
+  /** Resolves when the port listens. @throws when it cannot. */
   readonly listening: Promise<void>;
-  /** Goes on serving, and asks each client to come back over a new connection, which leads elsewhere. */
+  /** Goes on serving, but closes each connection after its response, so that clients connect again, to another replica. */
   drain(): void;
-  /** Accepts no more and waits for what is under way. @returns false when something was still unanswered. */
+  /** Accepts no more connections and waits for open requests. @returns false when some were not answered. */
   close(deadlineSeconds: number): Promise<boolean>;
 }
 
@@ -48,7 +48,7 @@ export function createRoutes(
     return async (request) => {
       const values = takesBody ? [JSON.stringify(await readJson(request))] : [];
       const result = await pool.query<object>(each.sql, values).catch((error: unknown) => {
-        // Classes 22 and 23: data that its column or a constraint does not take.
+        // Classes 22 and 23: data that a column type or a constraint refuses.
         if (/^2[23]/.test((error as { code?: string }).code ?? "")) throw new BadRequest(textOf(error));
         throw error;
       });
@@ -58,7 +58,7 @@ export function createRoutes(
   return Object.fromEntries(Object.entries(declared).map(([key, each]) => [key, route(each)]));
 }
 
-/** Answers health, routes and limits over HTTP, and breaks in the way that a version is named for. */
+/** Serves health, routes and limits over HTTP, and fails in the way that a `broken-*` version names. */
 export function serve(options: ServeOptions): Service {
   const { http, routes, checks, complain, settings, log } = options;
   const { version } = settings;
@@ -71,7 +71,12 @@ export function serve(options: ServeOptions): Service {
   let served = 0;
 
   async function health(): Promise<Answer> {
-    const verdict = judge(spoil(await checks(), broken), options.considers, options.expectedSchema, broken);
+    const verdict = evaluateHealth(
+      withBrokenHealth(await checks(), broken),
+      options.considers,
+      options.expectedSchema,
+      broken,
+    );
     if (broken !== undefined) complain(`version ${version} is never healthy, on purpose`);
     const uptimeSeconds = process.uptime() - startedAt;
     return {

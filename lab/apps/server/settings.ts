@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import type { DatabaseUse, StandIn, Variable } from "../application.ts";
 
-/** What the server reads from its environment. */
+/** The server's environment variables. */
 export interface Settings {
-  /** The declared variables by name, defaults filled in; an optional one that is not set is missing. */
+  /** The declared variables by name, defaults filled in; an optional one that is not set is absent. */
   readonly values: Readonly<Record<string, string>>;
-  /** What may never be printed: the secrets, and the password inside a URL. */
+  /** Values that must never be printed: the secrets, and passwords inside URLs. */
   readonly secrets: readonly string[];
   readonly port: number;
   readonly logLevel: LogLevel;
@@ -13,18 +13,18 @@ export interface Settings {
   readonly commit: string;
   /** How long it goes on serving after SIGTERM before it stops accepting. */
   readonly drainSeconds: number;
-  /** Real requests after which a `broken-after` version dies. */
+  /** Requests (without health checks) after which a `broken-after` version ends. */
   readonly brokenAfterRequests: number;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 const logLevels: readonly string[] = ["debug", "info", "warn", "error"];
 
-/** Every problem of the environment, by variable name. Never a value of a secret. */
+/** Every problem of the environment, by variable name. Never contains the value of a secret. */
 export class SettingsError extends Error {
   readonly problems: readonly string[];
   constructor(problems: readonly string[]) {
-    super(`the environment is not usable: ${problems.join("; ")}`);
+    super(`the environment is invalid: ${problems.join("; ")}`);
     this.problems = problems;
   }
 }
@@ -114,13 +114,13 @@ function problemOf(name: string, variable: Variable, value: string): string | un
   return undefined;
 }
 
-/** A password inside a URL, as it is written there and as it is meant. */
+/** A password inside a URL, encoded and decoded. */
 function passwordsIn(value: string): string[] {
   const password = URL.parse(value)?.password ?? "";
   return password === "" ? [] : [password, decodeURIComponent(password)];
 }
 
-/** What the database's client takes. */
+/** The options for the database client. */
 export function connectionOf(
   { connection }: DatabaseUse,
   values: Settings["values"],

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Pool } from "pg";
 import type { Job } from "./jobs.ts";
 
-/** What a route answers: a status and a JSON body; or a text of another type, or none. */
+/** The response of a route: a status and a JSON body, a text of another type, or no body. */
 export interface Answer {
   readonly status: number;
   readonly body?: unknown;
@@ -12,7 +12,7 @@ export interface Answer {
 
 export type Route = (request: IncomingMessage, query: URLSearchParams) => Promise<Answer> | Answer;
 
-/** What a declaration's own code gets to work with. */
+/** The arguments for the code of a declaration. */
 export interface SpecialContext {
   /** @throws when the declaration has no database. */
   readonly pool: () => Pool;
@@ -21,7 +21,7 @@ export interface SpecialContext {
   readonly version: string;
 }
 
-/** What the module of {@link StandIn.special} may export. */
+/** The possible exports of the module {@link StandIn.special}. */
 export interface Special {
   /** By method and path: `GET /api/v1/events`. */
   readonly routes?: (context: SpecialContext) => Readonly<Record<string, Route>>;

@@ -1,16 +1,16 @@
-/** The ways in which a version may be made to fail on purpose, so that a deploy of it can be rehearsed. */
+/** The ways in which a version can fail on purpose, so that its deploy can be rehearsed. */
 export type DeliberateFailure = "start" | "health" | "migration" | "after" | "integration";
 
-/** `broken-health-2` fails in the way `health`; undefined for an ordinary version. */
+/** `health` for `broken-health-2`; undefined for an ordinary version. */
 export function deliberateFailure(version: string): DeliberateFailure | undefined {
   const match = /^broken-(start|health|migration|after|integration)(?![a-z0-9])/.exec(version);
   return match?.[1] as DeliberateFailure | undefined;
 }
 
-/** What a version that is never healthy says of itself; each as the real server would. */
+/** The failure that a version reports on purpose; each in the form of the real server. */
 export type BrokenHealth = "database" | "migrations" | "unknown" | "jobs" | "status";
 
-/** `broken-health-jobs` says that its job queue is degraded; undefined when nothing in particular is said. */
+/** `broken-health-jobs` reports a degraded job queue; undefined when the version names no particular failure. */
 export function brokenHealth(version: string): BrokenHealth | undefined {
   const match = /^broken-health-(database|migrations|unknown|jobs|status)(?![a-z0-9])/.exec(version);
   return match?.[1] as BrokenHealth | undefined;

@@ -1,7 +1,7 @@
 import { standIn } from "../application.ts";
 
 /**
- * Togather's server, written in Go. Source: the seed `togather.md` ("Health Endpoint", "Required Secrets"), and where it is silent
+ * Togather's server, written in Go. Source: the seed `togather.md` ("Health Endpoint", "Required Secrets"), and where it says nothing
  * github.com/Togather-Foundation/server.
  *
  * Its published image (`ghcr.io/togather-foundation/server`, .github/workflows/release.yml) is not taken as `published`: it has
@@ -50,7 +50,7 @@ export const declaration = standIn({
         { name: "000002_jobs" },
         { name: "000003_search" },
         { name: "000004_source", since: 2 },
-        // Fails in the middle; the other on the database itself, not on a copy under another name.
+        // The first fails halfway; the second fails only on the database itself, not on a copy with another name.
         { name: "000005_broken", only: "broken-migration" },
         { name: "000005_broken_live", only: "broken-migration-live" },
       ],
@@ -70,7 +70,7 @@ export const declaration = standIn({
         uptime: { from: "uptime" },
       },
     },
-    // internal/api/router.go limits every public read so. Here the events are not: loads read those.
+    // internal/api/router.go limits every public read so. Here the events are not limited, because load tests read them.
     routes: { "GET /api/v1/places": { json: { items: [], next_cursor: "" } } },
     limits: [
       {

@@ -20,17 +20,17 @@ import {
 /** One deploy of one version by one of the setups, under load. */
 export interface Comparison {
   readonly setup: string;
-  /** What is the matter with the version. */
+  /** What the version does. */
   readonly what: string;
   readonly version: string;
   readonly deploySeconds: number;
   readonly exitCode: number;
-  /** What the operator is told, the words alone. */
+  /** The message to the operator, reduced to its text. */
   readonly told: string;
   readonly load: LoadReport;
-  /** Which version answers at the end, and how well. */
+  /** The version that answers at the end, and its failure rate. */
   readonly servesAfterwards: string;
-  /** Seconds from the command that goes back to the last failed request; only where requests still failed. */
+  /** Seconds from the rollback command to the last failed request; only if requests still failed. */
   readonly backSeconds?: number;
 }
 
@@ -43,17 +43,17 @@ export interface ComparisonReport {
 
 interface CompareOptions {
   readonly stack: string;
-  /** Default: the stack's first system that has something to compare with. */
+  /** Default: the stack's first system with a folder `compare`. */
   readonly system?: string;
   /** Other settings of every `up`, `key=value`. */
   readonly settings?: readonly string[];
   readonly requestsPerSecond: number;
-  /** Ends the lab; otherwise only the second server goes. */
+  /** Ends the lab; otherwise only the second server is removed. */
   readonly endLab: boolean;
   readonly progress: (message: string) => void;
 }
 
-/** A way to run the system, at a version that works. */
+/** One setup that runs the system, at a working version. */
 interface Setup {
   readonly name: string;
   readonly address: string;
@@ -69,20 +69,19 @@ const cases = [
   { what: "dies under load", version: "broken-after-1" },
 ] as const;
 
-/** Before the deploy, so that the figures show what is normal. */
+/** Seconds of load before the deploy, as a baseline. */
 const calmSeconds = 5;
-/** Every deploy is watched so long at least, from its command on, and so long after its end. */
+/** Minimum seconds that every deploy is measured from its command on, and seconds after its end. */
 const watchSeconds = 45;
 const afterSeconds = 10;
-/** What counts as "afterwards". */
+/** Seconds at the end that count as "afterwards". */
 const endSeconds = 5;
 const commandSeconds = 900;
 const projectDir = fileURLToPath(new URL("../../..", import.meta.url));
 
 /**
- * Deploys the same versions by Berth and by `docker stack deploy` with a compose file and nginx, as most write it and as a
- * careful team does, each on a server of its own under the same load, one after the other: two loads at once would make the
- * clients of a small machine late.
+ * Deploys the same versions by Berth and by `docker stack deploy` with a compose file and nginx, in the usual form and
+ * in a careful one, each on a separate server under the same load, one after the other: two loads at once would overload a small machine.
  */
 export async function runComparison(options: CompareOptions): Promise<ComparisonReport> {
   process.env.BERTH_LAB ??= "bench";
@@ -178,11 +177,11 @@ async function compareOne(
     const failing = end.failures > 0;
     const second = failing ? await put() : undefined;
     const from = performance.now();
-    // The load counts from a second after its start, when its clients run.
+    // The load counts from a second after its start, when its clients are running.
     if (second !== undefined) await sleep(2000);
     const startSecond = (performance.now() - from) / 1000 - 1;
     const back = await setup.deploy(goodVersion);
-    // That is a result too, and no reason to lose the others: the next case shows what serves.
+    // Recorded as a result; the comparison continues, and the next case shows which version serves.
     if (back.exitCode !== 0)
       options.progress(`${setup.name} does not go back to ${goodVersion}: ${back.output}`);
     if (second !== undefined) {
@@ -204,7 +203,7 @@ async function compareOne(
   };
 }
 
-/** How the last seconds of a load went. */
+/** Result of the last seconds of a load. */
 function ending(report: LoadReport): { readonly failures: number; readonly text: string } {
   const last = report.timeline.slice(-endSeconds);
   const failures = last.reduce((sum, second) => sum + second.failures, 0);
@@ -218,9 +217,9 @@ function ending(report: LoadReport): { readonly failures: number; readonly text:
   return { failures, text: `${who}; ${percent} % fail` };
 }
 
-/** The lines of a command's output that say what came of it. */
+/** The lines of a command's output that contain its result. */
 function told(output: string): string {
-  // Where a machine keeps the lab's authority is no figure.
+  // Removes the path of the lab's authority, which differs between machines.
   const lines = output.split("\n").map((line) => line.trim().replace(/ To trust the lab .*/, ""));
   const saying = lines.filter((line) =>
     /did not become healthy|did not survive|Last seen|stays? where|update failed|not converged|^deployed |takes no requests|does not answer|^Up in /.test(

@@ -13,7 +13,7 @@ const head = [
   "back by one command (s)",
 ];
 
-/** The report as Markdown: the figures, then what each setup told its operator. */
+/** The report as Markdown: the figures, then each setup's message to the operator. */
 export function renderComparison(report: ComparisonReport): string {
   const rows = report.comparisons.map((each) => [
     each.setup,

@@ -11,13 +11,13 @@ import type { LabHome } from "../../home.ts";
 import { registryHost } from "../../images/index.ts";
 import { stackCertificate } from "../../stack/certificate.ts";
 import { cloudEndpoint, cloudToken } from "../../stack/cloud-access.ts";
-import { inventedSecrets } from "../../stack/invented-secrets.ts";
+import { generatedSecrets } from "../../stack/generated-secrets.ts";
 import { labSshKey } from "../../stack/ssh-key.ts";
 
-/** A second server of the lab, of the same kind and first boot as Berth's own, for what others would run there. */
+/** A second server of the lab, with the same type and user data as Berth's, for the compose setups. */
 interface ComparisonServer {
   readonly address: string;
-  /** Runs a bash script there, as the user that deploys; never throws for what the script does. */
+  /** Runs a bash script there as the deploy user; does not throw when the script fails. */
   run(
     script: string,
     parameters: Readonly<Record<string, string>>,
@@ -30,11 +30,11 @@ export interface ScriptResult {
   readonly output: string;
 }
 
-/** The two ways in which a compose setup is written; each is a stack file and an nginx configuration of the system. */
+/** The two compose setups; each consists of a stack file and an nginx configuration. */
 export type ComposeVariant = "usual" | "careful";
 
 /**
- * Where a system has what is compared: `lab/apps/<system>/compare` with `usual` and `careful` as `.yml` and `.conf`, and the scripts
+ * The folder with a system's compose setups: `lab/apps/<system>/compare` with `usual` and `careful` as `.yml` and `.conf`, and the scripts
  * `prepare.sh` and `deploy.sh`.
  */
 export function comparisonFolder(system: string): string {
@@ -47,7 +47,7 @@ const bootSeconds = 180;
 const prepareSeconds = 300;
 const readText = (system: string, name: string) => readFileSync(join(comparisonFolder(system), name), "utf8");
 
-/** Boots the server, or finds the one of an earlier run. */
+/** Boots the server, or reuses the one of an earlier run. */
 export async function comparisonServer(home: LabHome, serverType: string): Promise<ComparisonServer> {
   const { publicKey, identityFile } = await labSshKey(home.stateDir);
   const known = (await ask(home, "GET", `/servers?name=${serverName}`)) as { servers: ApiServer[] };
@@ -72,7 +72,7 @@ export async function comparisonServer(home: LabHome, serverType: string): Promi
   }
   const address = server.public_net.ipv4.ip;
   const options = [
-    // A machine of this lab, made a moment ago, on a bridge of this machine: nobody is in between.
+    // A new machine of this lab on a local bridge: no attacker can be in between.
     ...["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"],
     ...["ConnectTimeout=5", "ControlPath=none", `IdentityFile=${identityFile}`, "IdentitiesOnly=yes"],
   ].flatMap((option) => ["-o", option]);
@@ -82,7 +82,7 @@ export async function comparisonServer(home: LabHome, serverType: string): Promi
       "ssh",
       [...options, "-p", String(sshPort), `${deployUser}@${address}`, "bash -s"],
       {
-        // In a function that reads nothing: no command may eat the rest of the script.
+        // In a function without standard input, so that no command reads the rest of the script.
         input: `${assignments.join("")}main() {\n${script}\n}\nmain </dev/null\n`,
         all: true,
         reject: false,
@@ -105,13 +105,13 @@ export async function comparisonServer(home: LabHome, serverType: string): Promi
   }
 }
 
-/** Takes the server away again, if there is one. */
+/** Removes the server, if it exists. */
 export async function removeComparisonServer(home: LabHome): Promise<void> {
   const { servers } = (await ask(home, "GET", `/servers?name=${serverName}`)) as { servers: ApiServer[] };
   for (const { id } of servers) await ask(home, "DELETE", `/servers/${id}`);
 }
 
-/** Puts a compose setup on the server, from nothing, and waits for its database. */
+/** Installs a compose setup on the server and waits for its database. */
 export async function prepareCompose(
   home: LabHome,
   server: ComparisonServer,
@@ -128,7 +128,7 @@ export async function prepareCompose(
   const certificate = join(home.stateDir, `tls-${options.stack}.pem`);
   const domains = domainsOf(readFileSync(certificate, "utf8"));
   const { chainPem, privateKeyPem } = await stackCertificate(home, options.stack, domains);
-  const secrets = inventedSecrets(home.stateDir, "comparison");
+  const secrets = generatedSecrets(home.stateDir, "comparison");
   const stackFile = readText(system, `${variant}.yml`);
   const environment: Record<string, string> = {};
   for (const [, name = ""] of stackFile.matchAll(/\$\{(\w+)\}/g)) {
@@ -159,7 +159,7 @@ export async function prepareCompose(
   if (first.exitCode !== 0) throw new Error(`the compose setup does not come up: ${first.output}`);
 }
 
-/** What a team's pipeline does with a new version. */
+/** Deploys a new version as a team's pipeline does. */
 export function deployCompose(
   server: ComparisonServer,
   system: string,
@@ -209,7 +209,7 @@ async function hostKey(): Promise<{ readonly privateKey: string; readonly public
   }
 }
 
-/** The names that the stack's own certificate is for. */
+/** The names of the stack's certificate. */
 function domainsOf(pem: string): string[] {
   const names = new X509Certificate(pem).subjectAltName ?? "";
   return names

@@ -11,7 +11,7 @@ import { simulatedPackage } from "./simulated.ts";
 
 const operations = ["create", "no-op up", "no-op preview", "deploy of one", "destroy"] as const;
 
-/** One engine with one number of services. */
+/** The times of one engine with one number of services. */
 interface EngineTimes {
   readonly engine: string;
   readonly services: number;
@@ -29,7 +29,7 @@ interface EngineBenchReport {
 
 /**
  * Measures engines with a program of simulated services, whose provider does nothing.
- * @throws when a run fails, with the engine's own error
+ * @throws when a run fails, with the engine's error
  */
 export async function benchEngines(
   engines: readonly string[],

@@ -1,7 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import type { LabProvider, ProviderPackage } from "../../pulumi/providers/provider.ts";
 
-/** A provider that does nothing, at once: what is left is the engine's own time. Outputs are the inputs and a `label`. */
+/**
+ * A provider that does nothing and returns at once, so that only the engine's own time is measured. Outputs are the inputs and a
+ * `label`.
+ */
 export const simulatedPackage: ProviderPackage = {
   name: "simulated",
   version: "1.0.0",

@@ -1,7 +1,7 @@
 import type { Scenario } from "../format.ts";
 import { Thing } from "../things.ts";
 
-/** What fails, what that stops, and how the next run heals it. */
+/** Failures, what they stop, and how the next run recovers. */
 export const failures: readonly Scenario[] = [
   {
     name: "failed-create",

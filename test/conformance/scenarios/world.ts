@@ -1,7 +1,7 @@
 import type { Scenario } from "../format.ts";
 import { lookup, Thing } from "../things.ts";
 
-/** What the world does behind the engine's back, what a preview cannot know, and what many things at once do. */
+/** Changes outside of the engine, unknown values in previews, and many resources at once. */
 export const worlds: readonly Scenario[] = [
   {
     name: "removed-from-program",

@@ -11,7 +11,7 @@ import {
   underLoad,
 } from "../support.ts";
 
-/** Versions that do not come up: the deploy fails and says why, nobody outside notices, and the next one heals. */
+/** Versions that do not become healthy: the deploy fails with the reason, no request fails, and the next deploy succeeds. */
 
 scenarios();
 
@@ -22,7 +22,7 @@ const failures = [
   {
     version: "broken-health-1",
     what: "never becomes healthy",
-    // Docker starts it again and again; what is wrong, only its log says.
+    // Docker restarts it; only its log has the reason.
     reasons: [/Its tasks:\s+\w+/, /Last lines of its log:\s[\s\S]*is never healthy, on purpose/],
     heal: "v1.2.0",
   },
@@ -39,7 +39,7 @@ const failures = [
 ];
 
 describe.each(failures)("a version that $what", ({ version, what, reasons, heal }) => {
-  test("fails at its deadline with its own words, costs no request, and the next up heals", async () => {
+  test("fails at its deadline with its own error, no request fails, and the next up succeeds", async () => {
     const before = await togather();
     const healed = heal.startsWith("v") ? heal : before.version;
     const { result, load } = await underLoad(`a version that ${what}, then ${healed}`, async () => {
@@ -51,7 +51,7 @@ describe.each(failures)("a version that $what", ({ version, what, reasons, heal 
     const { failed, between, next } = result;
     printSteps(`the deploy of ${version}, which fails`, failed);
     printFailure("what it said", failed);
-    printSteps(`healing to ${healed}`, next);
+    printSteps(`the next up, to ${healed}`, next);
 
     expect(failed.exitCode).not.toBe(0);
     expect(failed.seconds).toBeGreaterThan(probeSeconds - 10);
@@ -61,7 +61,7 @@ describe.each(failures)("a version that $what", ({ version, what, reasons, heal 
       /running "togather_app-probe on main \(\S+, port 22\)":\ntogather_app-\w+ did not become healthy within 10 s of grace and 30 attempts of 2 s/,
     );
     for (const reason of reasons) expect(failed.output).toMatch(reason);
-    // The old slot has served all the time.
+    // The old slot has served the whole time.
     expect(between.slot).toBe(before.slot);
     expectNoFailure(load);
     expect(load.versions.map((each) => each.version)).not.toContain(version);

@@ -23,7 +23,7 @@ const other = (version: string) => (version === "v1.0.0" ? "v1.1.0" : "v1.0.0");
 const up = (version: string) => ["up", "--set", `togather:app.version=${version}`];
 const owner = `${userInfo().username}@${hostname()}`;
 
-/** What a command said of the lock. */
+/** The lines of a command's output about the lock. */
 function words(run: Pick<LabRun, "output">): string {
   return (
     run.output

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureDocker } from "../../../lab/docker/index.ts";
 import { build } from "../../../lab/images/outer.ts";
-import { backToTheBeginning, opsOk, rehearsal, sql } from "../database.ts";
+import { deployCommittedVersion, opsOk, rehearsal, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
 import {
   expectNoFailure,
@@ -19,7 +19,7 @@ import {
 /** Migrations of several kinds: golang-migrate, a command in an image of its own, a command that has no version. */
 
 scenarios();
-afterAll(backToTheBeginning);
+afterAll(deployCommittedVersion);
 
 const migrators = "togather/test-migrators:1";
 beforeAll(async () => {

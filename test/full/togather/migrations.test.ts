@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, decorate, dumpAll, opsOk, rehearsal, sql } from "../database.ts";
+import { decorate, deployCommittedVersion, dumpAll, opsOk, rehearsal, sql } from "../database.ts";
 import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
 import {
@@ -19,7 +19,7 @@ import {
 /** Migrations that fail, a probe that fails, and going back to a version that is older than the database. */
 
 scenarios();
-afterAll(backToTheBeginning);
+afterAll(deployCommittedVersion);
 
 const version = (name: string) => ["--set", `togather:app.version=${name}`];
 const schema = () => sql("SELECT version, dirty FROM schema_migrations");

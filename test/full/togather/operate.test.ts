@@ -1,12 +1,12 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, opsOk, sql } from "../database.ts";
+import { deployCommittedVersion, opsOk, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
 import { expectNoFailure, labOk, leftovers, onMachine, ops, togather, underLoad } from "../support.ts";
 
 /** What an operator does inside of a running system, and a restart by the release's own graph. */
 
 scenarios();
-afterAll(backToTheBeginning);
+afterAll(deployCommittedVersion);
 
 /** The app has its secrets; they are not printed. */
 const asks = 'test -n "$JWT_SECRET" && test -n "$DATABASE_URL" && echo out && echo err >&2; exit 7';

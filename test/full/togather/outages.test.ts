@@ -37,7 +37,7 @@ afterAll(() =>
 const other = (version: string) => (version === "v1.3.0" ? "v1.4.0" : "v1.3.0");
 const up = (version: string) => ["up", "--set", `togather:app.version=${version}`];
 
-/** Seconds from a moment to the last failed request: from then on everything was answered. */
+/** Seconds from a moment to the last failed request. */
 function secondsDown(load: LoadReport, sinceMs: number): number {
   if (load.lastFailureSecond === undefined) return 0;
   return Math.max(0, (Date.parse(load.startedAt) - sinceMs) / 1000 + load.lastFailureSecond);
@@ -153,7 +153,7 @@ describe("the database", () => {
       await answering(60);
       return run;
     });
-    // It did happen: this container was killed, and another one serves.
+    // Checks that the container was really killed and another one serves.
     expect((await killed)?.trim()).toBe(before.trim());
     expect((await onMachine(postgres)).trim()).not.toBe(before.trim());
     note(`the database is killed at the snapshot (the deploy: exit ${result.exitCode})`, load, sinceMs);

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { backToTheBeginning, copies, decorate, dropReplaced, dumpAll, opsOk, sql } from "../database.ts";
+import { copies, decorate, deployCommittedVersion, dropReplaced, dumpAll, opsOk, sql } from "../database.ts";
 import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
 import {
@@ -19,7 +19,7 @@ import {
 /** Snapshots and their way back: rows deleted, one command, rows there again, while everything runs. */
 
 scenarios();
-afterAll(backToTheBeginning);
+afterAll(deployCommittedVersion);
 
 const folder = "/var/backups/togather";
 const checksum = () =>

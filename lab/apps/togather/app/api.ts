@@ -5,7 +5,7 @@ import { deliberateFailure } from "../../server/version.ts";
 import { addEvent, indexEvent, listEvents, parseEvent } from "./events.ts";
 import { sameText, signToken, verifyToken } from "./token.ts";
 
-/** Togather's API and jobs, what its declaration cannot say. */
+/** Togather's API and jobs, which its declaration cannot express. */
 
 const tokenSeconds = 3600;
 const longestSleepMilliseconds = 60_000;
@@ -23,7 +23,7 @@ export function routes(context: SpecialContext): Readonly<Record<string, Route>>
     async "GET /api/v1/events"(_request, query) {
       const limit = Math.min(Math.max(Math.trunc(Number(query.get("limit") ?? 20)) || 20, 1), 100);
       const events = await listEvents(pool, limit, query.get("search") ?? undefined);
-      // Healthy, and yet wrong: what only a test that reads back what it wrote can see.
+      // Healthy, but returns wrong data: only a test that reads back what it wrote finds this.
       if (deliberateFailure(context.version) === "integration") {
         return { status: 200, body: { events: events.map((event) => ({ ...event, description: "" })) } };
       }
@@ -34,7 +34,7 @@ export function routes(context: SpecialContext): Readonly<Record<string, Route>>
       return { status: 201, body: await addEvent(pool, parseEvent(await readJson(request))) };
     },
 
-    /** Who the client is, as far as the proxy says. */
+    /** The client's address, as forwarded by the proxy. */
     async "GET /api/v1/client"({ headers }) {
       const names = [
         "host",
@@ -47,7 +47,7 @@ export function routes(context: SpecialContext): Readonly<Record<string, Route>>
       return { status: 200, body: Object.fromEntries(names.map((name) => [name, headers[name] ?? null])) };
     },
 
-    /** Answers late, to see what becomes of a request that is on its way during a switch. */
+    /** Answers late, to test a request that is open during a switch. */
     async "GET /api/v1/slow"(_request, query) {
       const milliseconds = Number(query.get("milliseconds") ?? 1000);
       if (!(milliseconds >= 0 && milliseconds <= longestSleepMilliseconds)) {

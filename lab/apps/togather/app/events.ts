@@ -9,7 +9,7 @@ export interface Event {
   readonly description: string;
   readonly startsAt: string;
   readonly location: { readonly latitude: number; readonly longitude: number } | null;
-  /** True once the queue's worker has made the event searchable. */
+  /** True once the queue's worker has indexed the event. */
   readonly indexed: boolean;
 }
 
@@ -23,7 +23,7 @@ export interface NewEvent {
 const columns = `id, name, description, starts_at AS "startsAt", embedding IS NOT NULL AS indexed,
   CASE WHEN location IS NULL THEN NULL ELSE json_build_object(
     'latitude', st_y(location::geometry), 'longitude', st_x(location::geometry)) END AS location`;
-// Columns are named one by one everywhere: a version must get along with columns that a newer one has added.
+// Every statement lists its columns, so that a version works with columns that a newer one has added.
 const latest = { name: "latest", text: `SELECT ${columns} FROM events ORDER BY id DESC LIMIT $1` };
 const similar = {
   name: "similar",
@@ -49,7 +49,7 @@ export async function listEvents(pool: Pool, limit: number, search: string | und
   return (await pool.query<Event>(query)).rows;
 }
 
-/** Stores an event and puts the job that indexes it into the queue, both or neither. */
+/** Stores an event and queues the job that indexes it, in one transaction. */
 export async function addEvent(pool: Pool, event: NewEvent): Promise<Event> {
   const values = [
     event.name,
@@ -75,7 +75,7 @@ export async function indexEvent(pool: Pool, job: Job): Promise<void> {
   await pool.query({ ...index, values: [id, `[${embed(`${event.name} ${event.description}`).join(",")}]`] });
 }
 
-/** A unit vector of eight numbers from the words of a text: words in common make vectors alike. */
+/** A unit vector of eight numbers from the words of a text: texts with common words have similar vectors. */
 export function embed(text: string): number[] {
   const vector = new Array<number>(8).fill(0);
   for (const word of text.toLowerCase().split(/\W+/)) {

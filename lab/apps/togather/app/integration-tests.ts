@@ -1,7 +1,7 @@
 /**
- * The stand-in's integration tests: what a client sees of a version that serves, over the public way. BASE_URL is the system's
- * address, TRUSTED_CERTIFICATES (PEM) what is trusted there beside the usual authorities. Writes one event; says what it checks,
- * and ends with 1 when something is wrong.
+ * The stand-in's integration tests: they check a serving version from outside, over its public address. BASE_URL is the system's
+ * address, TRUSTED_CERTIFICATES (PEM) the trusted authorities besides the usual ones. Writes one event; prints each check, and ends
+ * with 1 when one fails.
  */
 import { request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 
-/** What a token says: JSON Web Token, HS256. Times in seconds since 1970. */
+/** The claims of a token: JSON Web Token, HS256. Times in seconds since 1970. */
 export interface Claims {
   readonly sub: string;
   readonly iat: number;
@@ -17,7 +17,7 @@ export function signToken(claims: Claims, secret: string): string {
 /** The claims of a token that this secret signed and that has not expired at `nowSeconds`; else undefined. */
 export function verifyToken(token: string, secret: string, nowSeconds: number): Claims | undefined {
   const [head, body, given, ...rest] = token.split(".");
-  // The algorithm is ours to choose, never the token's: anything but our own header is refused.
+  // The token must not choose the algorithm: any header other than the server's is refused.
   if (head !== header || body === undefined || given === undefined || rest.length > 0) return undefined;
   if (!sameText(given, signature(`${head}.${body}`, secret))) return undefined;
   let claims: unknown;
@@ -30,7 +30,7 @@ export function verifyToken(token: string, secret: string, nowSeconds: number): 
   return claims;
 }
 
-/** Compares without telling through timing where two texts differ. */
+/** Compares two texts in constant time. */
 export function sameText(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
   return left.length === right.length && timingSafeEqual(left, right);

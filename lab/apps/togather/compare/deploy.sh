@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What a team's pipeline runs on the host of a compose setup: migrations, docker stack deploy, wait for what comes of it, reload
-# nginx where its configuration needs that. VERSION, REGISTRY, RELOAD (yes or no) and WAIT_SECONDS are parameters.
+# What a team's pipeline runs on the host of a compose setup: migrations, docker stack deploy, wait for its result, reload
+# nginx when its configuration requires it. VERSION, REGISTRY, RELOAD (yes or no) and WAIT_SECONDS are parameters.
 set -euo pipefail
 cd ~/togather
 set -a
@@ -30,15 +30,15 @@ while [ "$SECONDS" -lt "$WAIT_SECONDS" ]; do
         ;;
     esac
   fi
-  # Running means healthy. The name has a new address now, which nginx asks for when it reads its configuration.
-  # An nginx that has never known the name starts again and again until it does.
+  # Running means healthy. The name has a new address now, which nginx looks up when it reads its configuration.
+  # An nginx that cannot resolve the name restarts until it can.
   if [ -z "$serving" ] && grep -q "^$image Running" <<<"$(tasks)"; then
     if [ "$RELOAD" = yes ] && ! docker exec "$(edge)" nginx -s reload; then
       sleep 0.5
       continue
     fi
     serving=yes
-    # Where nothing is done about a failure, nobody waits for one either.
+    # This setup does not react to a failed update, so there is nothing to wait for.
     if [ "$RELOAD" = yes ]; then
       echo "deployed $VERSION"
       exit 0

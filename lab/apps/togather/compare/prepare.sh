@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Puts a compose setup on a fresh host, or makes one into the other: files, database with its extensions, the first version.
+# Installs a compose setup on a new host, or replaces one by another: files, database with its extensions, the first version.
 # REGISTRY, VERSION, ENVIRONMENT_FILE, STACK_FILE, NGINX_FILE, CERTIFICATE and PRIVATE_KEY are parameters.
 set -euo pipefail
 umask 077

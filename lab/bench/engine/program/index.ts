@@ -8,10 +8,10 @@ class Simulated extends pulumi.CustomResource {
   }
 }
 
-/** About as long as the script of a host command. */
+/** About as long as a host command's script. */
 const script = "echo one line of a script that a host command hands over\n".repeat(36);
 
-/** Snapshot, migration, slot, probe, switch, with what a slot needs: as components/release composes them. */
+/** Snapshot, migration, slot, probe, switch, with a slot's dependencies, as in components/release. */
 class Service extends pulumi.ComponentResource {
   constructor(name: string, version: string) {
     super("bench:index:Service", name);

@@ -1,4 +1,4 @@
-/** What really exists, as far as recovery and status need it. Plain data, read by host.ts and cloud.ts. */
+/** The existing objects that recovery and status need to know. Plain data, read by host.ts and cloud.ts. */
 
 export const dockerKinds = ["service", "secret", "config", "network"] as const;
 export type DockerKind = (typeof dockerKinds)[number];
@@ -21,7 +21,7 @@ export interface DockerObject {
   readonly image: string;
 }
 
-export interface HostWorld {
+export interface HostObservation {
   /** Logical name of the docker provider in the state: `main-docker`. */
   readonly provider: string;
   readonly objects: readonly DockerObject[];
@@ -56,9 +56,9 @@ export interface CloudObject {
   readonly serverId?: string;
 }
 
-export interface World {
+export interface Observation {
   /** Docker hosts that answered. */
-  readonly hosts: readonly HostWorld[];
+  readonly hosts: readonly HostObservation[];
   /** Undefined without access to the cloud's API. */
   readonly cloud: readonly CloudObject[] | undefined;
 }

@@ -7,8 +7,8 @@ import { isRoot, run } from "./host.ts";
 import { labLabels } from "./labels.ts";
 
 /**
- * What a container needs to be a machine. Not `Privileged`: that fails where the engine itself lacks a capability
- * (CAP_SYS_RESOURCE, in containers and small virtual machines), this does not.
+ * The container settings of a machine. Not `Privileged`, which fails when the engine itself lacks a capability
+ * (CAP_SYS_RESOURCE, in containers and small virtual machines).
  */
 export const machinePowers: Dockerode.HostConfig & { readonly CgroupnsMode: "private" } = {
   CapAdd: ["ALL"],
@@ -21,10 +21,10 @@ export const machinePowers: Dockerode.HostConfig & { readonly CgroupnsMode: "pri
 };
 
 /**
- * Whether an engine that the lab did not start can run machines: tried with a container of such powers that looks for a
- * file of this machine (an engine elsewhere, or in a virtual machine, would not find it). The verdict is kept per engine.
+ * Whether an engine that the lab did not start can run machines: tested with a container of these settings that reads
+ * a file of this machine (which an engine on another or a virtual machine does not have). The result is cached per engine.
  *
- * @returns true, or why not.
+ * @returns true, or the reason why not.
  */
 export async function mayRunMachines(client: Dockerode, home: LabHome): Promise<true | string> {
   if (!isRoot()) return "its machines need volumes and firewalls from outside, and this is not root";

@@ -5,31 +5,30 @@ import { type SecretRecords, updatedRecords } from "../../components/secrets/rec
 import type { SecretFormat } from "../../components/secrets/secret.ts";
 import { writePrivateFile } from "../write-file.ts";
 
-/** Secrets that a person would set, made up by the lab and kept, so that every `up` sees the same. */
-interface InventedSecrets {
-  /** The value of `key` (`togather:jwtSecret`), made on first use. */
+/** Secrets that an operator sets in production; the lab generates and keeps them, so that every `up` has the same. */
+interface GeneratedSecrets {
+  /** The value of `key` (`togather:jwtSecret`), generated on first use. */
   get(key: string, format: SecretFormat): string;
-  /** Makes up a new value; the old one is forgotten. */
+  /** Generates a new value, which replaces the old one. */
   rotate(key: string, format: SecretFormat): string;
 }
 
 /**
- * The invented secrets of one stack, in `<stateDir>/secrets-<stack>.json`, readable by its owner alone.
+ * The generated secrets of one stack, in `<stateDir>/secrets-<stack>.json`, readable only by its owner.
  *
- * With `canary` (environment `BERTH_LAB_CANARY=1`) every value begins with a mark that no other text has, and
- * `<stateDir>/canaries.json` lists them all, those made before included, so that a test can search for them where no
- * secret may be.
+ * With `canary` (environment `BERTH_LAB_CANARY=1`) every value begins with a unique mark, and `<stateDir>/canaries.json`
+ * lists all values, earlier ones included, so that a test can search for them in places where no secret may be.
  */
-export function inventedSecrets(
+export function generatedSecrets(
   stateDir: string,
   stack: string,
   canary = process.env.BERTH_LAB_CANARY === "1",
-): InventedSecrets {
+): GeneratedSecrets {
   const path = join(stateDir, `secrets-${stack}.json`);
   const values: Record<string, string> = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {};
   if (canary) for (const [key, value] of Object.entries(values)) recordCanary(stateDir, key, value);
   const make = (key: string, format: SecretFormat): string => {
-    const value = inventSecret(format, canary);
+    const value = generateSecret(format, canary);
     values[key] = value;
     writePrivateFile(path, JSON.stringify(values, undefined, 2));
     if (canary) recordCanary(stateDir, key, value);
@@ -38,8 +37,8 @@ export function inventedSecrets(
   return { get: (key, format) => values[key] ?? make(key, format), rotate: make };
 }
 
-/** What a person would record of the invented secrets: kept in `<stateDir>/secret-records-<stack>.json`. */
-export function inventedRecords(
+/** The records of the generated secrets (age and fingerprint), kept in `<stateDir>/secret-records-<stack>.json`. */
+export function generatedRecords(
   stateDir: string,
   stack: string,
   secrets: readonly (readonly [key: string, value: string])[],
@@ -52,7 +51,7 @@ export function inventedRecords(
   return records;
 }
 
-/** Base64 and hexadecimal digits alone, so that a mark fits each format; 24 characters are 18 bytes of base64. */
+/** Only characters that are both base64 and hexadecimal digits, so that a mark fits every format; 24 characters are 18 bytes of base64. */
 const canaryMarks = {
   base64: "BerthLabPlantedCanary000",
   hex: "be47be47ca4a47be47be47ca",
@@ -61,7 +60,7 @@ const canaryMarks = {
 };
 
 /** A random value that {@link SecretFormat} allows, a recognisable one when `canary`. */
-export function inventSecret(format: SecretFormat, canary = false): string {
+export function generateSecret(format: SecretFormat, canary = false): string {
   switch (format.kind) {
     case "base64": {
       const value = randomBytes(format.bytes).toString("base64");
@@ -90,7 +89,7 @@ export function inventSecret(format: SecretFormat, canary = false): string {
 
 /** Adds a value to `<stateDir>/canaries.json`: a list of `{ key, value }`, earlier values of a rotated key included. */
 export function recordCanary(stateDir: string, key: string, value: string): void {
-  // A port is in many texts.
+  // A port number occurs in many other texts.
   if (value.length < 8) return;
   const path = join(stateDir, "canaries.json");
   const known: { key: string; value: string }[] = existsSync(path)

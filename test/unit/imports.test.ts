@@ -1,10 +1,10 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { circles, grouped, importGraph, importsIn } from "./import-graph.ts";
+import { cycles, grouped, importGraph, importsIn } from "./import-graph.ts";
 
 const files = importGraph(fileURLToPath(new URL("../../", import.meta.url)));
 
-/** What each room may import. Nothing but the lab and the tests knows that a lab exists. */
+/** The folders that each folder may import. Only the lab and the tests know that a lab exists. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   components: [],
   stacks: ["components"],
@@ -19,39 +19,39 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The first folder of a path; `config.ts` belongs to the folder beside it. */
-const roomOf = (path: string) => (path === "config.ts" ? "config" : (path.split("/")[0] ?? path));
+const folderOf = (path: string) => (path === "config.ts" ? "config" : (path.split("/")[0] ?? path));
 
-describe("imports between rooms", () => {
-  test("each is allowed", () => {
+describe("imports between folders", () => {
+  test("every import is allowed", () => {
     const forbidden = [...files].flatMap(([file, imports]) =>
       [...imports]
-        .filter((other) => roomOf(other) !== roomOf(file))
-        .filter((other) => !(allowed[roomOf(file)] ?? []).includes(roomOf(other)))
+        .filter((other) => folderOf(other) !== folderOf(file))
+        .filter((other) => !(allowed[folderOf(file)] ?? []).includes(folderOf(other)))
         .map((other) => `${file} imports ${other}`),
     );
     expect(forbidden).toEqual([]);
   });
 
-  test("every room has its line, and no line is left over", () => {
-    expect(Object.keys(allowed).sort()).toEqual([...grouped(files, roomOf).keys()].sort());
+  test("every folder is listed, and every listed folder exists", () => {
+    expect(Object.keys(allowed).sort()).toEqual([...grouped(files, folderOf).keys()].sort());
   });
 
-  test("none leads back", () => {
-    expect(circles(grouped(files, roomOf))).toEqual([]);
+  test("no two folders import each other", () => {
+    expect(cycles(grouped(files, folderOf))).toEqual([]);
   });
 
-  test("none of the lab's rooms leads back", () => {
-    const labRoom = (path: string) => /^lab\/(pulumi\/)?[^/]+/.exec(path)?.[0];
-    expect(circles(grouped(files, labRoom))).toEqual([]);
+  test("no two folders of the lab import each other", () => {
+    const labFolder = (path: string) => /^lab\/(pulumi\/)?[^/]+/.exec(path)?.[0];
+    expect(cycles(grouped(files, labFolder))).toEqual([]);
   });
 
-  test("no file leads back to itself", () => {
-    expect(circles(files)).toEqual([]);
+  test("no file imports itself, directly or indirectly", () => {
+    expect(cycles(files)).toEqual([]);
   });
 });
 
-describe("what finds them", () => {
-  test("sees every kind of import", () => {
+describe("the import graph", () => {
+  test("contains every kind of import", () => {
     const source = [
       'import type { A } from "./type.ts";',
       'export { b } from "../export.ts";',
@@ -63,13 +63,13 @@ describe("what finds them", () => {
     expect(importsIn(source).sort()).toEqual(["../export.ts", "./dynamic.ts", "./effect.ts", "./type.ts"]);
   });
 
-  test("finds circles of any length, and nothing else", () => {
+  test("contains cycles of any length, and nothing else", () => {
     const graph = (...arrows: string[]) =>
       new Map(arrows.map((arrow) => [arrow[0] ?? "", new Set(arrow.slice(1))]));
-    expect(circles(graph("abc", "bc", "c"))).toEqual([]);
-    expect(circles(graph("ab", "bc", "cd", "db"))).toEqual([["b", "c", "d"]]);
-    expect(circles(graph("aa"))).toEqual([["a"]]);
-    expect(circles(graph("ab", "ba", "cd", "dc"))).toEqual([
+    expect(cycles(graph("abc", "bc", "c"))).toEqual([]);
+    expect(cycles(graph("ab", "bc", "cd", "db"))).toEqual([["b", "c", "d"]]);
+    expect(cycles(graph("aa"))).toEqual([["a"]]);
+    expect(cycles(graph("ab", "ba", "cd", "dc"))).toEqual([
       ["a", "b"],
       ["c", "d"],
     ]);
