@@ -1,10 +1,10 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeEach } from "vitest";
+import { afterAll, beforeAll, beforeEach } from "vitest";
 import type { LabHome } from "../../lab/home.ts";
 
-const root = mkdtempSync(join(tmpdir(), "berth-stack-"));
+let root = "";
 
 export const projectDir = new URL("../..", import.meta.url).pathname;
 
@@ -20,6 +20,10 @@ export function stackFolder(yaml: string): string {
 
 /** An empty lab before each test of a file. */
 export function withEmptyLabs(): void {
+  beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), "berth-stack-"));
+  });
+
   beforeEach(() => {
     count += 1;
     const stateDir = join(root, String(count));

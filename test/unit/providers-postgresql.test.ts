@@ -32,7 +32,7 @@ describe("check", () => {
       "role:Role",
       { passwordWo: "x" },
       "passwordWo",
-      "is not supported by the lab: it needs a provider that can",
+      "is not supported by the lab: it requires write-only inputs",
     ],
     ["role:Role", { login: "yes" }, "login", "must be a boolean, not a string"],
     ["role:Role", { connectionLimit: -2 }, "connectionLimit", "must be at least -1, not -2"],
