@@ -64,8 +64,8 @@ ask() {
     --webroot --webroot-path "$CHALLENGES_DIRECTORY" --cert-name "$1" --key-type ecdsa \
     --keep-until-expiring --domain "$1" 2>&1) && return
   printf '%s\n' "$said"
-  # Debian's certbot 2.1 on Python 3.11 says this instead of many an error of the authority's; the log of its run has that itself.
-  ! grep -q AttributeError <<<"$said" ||
+  # certbot says so of many an error of the authority's, without its type (2.1 without the error too); the log of its run has both.
+  ! grep -q 'An unexpected error occurred' <<<"$said" ||
     sudo grep -h -A 1 'urn:ietf:params:acme:error:' /var/log/letsencrypt/letsencrypt.log | tail -n 2 | sed 's/^ */  /'
   return 1
 }
