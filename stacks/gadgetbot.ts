@@ -6,14 +6,17 @@ import { postgresSettings, snapshotSettings } from "../components/data/settings.
 import { defineSystem } from "../components/declaration.ts";
 import { limited, limitsSettings } from "../components/edge/settings.ts";
 import { privateNetwork } from "../components/network/overlay.ts";
-import { migrationSettings } from "../components/release/migration-steps.ts";
+import { migrationSettings, writtenFolder } from "../components/release/migration-steps.ts";
 import { probePatience } from "../components/release/probe.ts";
 import { appSettings } from "../components/release/settings.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { domainSchema } from "../components/schema.ts";
+import { writtenSecret } from "../components/secrets/written-secret.ts";
 
 const configurationFile = "/run/secrets/zitadel.yaml";
 const keyFile = ["--masterkeyFile", "/run/secrets/ZITADEL_MASTERKEY", "--config", configurationFile];
+/** A personal access token, which Zitadel's setup makes for the login (FirstInstance in its cmd/setup/steps.yaml). */
+const loginToken = "login-client.pat";
 const pool = z.int().min(1).max(100);
 
 /** GadgetBot, a TanStack Start app that its users log in to by Zitadel; each has a PostgreSQL server of its own. */
@@ -24,10 +27,6 @@ export const gadgetbot = defineSystem({
     zitadelMasterkey: {
       description: "key by which Zitadel encrypts what it keeps; another one cannot read it",
       format: { kind: "characters", length: 32 },
-    },
-    loginToken: {
-      description: "personal access token of the login client, from Zitadel's console",
-      format: { kind: "text", minimumLength: 32 },
     },
   },
   settings: {
@@ -70,7 +69,7 @@ export const gadgetbot = defineSystem({
       {
         ...{ image: "gadgetbot/login", memoryMebibytes: 256, port: 3000 },
         variables: { PORT: "port" },
-        secrets: { ZITADEL_SERVICE_USER_TOKEN: "loginToken" },
+        made: ["ZITADEL_SERVICE_USER_TOKEN"],
       },
       {},
     ),
@@ -84,7 +83,13 @@ export const gadgetbot = defineSystem({
     zitadelSetup: migrationSettings("zitadel", [
       {
         ...{ kind: "command", name: "setup", command: ["/app/zitadel", "setup", ...keyFile] },
-        ...{ secrets: ["ZITADEL_MASTERKEY", "zitadel.yaml"], shell: false },
+        ...{ secrets: ["ZITADEL_MASTERKEY", "zitadel.yaml"], shell: false, writes: [loginToken] },
+        environment: {
+          ZITADEL_FIRSTINSTANCE_LOGINCLIENTPATPATH: `${writtenFolder}/${loginToken}`,
+          ZITADEL_FIRSTINSTANCE_ORG_LOGINCLIENT_MACHINE_USERNAME: "login-client",
+          ZITADEL_FIRSTINSTANCE_ORG_LOGINCLIENT_MACHINE_NAME: "Login",
+          ZITADEL_FIRSTINSTANCE_ORG_LOGINCLIENT_PAT_EXPIRATIONDATE: "2099-01-01T00:00:00Z",
+        },
       },
     ]),
     probe: probePatience,
@@ -134,6 +139,16 @@ export const gadgetbot = defineSystem({
       ...common,
       command: ["node", "/runtime/apps/login/server.js"],
       secretsAs: "fileVariables",
+      secrets: {
+        ZITADEL_SERVICE_USER_TOKEN: writtenSecret(
+          "gadgetbot-login-token",
+          {
+            ...{ host: context.host, service: services.zitadel.name, file: loginToken },
+            dependsOn: [zitadel.switched],
+          },
+          { parent: context.parent },
+        ),
+      },
       environment: {
         ZITADEL_API_URL: `https://${settings.zitadel.domain}`,
         NEXT_PUBLIC_BASE_PATH: "/ui/v2/login",

@@ -14,6 +14,8 @@
  * | `/var/lib/berth/challenges`            | edge             | answers to ACME's challenges, readable by all     |
  * | `/mnt/data/acme/<authority>`           | edge             | ACME account, certificates and keys               |
  * | `/var/lib/berth/migrations/<service>`  | migration        | the image that brought the schema to where it is  |
+ * | `/var/lib/berth/written/<service>`     | migration        | what a step wrote for another service, see        |
+ * |                                        |                  | {@link writtenSecret}; readable by root alone     |
  * | `/var/backups/<system>`                | snapshot         | database snapshots, on the root disk on purpose   |
  * | `~/.docker/config.json` of deploy      | registry login   | logins to registries                              |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
@@ -30,6 +32,7 @@ export const hostPaths = {
   edge: "/var/lib/berth/edge",
   challenges: "/var/lib/berth/challenges",
   acme: (authority: string) => `/mnt/data/acme/${authority}`,
+  written: (service: string) => `/var/lib/berth/written/${service}`,
   backups: (system: string) => `/var/backups/${system}`,
   deployments: "/var/lib/berth/deployments",
   deploymentLogs: (system: string) => `/var/log/${system}/deployments`,

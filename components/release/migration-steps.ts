@@ -6,6 +6,9 @@ import { onlyForVersion } from "./settings.ts";
 
 /** A system's migrations as data: what a stack file or the configuration says of them. */
 
+/** Where a step finds an empty folder, which any user may write to, for the files that it `writes`. */
+export const writtenFolder = "/berth/written";
+
 const words = z.array(z.string().min(1)).min(1, "is empty; name the program and its arguments");
 const image = z
   .strictObject({
@@ -48,6 +51,14 @@ const step = z.discriminatedUnion("kind", [
     secrets: z.array(z.string().min(1)).default([]),
     /** Without one in its image it takes its secrets as files in /run/secrets, and the database's name by `@DATABASE@` alone. */
     shell: z.boolean().default(true),
+    /** Files that it writes to {@link writtenFolder}, once or again, for another service: see `writtenSecret`. */
+    writes: z
+      .array(
+        z
+          .string()
+          .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, "is not the name of a file; use one as in login.token"),
+      )
+      .default([]),
     /** A command that ends with 0 when nothing is to be applied; then the step is left out. Without it, it runs with every release. */
     upToDate: words.optional(),
     /** How its version is read: by a query, whose first column of the first row it is, or from the last line that a command prints. */

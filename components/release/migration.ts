@@ -5,11 +5,12 @@ import type { ConnectionNames } from "../declaration.ts";
 import { hostCommand, type Recorded } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { imagePull } from "../host/image-pull.ts";
+import { hostPaths } from "../host/paths.ts";
 import type { ResolvedImage } from "../image.ts";
 import { containerCommand, type MountedSecret } from "./container.ts";
 import { imageCheck, migrationNeeds } from "./image-contract.ts";
 import { type JobLimits, job, jobScript } from "./job.ts";
-import type { MigrationStep } from "./migration-steps.ts";
+import { type MigrationStep, writtenFolder } from "./migration-steps.ts";
 import { type DatabaseScope, databaseParameters, databaseScript } from "./snapshot.ts";
 
 export interface MigrationArgs {
@@ -145,6 +146,9 @@ function stepFor(name: string, args: MigrationArgs, step: MigrationStep) {
   return output({
     ...known(step),
     commands: commandsOf(step, args),
+    ...(step.kind === "command" && step.writes.length > 0
+      ? { writes: { files: step.writes, from: writtenFolder, to: hostPaths.written(args.service) } }
+      : {}),
     job: job({
       name,
       system: args.scope.system,

@@ -35,10 +35,11 @@ case $arguments in
   "service inspect --format"* | "service inspect "*) [ -e "jobs/$last" ] ;;
   "service create "*)
     while [ "$1" != --name ]; do shift; done
-    name=$2 database= image= words=()
+    name=$2 database= image= written= words=()
     while [ $# -gt 0 ]; do
       case $1 in
         --env) case $2 in PGDATABASE=*) database=\${2#*=} ;; esac; shift ;;
+        --mount) written=$(sed -nE 's/type=bind,source=([^,]*),target=.*/\\1/p' <<<"$2"); shift ;;
         --limit-memory | --limit-cpu | --label | --network | --secret | --config) printf '%s\\n' "$1 $2" >>options; shift ;;
         --entrypoint) words=("$2"); image=$3; shift 3; words+=("$@"); break ;;
       esac
@@ -46,7 +47,7 @@ case $arguments in
     done
     case "\${words[*]}" in *-database*) database=$(sed -E 's#.*@db:5432/([^? ]*).*#\\1#' <<<"\${words[*]}") ;; esac
     echo "job $name $database: \${words[*]}" >>log
-    if DATABASE=$database IMAGE=$image bash ./program "\${words[@]}" >"jobs/$name.said"; then echo Complete >"jobs/$name"; else echo 'Failed|exit 1' >"jobs/$name"; fi
+    if DATABASE=$database IMAGE=$image WRITTEN=$written bash ./program "\${words[@]}" >"jobs/$name.said"; then echo Complete >"jobs/$name"; else echo 'Failed|exit 1' >"jobs/$name"; fi
     ;;
   "service ps "*) cat "jobs/$last" ;;
   "service logs "*) cat "jobs/$last.said" ;;
@@ -72,7 +73,7 @@ esac
 const program = `set -e
 here=databases/$DATABASE
 fails() { grep --quiet --line-regexp --fixed-strings "$1 $DATABASE" fail 2>/dev/null; }
-while [ $# -gt 0 ]; do case $1 in migrate | river | seed) break ;; esac; shift; done
+while [ $# -gt 0 ]; do case $1 in migrate | river | seed | setup) break ;; esac; shift; done
 case "$1 \${*: -1}" in
   "migrate up")
     new=$(ls "images/$IMAGE" | sed -nE 's/^0*([0-9]+)_.*\\.up\\.sql/\\1/p' | sort -n | tail -n 1)
@@ -87,6 +88,8 @@ case "$1 \${*: -1}" in
   "river up") fails river && { echo "river: no rights"; exit 1; }; echo 6 >"$here/river" ;;
   "river validate") [ "$(cat "$here/river" 2>/dev/null)" = 6 ] ;;
   "river version") echo "this is river"; cat "$here/river" ;;
+  "setup once") [ -e "$here/setup" ] || echo "token of $DATABASE" >"$WRITTEN/login.token"; touch "$here/setup" ;;
+  "setup nothing") ;;
   "seed all") fails seed && exit 1; echo done >>"$here/seed" ;;
 esac
 `;

@@ -97,7 +97,8 @@ describe("a worker that is released with the app", () => {
 
   test("needs a block of at most 15 lines", () => {
     const text = readFileSync(new URL("./house.ts", import.meta.url), "utf8");
-    const [, block = ""] = /\n( *const worker = [\s\S]*?)\n *\/\/ End of the further service/.exec(text) ?? [];
+    const [, block = ""] =
+      /\n( *const worker = [\s\S]*?)\n *\/\/ End of the further service/.exec(text) ?? [];
     const setting = text.split("\n").filter((line) => /^ +worker: companionSettings/.test(line));
     expect(block).toContain("new Worker(");
     expect(block.split("\n").length + setting.length).toBeLessThanOrEqual(15);

@@ -92,7 +92,7 @@ const seeds: readonly Seed[] = [
       login: { version: "v2.62.1" },
       ...{ postgres: { version: "17" }, zitadeldb: { version: "17" } },
     },
-    secrets: ["betterAuthSecret", "zitadelMasterkey", "loginToken"],
+    secrets: ["betterAuthSecret", "zitadelMasterkey"],
     services: [
       ["app", "gadgetbot/app", 512],
       ["zitadel", "gadgetbot/zitadel", 800],

@@ -8,6 +8,8 @@
 #   commands  words by name. golang-migrate: migrate, which lacks its own command (up, goto …). command: up, and where they are
 #             stated upToDate (ends with 0 when nothing is to be applied) and version (prints it as its last line)
 #   job       what job.sh runs, but for the command
+#   writes    command: files that its `up` writes for another service (files), the folder in its container (from) and the one on
+#             the host that keeps them (to)
 # @DATABASE@ in commands and job is the name of the database.
 
 # use_step NUMBER
@@ -37,14 +39,24 @@ step_has() {
 # step_job KIND DATABASE COMMAND [WORDS...]: the step's command of that name, with more words. Sets `job_said`, the last line of `version`;
 # when it fails, `job_report` says what it said.
 step_job() {
-  local JOB database=$2 name=$3
-  job=${SERVICE}_$1
+  local JOB kind=$1 database=$2 name=$3
+  job=${SERVICE}_$kind
   shift 3
   JOB=$(jq --compact-output --arg image "$step_image" --arg database "$database" --arg name "$name" --arg words "$(printf '%s\n' "$@")" '
     .job + {image: $image, command: (.commands[$name] + ($words | split("\n") | map(select(. != ""))))}
     | (.. | strings) |= (split("@DATABASE@") | join($database))' <<<"$step")
-  create_job --env PGAPPNAME=berth-migration
+  local written=() kept=
+  if [ "$name" = up ] && jq --exit-status .writes <<<"$step" >/dev/null; then
+    kept=$(jq --raw-output .writes.to <<<"$step")
+    # Its image's user is unknown; nobody but root passes the folder above.
+    sudo install -d -m 0700 "${kept%/*}" && sudo rm -rf "$kept.new" && sudo install -d -m 0777 "$kept.new"
+    written=(--mount "type=bind,source=$kept.new,target=$(jq --raw-output .writes.from <<<"$step")")
+  fi
+  create_job --env PGAPPNAME=berth-migration "${written[@]}"
   if wait_for_job; then
+    if [ -n "$kept" ]; then
+      keep_written "$kept" "$kind" || { remove_job; return 1; }
+    fi
     [ "$name" != version ] || job_said=$(timeout 10 docker service logs --raw --tail 5 "$job" 2>/dev/null | sed '/^[[:space:]]*$/d' | tail -n 1)
     remove_job
     return 0
@@ -56,6 +68,20 @@ $(timeout 10 docker service logs --raw --tail 20 "$job" 2>&1 | sed 's/^/  /')"
   # PostgreSQL goes on with what a client has sent, also when the client is gone.
   in_database "$database" "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'berth-migration'" >/dev/null
   return 1
+}
+
+# keep_written FOLDER KIND: keeps what the step has written, of a rehearsal nothing. A step that ran before may write nothing again.
+keep_written() {
+  local file
+  while read -r file; do
+    if sudo test -s "$1.new/$file"; then
+      [ "$2" = rehearsal ] || sudo install -D -m 0600 "$1.new/$file" "$1/$file"
+    elif ! sudo test -s "$1/$file"; then
+      job_report="It ended, but wrote no $file to $(jq --raw-output .writes.from <<<"$step"), which another service is given."
+      return 1
+    fi
+  done < <(jq --raw-output '.writes.files[]' <<<"$step")
+  sudo rm -rf "$1.new"
 }
 
 remove_jobs() {
