@@ -1,5 +1,6 @@
 import type { ComponentResource, Output } from "@pulumi/pulumi";
 import { z } from "zod";
+import type { ClientTls } from "./data/client-tls.ts";
 import type { Edge } from "./edge/edge.ts";
 import type { Route } from "./edge/route.ts";
 import type { Host } from "./host/host.ts";
@@ -43,11 +44,16 @@ export interface ServicePart<Schema extends z.ZodType = z.ZodType> extends Part<
   readonly secrets: Readonly<Record<string, string>>;
   /** How it is told of its database. */
   readonly connection: ConnectionNames;
+  /** What it makes sure of there. */
+  readonly databaseTls: ClientTls;
 }
 
-/** Variables that say how a database is reached, and which part of it each is. A URL has all of it, the password too. */
+/**
+ * Variables that say how a database is reached, and which part of it each is. A URL has all of it, the password too; `tlsMode` is
+ * PostgreSQL's name of what the client makes sure of, `authorityFile` the path of the certificate that it trusts.
+ */
 export type ConnectionNames = Readonly<
-  Record<string, "url" | "host" | "port" | "user" | "password" | "name">
+  Record<string, "url" | "host" | "port" | "user" | "password" | "name" | "tlsMode" | "authorityFile">
 >;
 
 /** Variables of a connection that are secret. */
@@ -86,6 +92,7 @@ export interface ServiceContext<Own = unknown> extends Place {
   /** The secrets of its declaration. */
   readonly secrets: Readonly<Record<string, Output<string>>>;
   readonly connection: ConnectionNames;
+  readonly databaseTls: ClientTls;
   readonly routes: readonly Route[];
 }
 
@@ -195,6 +202,7 @@ function contextOf(
       variables: mapValues(part.variables, (setting) => String(own[setting])),
       secrets: mapValues(part.secrets, secret),
       connection: part.connection,
+      databaseTls: part.databaseTls,
       routes: routes[name] ?? [],
     };
     return [[name, context] as const];

@@ -71,7 +71,7 @@ function describeIssue(
           : `${path}: ${value} is too large; use ${issue.maximum} or less`,
       ];
     case "custom":
-      if (issue.params?.hideValue === true) return [`${path}: ${issue.message}`];
+      if (issue.params?.hideValue === true || value === undefined) return [`${path}: ${issue.message}`];
       return [`${path}: ${value} ${issue.message}`];
     default:
       return [`${path}: ${value} ${issue.message}`];

@@ -32,9 +32,10 @@ export const connectedRepo = defineSystem({
           ...{ WEBAPP_URL: "webappUrl", VITE_API_URL: "berth:url" },
         },
         secrets: { SESSION_SECRET: "sessionSecret", GOOGLE_CLIENT_SECRET: "googleClientSecret" },
+        // node-postgres: TLS as the variable says, by what Node trusts.
         connection: {
           ...{ DB_HOST: "host", DB_PORT: "port", DB_USER: "user", DB_PASSWORD: "password" },
-          DB_NAME: "name",
+          ...{ DB_NAME: "name", PGSSLMODE: "tlsMode", NODE_EXTRA_CA_CERTS: "authorityFile" },
         },
         healthFields: { status: "ok" },
       },
@@ -63,11 +64,7 @@ export const connectedRepo = defineSystem({
       command: ["docker-entrypoint.sh", "node", "dist/server.js"],
       networks: [network],
       secretsAs: "variables",
-      environment: {
-        NODE_ENV: "production",
-        // node-postgres: TLS as the variable says, by what Node trusts.
-        ...{ PGSSLMODE: "verify-full", NODE_EXTRA_CA_CERTS: "/run/secrets/DATABASE_AUTHORITY" },
-      },
+      environment: { NODE_ENV: "production" },
       database: new Database(context, "database", { postgres, name: "connectedrepo", extensions: [] }),
       schema: { migrations, snapshots },
       health: { tool: "node", path: "/health" },

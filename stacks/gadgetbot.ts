@@ -42,7 +42,10 @@ export const gadgetbot = defineSystem({
             "is not what the app reads, which is ZITADEL_ISSUER_URL and follows gadgetbot:app.issuerUrl",
         },
         secrets: { BETTER_AUTH_SECRET: "betterAuthSecret" },
-        connection: { DATABASE_URL: "url" },
+        // postgres.js sends every other parameter of the URL to the server, which refuses it (src/index.js, parseOptions); what it trusts is
+        // what Node trusts.
+        connection: { DATABASE_URL: "url", NODE_EXTRA_CA_CERTS: "authorityFile" },
+        databaseTls: { mode: "verify-full", urlParameters: { sslmode: "verify-full" } },
       },
       {
         issuerUrl: z.url("is not a URL; use one as in https://auth.example.org"),
@@ -60,6 +63,8 @@ export const gadgetbot = defineSystem({
         connection: {
           ...{ ZITADEL_DATABASE_POSTGRES_HOST: "host", ZITADEL_DATABASE_POSTGRES_PORT: "port" },
           ...{ ZITADEL_DATABASE_POSTGRES_USER_USERNAME: "user", ZITADEL_DATABASE_POSTGRES_DATABASE: "name" },
+          ZITADEL_DATABASE_POSTGRES_USER_SSL_MODE: "tlsMode",
+          ZITADEL_DATABASE_POSTGRES_USER_SSL_ROOTCERT: "authorityFile",
         },
         made: ["zitadel.yaml"],
       },
@@ -127,8 +132,6 @@ export const gadgetbot = defineSystem({
       },
       environment: {
         ...{ ZITADEL_EXTERNALSECURE: "true", ZITADEL_EXTERNALPORT: "443", ZITADEL_TLS_ENABLED: "false" },
-        ZITADEL_DATABASE_POSTGRES_USER_SSL_MODE: "verify-full",
-        ZITADEL_DATABASE_POSTGRES_USER_SSL_ROOTCERT: "/run/secrets/DATABASE_AUTHORITY",
         ZITADEL_DEFAULTINSTANCE_FEATURES_LOGINV2_REQUIRED: "true",
       },
       database,

@@ -24,6 +24,8 @@ const phoenix = (service: string, port: number, secret: string, host: string) =>
   variables: { PORT: "port", PHX_HOST: host },
   secrets: { SECRET_KEY_BASE: secret },
   connection: { DATABASE_URL: "url" as const },
+  // Ecto's URL turns TLS on and names no authority (lib/ecto/repo/supervisor.ex, parse_uri_query); the image's config/runtime.exs sets none.
+  databaseTls: { mode: "require" as const, urlParameters: { ssl: "true" } },
 });
 const migrate = [{ kind: "command" as const, name: "schema", command: ["/app/bin/migrate"] }];
 
@@ -49,7 +51,9 @@ export const sertantai = defineSystem({
         variables: { ELECTRIC_PORT: "port", ELECTRIC_REPLICATION_STREAM_ID: "streamId" },
         refused: { ELECTRIC_SLOT_NAME: streamId, ELECTRIC_PUBLICATION_NAME: streamId },
         secrets: { ELECTRIC_SECRET: "electricSecret" },
-        connection: { DATABASE_URL: "url" },
+        // It knows no verify-full in a URL, and verifies by this file (lib/electric/config.ex, parse_url_query).
+        connection: { DATABASE_URL: "url", ELECTRIC_DATABASE_CA_CERTIFICATE_FILE: "authorityFile" },
+        databaseTls: { mode: "verify-full", urlParameters: { sslmode: "require" } },
       },
       /** Of the replication: its slot is electric_slot_<id>, which is unique on the server. */
       {

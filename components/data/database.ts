@@ -2,20 +2,16 @@ import { Extension, Grant, Database as PostgresqlDatabase, Role } from "@pulumi/
 import {
   ComponentResource,
   type ComponentResourceOptions,
-  interpolate,
   mergeOptions,
   type Output,
   type Resource,
-  secret,
 } from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random";
 import type { ConnectionNames, Place } from "../declaration.ts";
 import { hostCommand, readScript } from "../host/command.ts";
+import { authoritySecret, type ClientConnection, clientConnection } from "./client-connection.ts";
+import { authorityFile, type ClientTls, urlQuery, verifyFull } from "./client-tls.ts";
 import type { Postgres } from "./postgres.ts";
-
-/** File in /run/secrets of whoever connects. */
-const authorityFile = "DATABASE_AUTHORITY";
-const tls = `sslmode=verify-full&sslrootcert=/run/secrets/${authorityFile}`;
 
 /** Symbols that mean nothing in a URL or a shell, so that every consumer can take the value as it is. */
 const passwordRules = {
@@ -72,8 +68,6 @@ export class Database extends ComponentResource {
   readonly password: Output<string>;
   /** What the connection strings trust: give it to every container that uses one, with its secrets. */
   readonly authority: Readonly<Record<string, Output<string>>>;
-  /** Connection string with the password: secret. */
-  readonly url: Output<string>;
   /** Depend on these before using the database. */
   readonly ready: readonly Resource[];
 
@@ -84,7 +78,7 @@ export class Database extends ComponentResource {
     const generation = args.passwordGeneration ?? args.postgres.passwordGeneration;
     this.name = args.name;
     this.postgres = args.postgres;
-    const { service, provider, ready, address } = args.postgres;
+    const { service, provider, ready } = args.postgres;
     const child = { parent: this };
     const within = mergeOptions(child, { provider, dependsOn: [ready], deletedWith: service });
 
@@ -128,38 +122,37 @@ export class Database extends ComponentResource {
 
     this.user = login.user;
     this.password = login.password;
-    this.authority = { [authorityFile]: args.postgres.certificatePem };
-    this.url = secret(
-      interpolate`postgresql://${login.user}:${login.password}@${address}/${database.name}?${tls}`,
-    );
+    this.authority = authoritySecret(args.postgres.certificatePem);
     this.ready = [database, login.ready, ...extensions, ...grants];
     this.registerOutputs();
   }
 
   /** What a container needs to connect, under the names by which its image knows it, and what it trusts. */
-  connection(names: ConnectionNames) {
-    const [host = "", port = ""] = this.postgres.address.split(":");
-    const parts = { host, port, user: this.user, name: this.name };
-    const variables: Record<string, string> = {};
-    const secrets: Record<string, Output<string>> = {};
-    for (const [variable, part] of Object.entries(names)) {
-      if (part === "url" || part === "password") secrets[variable] = this[part];
-      else variables[variable] = parts[part];
-    }
-    return { variables, secrets: { ...secrets, ...this.authority } };
+  connection(names: ConnectionNames, tls: ClientTls): ClientConnection {
+    const { user, name, password, postgres } = this;
+    return clientConnection(
+      { ...this.server(), user, name, password, authorityPem: postgres.certificatePem },
+      names,
+      tls,
+    );
   }
 
   /** libpq's variables of a connection, without PGPASSWORD. */
-  variables(databaseName = this.name): Readonly<Record<string, string>> {
-    const [host = "", port = "5432"] = this.postgres.address.split(":");
+  variables(databaseName = this.name, { mode }: ClientTls = verifyFull): Readonly<Record<string, string>> {
+    const { host, port } = this.server();
     return {
       PGHOST: host,
-      PGPORT: port,
+      PGPORT: String(port),
       PGUSER: this.user,
       PGDATABASE: databaseName,
-      PGSSLMODE: "verify-full",
-      PGSSLROOTCERT: `/run/secrets/${authorityFile}`,
+      PGSSLMODE: mode,
+      PGSSLROOTCERT: authorityFile,
     };
+  }
+
+  private server() {
+    const [host = "", port = ""] = this.postgres.address.split(":");
+    return { host, port: Number(port) };
   }
 
   /** Who clients log in as in this generation. What it is made of ends with it: Pulumi deletes last what the program no longer has. */
@@ -208,6 +201,6 @@ export class Database extends ComponentResource {
 
   /** A connection string for programs that take the password from PGPASSWORD: it may stand in an argument list. */
   urlWithoutPassword(databaseName = this.name): string {
-    return `postgresql://${this.user}@${this.postgres.address}/${databaseName}?${tls}`;
+    return `postgresql://${this.user}@${this.postgres.address}/${databaseName}?${urlQuery(verifyFull)}`;
   }
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ServicePart } from "../declaration.ts";
 import { memorySchema } from "../schema.ts";
+import { verifyFull } from "./client-tls.ts";
 
 /** Ready-made settings of services that keep data. */
 
@@ -113,6 +114,7 @@ function statefulPart<
     variables: {},
     secrets: {},
     connection: {},
+    databaseTls: verifyFull,
     services: (name, settings) => {
       const { version, memoryMebibytes } = settings;
       return [{ name, image, version, memoryMebibytes, ...more(settings) }];

@@ -1,6 +1,7 @@
 import type { local } from "@pulumi/command";
 import type { Network, ServiceConfig } from "@pulumi/docker";
 import { all, type CustomResourceOptions, type Input, log, output, type Resource } from "@pulumi/pulumi";
+import { type ClientTls, urlQuery } from "../data/client-tls.ts";
 import type { ConnectionNames } from "../declaration.ts";
 import { hostCommand, type Recorded } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
@@ -29,6 +30,7 @@ export interface MigrationArgs {
   readonly serviceSecrets: readonly MountedSecret[];
   /** How the service is told of the database in parts; its steps are told likewise, of the copy in a rehearsal. */
   readonly connection: ConnectionNames;
+  readonly databaseTls: ClientTls;
   readonly networks: readonly Network[];
   /** What one run of a step may take. */
   readonly deadlineSeconds: number;
@@ -135,12 +137,12 @@ function stepFor(name: string, args: MigrationArgs, step: MigrationStep) {
   });
   const environment: Record<string, Input<string>> = step.kind === "command"
     ? {
-        ...database.connection(args.connection).variables,
+        ...database.connection(args.connection, args.databaseTls).variables,
         ...Object.fromEntries(
           parts.filter(([, part]) => part === "name").map(([name]) => [name, "@DATABASE@"]),
         ),
         ...step.environment,
-        ...database.variables("@DATABASE@"),
+        ...database.variables("@DATABASE@", args.databaseTls),
       }
     : {};
   return output({
@@ -167,14 +169,19 @@ function takesFiles(step: MigrationStep): boolean {
   return step.kind === "command" && !step.shell;
 }
 
-function commandsOf(step: MigrationStep, { scope, shim }: MigrationArgs): Record<string, readonly string[]> {
+function commandsOf(
+  step: MigrationStep,
+  { scope, shim, databaseTls }: MigrationArgs,
+): Record<string, readonly string[]> {
   if (step.kind === "golang-migrate") {
     // The password comes by PGPASSWORD, so that the URL may stand in the argument list.
     const url = scope.database.urlWithoutPassword("@DATABASE@");
     return { migrate: containerCommand({ shim }, [...step.command, "-path", step.folder, "-database", url]) };
   }
   const run = (command: readonly string[]) =>
-    takesFiles(step) ? command : containerCommand({ shim }, ["/bin/sh", "-c", withUrl, "sh", ...command]);
+    takesFiles(step)
+      ? command
+      : containerCommand({ shim }, ["/bin/sh", "-c", withUrl(databaseTls), "sh", ...command]);
   const version = step.version !== undefined && "command" in step.version ? step.version.command : undefined;
   return {
     up: run(step.command),
@@ -184,5 +191,7 @@ function commandsOf(step: MigrationStep, { scope, shim }: MigrationArgs): Record
 }
 
 /** Put together in the container: the password, which needs no escape in a URL, is in no specification and no argument list. */
-const withUrl =
-  'export DATABASE_URL="postgresql://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/$PGDATABASE?sslmode=$PGSSLMODE&sslrootcert=$PGSSLROOTCERT"; exec "$@"';
+function withUrl(tls: ClientTls): string {
+  const query = tls.urlParameters ? urlQuery(tls) : "sslmode=$PGSSLMODE&sslrootcert=$PGSSLROOTCERT";
+  return `export DATABASE_URL="postgresql://$PGUSER:$PGPASSWORD@$PGHOST:$PGPORT/$PGDATABASE?${query}"; exec "$@"`;
+}

@@ -1,7 +1,8 @@
 import type { local } from "@pulumi/command";
 import { type Network, type Service, ServiceConfig } from "@pulumi/docker";
 import { type ComponentResource, type Input, mergeOptions, type Output, type Resource } from "@pulumi/pulumi";
-import type { Database } from "../data/database.ts";
+import { Database } from "../data/database.ts";
+import type { ExternalDatabase } from "../data/external-database.ts";
 import type { ServiceContext } from "../declaration.ts";
 import { dockerCheck, type Health } from "../health.ts";
 import { type Recorded, readScript } from "../host/command.ts";
@@ -34,7 +35,7 @@ export interface ReleaseArgs {
    */
   readonly secretsAs: "files" | "fileVariables" | "variables";
   /** Which it connects to, by the variables of its declaration, and cannot do without. */
-  readonly database?: Database;
+  readonly database?: Database | ExternalDatabase;
   /** What a release does to that database before the new slot starts, whenever the image changes. */
   readonly schema?: {
     readonly migrations: MigrationSettings;
@@ -86,7 +87,7 @@ export function release(
   const { name, host, system, image, settings } = service;
   const { database, schema, health, order = "start-first" } = parts;
   const child = { parent };
-  const connection = database?.connection(service.connection);
+  const connection = database?.connection(service.connection, service.databaseTls);
   const environment = {
     ...settings.environment,
     ...service.variables,
@@ -100,8 +101,8 @@ export function release(
       : {};
   const both = Object.keys(secrets).filter((key) => key in environment);
   if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: a secret and a plain variable`);
-  if (schema !== undefined && database === undefined)
-    throw new Error(`${name}: has migrations and no database`);
+  if (schema !== undefined && !(database instanceof Database))
+    throw new Error(`${name}: has migrations and no database that Berth runs`);
 
   const mount = (prefix: string, values: Readonly<Record<string, Output<string>>>, retained = false) =>
     Object.entries(values).map(([key, value]) => ({
@@ -151,7 +152,7 @@ export function release(
   const steps = schema && migrationSteps(schema.migrations, service.imageOf);
   const skip = schema?.migrations.skipFor === image.version;
   const scope = schema &&
-    database && {
+    database instanceof Database && {
       ...{ host, system, environmentName: service.environmentName },
       ...{ database, keep: schema.snapshots.keep },
     };
@@ -175,7 +176,7 @@ export function release(
               ...scope.database.authority,
             }),
             serviceSecrets: container.secrets,
-            connection: service.connection,
+            ...{ connection: service.connection, databaseTls: service.databaseTls },
             networks: parts.networks.filter((network) => network !== service.edge.network),
             deadlineSeconds: schema.migrations.deadlineSeconds,
             limits: schema.migrations,

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { acknowledgementProblems } from "../data/client-connection.ts";
+import { type ClientTls, verifyFull, weakTlsModes } from "../data/client-tls.ts";
 import {
   type ConnectionNames,
   isSecretPart,
@@ -26,6 +28,8 @@ interface Declared {
   readonly secrets?: Readonly<Record<string, string>>;
   /** Variables that say how its database is reached. */
   readonly connection?: ConnectionNames;
+  /** What its image's driver makes sure of there: the server's name and authority, told as libpq is, when left out. */
+  readonly databaseTls?: ClientTls;
   /** Variables that its image does not read although somebody may think so: name to what is wrong and what to do instead. */
   readonly refused?: Readonly<Record<string, string>>;
   /** Names of secrets that `build` gives it beside; nobody can set them as plain variables. */
@@ -63,6 +67,8 @@ function releaseShape(key: SettingsKey, declared: Omit<Declared, "image">) {
         ...entries([...(parts.length > 0 ? ["DATABASE_AUTHORITY"] : []), ...made]),
       ]),
     }).default({}),
+    /** Acknowledges, by its name, that its image checks the database's server less than in full. */
+    databaseTls: z.enum(weakTlsModes).optional(),
     /** How long the slot that served before stays after a release, without tasks, so that going back is a start and a switch. */
     keepPreviousMinutes: z
       .int()
@@ -135,13 +141,14 @@ function releasePart<Schema extends z.ZodType>(
   declared: Omit<Declared, "image"> & ({ readonly image: string } | { readonly of: string }),
   schema: (key: SettingsKey) => Schema,
 ): ServicePart<Schema> {
-  const { variables = {}, secrets = {}, connection = {} } = declared;
+  const { variables = {}, secrets = {}, connection = {}, databaseTls = verifyFull } = declared;
   const versionIn = (settings: unknown) => (settings as { readonly version: string }).version;
   return {
     schema,
     variables,
     secrets,
     connection,
+    databaseTls,
     services(name, settings, other) {
       const own = settings as ReleaseSettings;
       const memoryMebibytes = own.replicas * own.memoryMebibytes;
@@ -153,9 +160,12 @@ function releasePart<Schema extends z.ZodType>(
       return [{ name, image: declared.image, version: versionIn(own), memoryMebibytes, integrationTests }];
     },
     problems(settings, key, all) {
-      const { releaseAgain } = settings as ReleaseSettings;
+      const own = settings as ReleaseSettings;
       const version = versionIn("of" in declared ? all[declared.of] : settings);
-      return onlyForVersion(key, ["releaseAgain"], releaseAgain, version, "acknowledges");
+      return [
+        ...onlyForVersion(key, ["releaseAgain"], own.releaseAgain, version, "acknowledges"),
+        ...acknowledgementProblems(key, databaseTls, own.databaseTls),
+      ];
     },
   };
 }

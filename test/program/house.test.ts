@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ResourceHookFunction } from "@pulumi/pulumi";
 import { beforeAll, describe, expect, test, vi } from "vitest";
+import { urlQuery, verifyFull } from "../../components/data/client-tls.ts";
 import { announceGap } from "../../components/release/gap.ts";
 import { databases, oneDatabase } from "../../ops/system-database.ts";
 import { deployment, resource } from "../unit/ops-fixtures.ts";
@@ -9,6 +10,7 @@ import { type ProgramRun, type Registration, runProgram } from "./support.ts";
 
 /** The resources of a system that uses every contract: fixture ./house.ts. */
 
+const pem = "-----BEGIN CERTIFICATE-----\nexample\n-----END CERTIFICATE-----\n";
 const image = (name: string) => [`house/${name}`, { repository: `registry.example/house/${name}` }];
 const configuration = (more: Readonly<Record<string, unknown>> = {}) => ({
   "berth:environment": "staging",
@@ -23,18 +25,23 @@ const configuration = (more: Readonly<Record<string, unknown>> = {}) => ({
   "togather:jwtSecret": undefined,
   "togather:adminApiKey": undefined,
   "house:apiKey": "ab".repeat(32),
+  "house:archivePassword": "canary:archive/password",
+  "house:archive": JSON.stringify({
+    ...{ host: "db.archive.example", name: "archive", user: "house", authorityPem: pem },
+    ...(more.archive as object),
+  }),
   "house:app": JSON.stringify({ version: "v1.0.0", ...(more.app as object) }),
   "house:sync": JSON.stringify({ version: "1.4.0", ...(more.sync as object) }),
   "house:postgres": JSON.stringify({ version: "17" }),
   "house:search": JSON.stringify({ version: "16-alpine" }),
   "house:redis": JSON.stringify({ version: "7-alpine", ...(more.redis as object) }),
-  ...(more.worker ? { "house:worker": JSON.stringify(more.worker) } : {}),
+  "house:worker": JSON.stringify({ databaseTls: "require", ...(more.worker as object) }),
 });
 
 async function runHouse(more: Readonly<Record<string, unknown>> = {}): Promise<ProgramRun> {
   vi.doMock("../../stacks/index.ts", async () => ({ systems: [(await import("./house.ts")).house] }));
   try {
-    return await runProgram("staging", configuration(more), ["house:apiKey"]);
+    return await runProgram("staging", configuration(more), ["house:apiKey", "house:archivePassword"]);
   } finally {
     vi.doUnmock("../../stacks/index.ts");
   }
@@ -67,6 +74,8 @@ describe("a worker that is released with the app", () => {
   test("has a slot, a probe and a take-over, and neither pulls, snapshots nor migrates again", () => {
     expect(childrenOf("house_worker")).toEqual([
       "house_worker-api-key",
+      "house_worker-database-authority",
+      "house_worker-archive-url",
       "house_worker",
       "house_worker-probe",
       "house_worker-switch",
@@ -147,6 +156,7 @@ describe("a connection in parts", () => {
     expect(env).toEqual({
       ...{ PORT: "3000", APP_URL: "https://house.staging.togather.example" },
       ...{ DB_HOST: "house_postgres", DB_PORT: "5432", DB_USER: "house", DB_NAME: "house" },
+      ...{ DB_SSL_MODE: "verify-full", DB_SSL_ROOTCERT: "/run/secrets/DATABASE_AUTHORITY" },
     });
     expect(secrets.map(({ fileName }) => fileName)).toEqual(["DB_PASSWORD", "DATABASE_AUTHORITY", "API_KEY"]);
   });
@@ -164,6 +174,70 @@ describe("a connection in parts", () => {
     ]) {
       expect(String(error)).toContain(problem);
     }
+  });
+});
+
+describe("TLS to a database", () => {
+  const secretOf = (name: string) => {
+    const { data } = program.find("docker:index/secret:Secret", name).inputs as { data: { value: string } };
+    return Buffer.from(data.value, "base64").toString();
+  };
+
+  test("is the server's name and authority, said in the URL, where a client says nothing else", () => {
+    expect(urlQuery(verifyFull)).toBe("sslmode=verify-full&sslrootcert=/run/secrets/DATABASE_AUTHORITY");
+    const { stdin } = program.find(command, "house_app-migration").inputs;
+    expect(stdin).toContain("?sslmode=$PGSSLMODE&sslrootcert=$PGSSLROOTCERT");
+    expect(stdin).toContain('"PGSSLMODE":"verify-full"');
+  });
+
+  test("to a server outside Berth is told in the words of the client's driver, with its operator's authority", () => {
+    expect(secretOf("house_worker-archive-url")).toBe(
+      "postgresql://house:canary%3Aarchive%2Fpassword@db.archive.example:5432/archive?ssl=true",
+    );
+    expect(secretOf("house_worker-database-authority")).toBe(pem);
+    const specifications = program.registrations.filter(({ type }) => type === service);
+    expect(JSON.stringify(specifications.map(({ inputs }) => inputs))).not.toContain("canary");
+  });
+
+  const acknowledge = "npx pulumi config set --path house:worker.databaseTls require";
+  const gap =
+    "its image encrypts the connection to the database and does not check who answers (require), so whoever answers in the server's place gets the password and the data";
+  const cases: [what: string, more: Readonly<Record<string, unknown>>, says: string][] = [
+    [
+      "a client that checks nothing, without an acknowledgement",
+      { worker: { databaseTls: undefined } },
+      `house:worker.databaseTls: missing; ${gap}. Have the image check it and say verify-full in stacks/house.ts, or acknowledge it: ${acknowledge}`,
+    ],
+    [
+      "an acknowledgement of another mode",
+      { worker: { databaseTls: "verify-ca" } },
+      `house:worker.databaseTls: "verify-ca" is not its mode; ${gap}.`,
+    ],
+    [
+      "no TLS at all",
+      { worker: { databaseTls: "disable" } },
+      'house:worker.databaseTls: "disable" is invalid; use one of: require, verify-ca',
+    ],
+    [
+      "an acknowledgement that nothing needs",
+      { app: { databaseTls: "require" } },
+      'house:app.databaseTls: "require" acknowledges what is not so: its image verifies the database\'s server in full. Remove it: npx pulumi config rm --path house:app.databaseTls',
+    ],
+    [
+      "a variable that Berth sets",
+      { app: { environment: { DB_SSL_MODE: "disable" } } },
+      "house:app.environment.DB_SSL_MODE: is set by Berth.",
+    ],
+    [
+      "a server outside Berth that is named by a URL, with a file for its authority",
+      { archive: { host: "postgres://db.archive.example", authorityPem: "/etc/ssl/ca.pem" } },
+      'house:archive.host: "postgres://db.archive.example" is not a domain; ',
+    ],
+  ];
+  test.each(cases)("is refused of %s", async (_what, more, says) => {
+    const { error, registrations } = await runHouse(more);
+    expect(String(error)).toContain(says);
+    expect(registrations.filter(({ custom }) => custom)).toEqual([]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { Database } from "../../components/data/database.ts";
+import { ExternalDatabase, externalDatabaseSettings } from "../../components/data/external-database.ts";
 import { Postgres } from "../../components/data/postgres.ts";
 import { Redis } from "../../components/data/redis.ts";
 import { postgresSettings, redisSettings, snapshotSettings } from "../../components/data/settings.ts";
@@ -14,7 +15,10 @@ import { Worker } from "../../components/release/worker.ts";
 /** A system that uses every contract: a fixture, which never runs. */
 export const house = defineSystem({
   name: "house",
-  secrets: { apiKey: { description: "key of the API", format: { kind: "hex", bytes: 32 } } },
+  secrets: {
+    apiKey: { description: "key of the API", format: { kind: "hex", bytes: 32 } },
+    archivePassword: { description: "password at the archive", format: { kind: "text", minimumLength: 8 } },
+  },
   settings: {
     app: appSettings(
       {
@@ -28,12 +32,20 @@ export const house = defineSystem({
           DB_PORT: "port",
           DB_USER: "user",
           DB_PASSWORD: "password",
-          DB_NAME: "name",
+          ...{ DB_NAME: "name", DB_SSL_MODE: "tlsMode", DB_SSL_ROOTCERT: "authorityFile" },
         },
       },
       {},
     ),
-    worker: companionSettings("app", { memoryMebibytes: 64, secrets: { API_KEY: "apiKey" } }, {}),
+    worker: companionSettings(
+      "app",
+      {
+        ...{ memoryMebibytes: 64, secrets: { API_KEY: "apiKey" }, connection: { ARCHIVE_URL: "url" } },
+        databaseTls: { mode: "require", urlParameters: { ssl: "true" } },
+      },
+      {},
+    ),
+    archive: externalDatabaseSettings,
     sync: appSettings(
       {
         ...{ image: "house/sync", memoryMebibytes: 64, port: 4000 },
@@ -99,6 +111,7 @@ export const house = defineSystem({
       command: ["node", "worker.mjs"],
       networks: [network, outboundNetwork(context)],
       secretsAs: "files",
+      database: new ExternalDatabase(context.settings.archive, context.secret("archivePassword")),
       health: { tool: "command", command: ["node", "healthy.mjs"] },
       probe,
       releasedWith: app,

@@ -65,9 +65,10 @@ const seeds: readonly Seed[] = [
   {
     ...{ definition: sertantai, routes: "sertantai", domain: "legal.sertantai.com" },
     settings: {
-      ...{ frontend: { version: "v1.0.0" }, backend: { version: "v1.0.0" }, electric: { version: "1.4.0" } },
-      auth: { version: "v1.0.0", domain: "auth.sertantai.com" },
-      enforcement: { version: "v1.0.0", domain: "enforcement.sertantai.com" },
+      ...{ frontend: { version: "v1.0.0" }, electric: { version: "1.4.0" } },
+      backend: { version: "v1.0.0", databaseTls: "require" },
+      auth: { version: "v1.0.0", domain: "auth.sertantai.com", databaseTls: "require" },
+      enforcement: { version: "v1.0.0", domain: "enforcement.sertantai.com", databaseTls: "require" },
       postgres: { version: "16" },
     },
     secrets: ["backendKeyBase", "authKeyBase", "enforcementKeyBase", "electricSecret"],
@@ -191,6 +192,14 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
       vi.doUnmock("../../stacks/index.ts");
     }
   });
+});
+
+test("what their images' drivers do not check of the database's server has to be acknowledged", () => {
+  const { settings } = seeds[2] ?? {};
+  const { error } = sertantai.settings.safeParse({ ...settings, backend: { version: "v1.0.0" } });
+  expect(error && z.prettifyError(error)).toContain(
+    "or acknowledge it: npx pulumi config set --path sertantai:backend.databaseTls require",
+  );
 });
 
 test("variables that their images do not read are refused, with the alternative", () => {
