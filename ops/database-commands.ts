@@ -9,6 +9,14 @@ interface Common {
   readonly database?: string;
 }
 
+interface MoveInOptions {
+  readonly from: string;
+  readonly oldUser: string;
+  readonly oldName?: string;
+  readonly cutOver?: boolean;
+  readonly yes?: boolean;
+}
+
 /** `npm run ops -- snapshots | snapshot | export | restore | … <system>`: what an operator does with a database. */
 export function addDatabaseCommands(
   program: Command,
@@ -96,6 +104,37 @@ export function addDatabaseCommands(
         );
       },
     );
+
+  aboutStack(program.command("move-in").argument("<system>"))
+    .description(
+      "copy a system's database from where it runs today: a rehearsal that says how long it takes, then the cut-over",
+    )
+    .requiredOption(
+      "--from <command>",
+      "what stands before psql and pg_dump at the old place: 'ssh old docker exec -i old_postgres'; '' for this machine's",
+    )
+    .option("--old-user <name>", "who reads the old database, and may close it for writes", "postgres")
+    .option("--old-name <name>", "its name; default the same")
+    .option("--cut-over", "close the old database for writes and take its place; asks first")
+    .option("--yes", "do not ask")
+    .action(async (system: string, options: Common & MoveInOptions) => {
+      const [{ backend, database }, moving] = await Promise.all([
+        load(system, options),
+        import("./move-in.ts"),
+      ]);
+      const old = moving.oldDatabase(
+        { from: options.from, user: options.oldUser, name: options.oldName ?? database.name },
+        runCommand,
+      );
+      const plan = await moving.planMoveIn(database, old);
+      process.stderr.write(`${moving.describeMoveIn(plan, database)}\n`);
+      if (options.cutOver && !options.yes) await confirm(`${system} ${plan.environment}`);
+      const move = options.cutOver ? moving.cutOver : moving.rehearseMoveIn;
+      process.stderr.write(`${options.cutOver ? "moving in" : "rehearsing"} …\n`);
+      const result = await move(database, old, plan);
+      const again = `${backend.opsCommand} move-in ${system} with the same options and --cut-over`;
+      print(options, result, moving.renderMoveIn(result, again));
+    });
 
   aboutStack(program.command("drop-replaced").argument("<system>"))
     .description(

@@ -34,8 +34,8 @@ export interface ReversePlan {
 }
 
 /** Seconds after which the host ends a script that writes or reads a whole database. */
-const longSeconds = 7200;
-const shortSeconds = 600;
+export const longSeconds = 7200;
+export const shortSeconds = 600;
 
 export async function listSnapshots(database: SystemDatabase): Promise<readonly SnapshotEntry[]> {
   return JSON.parse(await database.run("list", {}, shortSeconds)) as SnapshotEntry[];

@@ -23,6 +23,8 @@ export interface HostAccess {
   print(script: string, timeoutSeconds: number, output?: number): Promise<number>;
   /** Runs a command on the host with this terminal's input and output, and returns its exit code. */
   interact(words: readonly string[]): Promise<number>;
+  /** Writes what a command of this machine prints to a file on the host, which nobody else may read. Throws when either side fails. */
+  receive(command: string, path: string, timeoutSeconds: number): Promise<void>;
 }
 
 const providerType = "pulumi:providers:docker";
@@ -79,6 +81,17 @@ function accessOf(provider: StateResource, run: RunCommand): HostAccess | undefi
         input: script,
         ...(output === undefined ? {} : { output }),
       }),
+    async receive(command, path, timeoutSeconds) {
+      const pipe = 'set -o pipefail; command=$1; shift; bash -c "$command" | "$@"';
+      const onHost = (words: string) => ["ssh", ...args, words];
+      const written = onHost(`umask 077; cat >${quote(path)}`);
+      try {
+        await run("bash", ["-c", pipe, "bash", command, ...written], { timeoutSeconds });
+      } catch (error) {
+        await run("ssh", onHost(`rm -f ${quote(path)}`).slice(1), { timeoutSeconds: 60 }).catch(() => "");
+        throw error;
+      }
+    },
     interact: (words) =>
       attach("ssh", [...(isTerminal() ? ["-t"] : []), ...args, words.map(quote).join(" ")]),
   };

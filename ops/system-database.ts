@@ -27,6 +27,8 @@ export interface SystemDatabase extends DatabaseEntry {
   ): Promise<number>;
   /** Runs a command on the host with this terminal's input and output, and returns its exit code. */
   interact(words: readonly string[]): Promise<number>;
+  /** Writes what a command of this machine prints to a file on the host. */
+  receive(command: string, path: string, timeoutSeconds: number): Promise<void>;
 }
 
 type OpsScript =
@@ -40,7 +42,9 @@ type OpsScript =
   | "reverse"
   | "clear-dirty-flag"
   | "list-replaced"
-  | "drop-replaced";
+  | "drop-replaced"
+  | "move-in-plan"
+  | "move-in";
 
 /**
  * Finds a system's database in the state.
@@ -80,6 +84,7 @@ export function databaseOf(
     "../components/release/scripts/migration-steps.sh",
     "../components/release/scripts/golang-migrate.sh",
     "./scripts/replaced.sh",
+    "./scripts/exchange.sh",
   ].map((file) => readScript(import.meta.url, file));
   const whole = (script: OpsScript, more: Readonly<Record<string, string>>) => {
     const assignments = Object.entries(more).map(([name, value]) => `${name}=${quote(value)}\n`);
@@ -91,6 +96,7 @@ export function databaseOf(
     run: (script, more, timeoutSeconds) => host.run(whole(script, more), timeoutSeconds),
     print: (script, more, timeoutSeconds, output) => host.print(whole(script, more), timeoutSeconds, output),
     interact: (words) => host.interact(words),
+    receive: (command, path, timeoutSeconds) => host.receive(command, path, timeoutSeconds),
   };
 }
 

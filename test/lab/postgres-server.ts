@@ -27,7 +27,10 @@ export interface PostgresTestServer {
 
 const startSeconds = 60;
 
-export async function startPostgres(): Promise<PostgresTestServer> {
+/** @param labels of its container, beside the lab's */
+export async function startPostgres(
+  labels: Readonly<Record<string, string>> = {},
+): Promise<PostgresTestServer> {
   const home = labHome({ ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" });
   const progress = (message: string) => process.stdout.write(`  ${message}\n`);
   const docker = await ensureDocker(home, progress);
@@ -43,7 +46,7 @@ export async function startPostgres(): Promise<PostgresTestServer> {
   const password = "superuser-of-the-test";
   const container = await docker.client.createContainer({
     Image: image,
-    Labels: labLabels(home, "test"),
+    Labels: { ...labLabels(home, "test"), ...labels },
     Env: [`POSTGRES_PASSWORD=${password}`],
     Cmd: ["postgres", "-c", "fsync=off"],
     HostConfig: { NetworkMode: networkName(home) },
