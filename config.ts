@@ -1,5 +1,6 @@
 import { RunError } from "@pulumi/pulumi";
 import { z } from "zod";
+import { sharedNameProblems } from "./components/dns/records.ts";
 import type { SiteHeaders } from "./components/edge/edge-config.ts";
 import { passwordKey, passwordWarnings, setPassword } from "./components/host/registries.ts";
 import type { ResolvedImage } from "./components/image.ts";
@@ -44,7 +45,7 @@ export interface ConfigSource {
   /** Full keys (`berth:hosts`) to values, objects as JSON text, secrets decrypted. */
   readonly values: Readonly<Record<string, string>>;
   readonly isSecret: (key: string) => boolean;
-  /** What the other stacks' files record of their secrets. */
+  /** What the other stacks' files say that this one must not. */
   readonly otherStacks?: readonly StackRecords[];
   /** Default now. */
   readonly now?: Date;
@@ -131,6 +132,9 @@ export function parseConfig(
   for (const rule of policies.rules) problems.push(...rule(read));
   const { stack, otherStacks: others = [], now = new Date() } = source;
   problems.push(...reuseProblems(secrets, { stack, environment: berth.environment, others }));
+  const zones = berth.dns === undefined ? [] : [berth.dns.zone, ...berth.dns.otherZones];
+  const domains = Object.fromEntries(Object.entries(systems).map(([name, { domain }]) => [name, domain]));
+  problems.push(...sharedNameProblems({ zones, domains }, others));
   if (problems.length > 0) throw new ConfigError(source.stack, problems);
   const warnings = [
     ...policies.warnings.flatMap((rule) => rule(read)),

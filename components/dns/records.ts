@@ -84,3 +84,26 @@ export function zoneOf(domain: string, { zone, otherZones }: DnsZones): string |
 export function relativeName(domain: string, zone: string): string {
   return domain === zone ? "@" : domain.slice(0, -(zone.length + 1));
 }
+
+/** What is wrong with zones and domains that another stack's file names too: each stack would change the other's records. */
+export function sharedNameProblems(
+  stack: { readonly zones: readonly string[]; readonly domains: Readonly<Record<string, string>> },
+  others: readonly {
+    readonly stack: string;
+    readonly zones?: readonly string[];
+    readonly domains?: readonly string[];
+  }[],
+): string[] {
+  const what = "and each of the two would change the other's records; use one of its own";
+  return others.flatMap((other) => [
+    ...stack.zones
+      .filter((zone) => other.zones?.includes(zone))
+      .map((zone) => `berth:dns: the zone ${zone} is the stack ${other.stack}'s, ${what}`),
+    ...Object.entries(stack.domains)
+      .filter(([, domain]) => other.domains?.includes(domain))
+      .map(
+        ([system, domain]) =>
+          `berth:systems.${system}.domain: ${domain} is the stack ${other.stack}'s, ${what}`,
+      ),
+  ]);
+}

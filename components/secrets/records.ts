@@ -26,11 +26,14 @@ export const secretRecordsSchema = z.record(
 
 export type SecretRecords = z.infer<typeof secretRecordsSchema>;
 
-/** The records of another stack's file. */
+/** What another stack's file says that this one must not say too. */
 export interface StackRecords {
   readonly stack: string;
   readonly environment: string;
   readonly records: SecretRecords;
+  /** Zones of its `berth:dns`, and domains of its systems. */
+  readonly zones?: readonly string[];
+  readonly domains?: readonly string[];
 }
 
 /**
@@ -43,18 +46,34 @@ export function fingerprint(key: string, value: string): string {
   );
 }
 
-/** The records in the stack files of a folder, but for one stack's. What cannot be read there is its own stack's problem. */
+/** What the stack files of a folder say, but for one stack's. What cannot be read there is its own stack's problem. */
 export function otherStacksRecords(projectDir: string, stack: string): StackRecords[] {
   const file = z.object({
-    config: z.object({ "berth:environment": z.string(), "berth:secretRecords": secretRecordsSchema }),
+    config: z.object({
+      "berth:environment": z.string(),
+      "berth:secretRecords": secretRecordsSchema.default({}),
+      "berth:dns": z
+        .object({ zone: z.string(), otherZones: z.array(z.string()).default([]) })
+        .transform(({ zone, otherZones }) => [zone, ...otherZones])
+        .catch([]),
+      "berth:systems": z
+        .record(z.string(), z.object({ domain: z.string() }))
+        .transform((systems) => Object.values(systems).map(({ domain }) => domain))
+        .catch([]),
+    }),
   });
   return readdirSync(projectDir).flatMap((name) => {
     const other = /^Pulumi\.([A-Za-z0-9_-]+)\.yaml$/.exec(name)?.[1];
     if (other === undefined || other === stack) return [];
     const content = file.safeParse(readYaml(join(projectDir, name)));
     if (!content.success) return [];
-    const { "berth:environment": environment, "berth:secretRecords": records } = content.data.config;
-    return [{ stack: other, environment, records }];
+    const { config } = content.data;
+    return [
+      {
+        ...{ stack: other, environment: config["berth:environment"], records: config["berth:secretRecords"] },
+        ...{ zones: config["berth:dns"], domains: config["berth:systems"] },
+      },
+    ];
   });
 }
 

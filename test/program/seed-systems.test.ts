@@ -173,7 +173,8 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
           "togather:adminApiKey": undefined,
           "berth:dns": undefined,
           "berth:hosts": JSON.stringify({ main: { ...hosts.main, serverType: "cx33" } }),
-          "berth:systems": JSON.stringify({ [name]: { host: "main", domain } }),
+          // Production has its own already.
+          "berth:systems": JSON.stringify({ [name]: { host: "main", domain: `staging.${domain}` } }),
           "berth:images": JSON.stringify({ ...JSON.parse(values["berth:images"] ?? "{}"), ...images }),
           ...Object.fromEntries(
             Object.entries(settings).map(([key, value]) => [`${name}:${key}`, JSON.stringify(value)]),

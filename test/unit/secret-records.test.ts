@@ -63,6 +63,35 @@ describe("a secret in two environments", () => {
     expect(reuseProblems(secrets, { ...about, others: others("production") })).toEqual([]);
   });
 
+  test("nor is a zone or a domain that another stack has: all of them are said", () => {
+    const { values, secretKeys } = completeConfig("production");
+    const copied = join(folder, "Pulumi.copied.yaml");
+    writeFileSync(
+      copied,
+      JSON.stringify({
+        config: {
+          "berth:environment": "production",
+          "berth:dns": { zone: "elsewhere.example", otherZones: ["togather.example"] },
+          "berth:systems": { app: { host: "main", domain: "togather.example" } },
+        },
+      }),
+    );
+    const isSecret = (name: string) => secretKeys.includes(name);
+    const parse = () =>
+      parseConfig(
+        { stack: "production", values, isSecret, otherStacks: otherStacksRecords(folder, "production") },
+        systems,
+        policies,
+      );
+    const what = "and each of the two would change the other's records; use one of its own";
+    expect(parse).toThrow(
+      `Pulumi.production.yaml: 2 problems\n  ✖ berth:dns: the zone togather.example is the stack copied's, ${what}\n` +
+        `  ✖ berth:systems.togather.domain: togather.example is the stack copied's, ${what}`,
+    );
+    rmSync(copied);
+    expect(parse).not.toThrow();
+  });
+
   test("the program finds it in the other stack's file", () => {
     writeFileSync(
       join(folder, "Pulumi.staging.yaml"),
