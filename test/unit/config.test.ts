@@ -56,6 +56,17 @@ describe("the committed stacks", () => {
     },
   );
 
+  test("hold the same systems, each under a domain of its own", () => {
+    const stacks = ["production", "staging", "development"].map((stack) =>
+      parse(stack, {}, undefined, systemsOf(stack)),
+    );
+    const [production = [], ...others] = stacks.map(({ systems }) => Object.keys(systems));
+    expect(production.length).toBeGreaterThan(1);
+    for (const systems of others) expect(systems).toEqual(production);
+    const domains = stacks.flatMap(({ systems }) => Object.values(systems).map(({ domain }) => domain));
+    expect(new Set(domains).size).toBe(domains.length);
+  });
+
   test("the committed file of production: every missing value is reported", () => {
     const missing = problems({ "berth:ssh": undefined }).map((problem) => problem.split(": ")[0]);
     expect(missing).toEqual(["berth:ssh"]);
