@@ -1,0 +1,70 @@
+import { expect, test } from "vitest";
+import { completeConfig, systemsOf } from "./committed-config.ts";
+import { type ProgramRun, runProgram } from "./support.ts";
+
+/** Every password that Berth generates has its line of configuration, by which it is replaced. */
+
+const stack = "production";
+const systems = systemsOf(stack);
+const { values } = completeConfig(stack, systems);
+const parsed = (key: string) => JSON.parse(values[key] ?? "{}");
+const registry = {
+  "berth:systems": JSON.stringify({
+    ...parsed("berth:systems"),
+    registry: { host: "main", domain: "registry.togather.example", edgeNetwork: 8 },
+  }),
+  "berth:images": JSON.stringify({
+    ...parsed("berth:images"),
+    registry: {
+      repository: "docker.io/library/registry",
+      digests: { "2.8.3": `sha256:${"cd".repeat(32)}` },
+    },
+  }),
+  "registry:server": JSON.stringify({ version: "2.8.3" }),
+};
+const run = async (change: Readonly<Record<string, string>> = {}) => {
+  const program = await runProgram(stack, { ...registry, ...change }, [], systems);
+  expect(program.error).toBeUndefined();
+  return program;
+};
+const passwords = ({ registrations }: ProgramRun) =>
+  new Map(
+    registrations
+      .filter(({ type }) => type === "random:index/randomPassword:RandomPassword")
+      .map(({ name, inputs }) => [name, JSON.stringify(inputs)]),
+  );
+
+/** The line, and the password of before; one of a role that logs in is followed by that of another role. */
+const lines: readonly [setting: string, key: string, password: string, next: string][] = [
+  ...["togather", "mfa"].flatMap((system): [string, string, string, string][] => [
+    [
+      `${system}:postgres`,
+      "passwordGeneration",
+      `${system}_database-password`,
+      `${system}_database-login-2-password`,
+    ],
+    [
+      `${system}:postgres`,
+      "superuserPasswordGeneration",
+      `${system}_postgres-superuser`,
+      `${system}_postgres-superuser`,
+    ],
+  ]),
+  ["mfa:redis", "passwordGeneration", "mfa_redis-password", "mfa_redis-password"],
+  ["registry:server", "passwordGeneration", "registry_server-password", "registry_server-password"],
+];
+
+test("every generated password has a line, whichever component made it, and the lines replace them all", async () => {
+  const before = passwords(await run());
+  expect([...before.keys()].toSorted()).toEqual(lines.map(([, , password]) => password).toSorted());
+  const change: Record<string, Record<string, unknown>> = {};
+  for (const [setting, key] of lines) {
+    const committed = setting in registry ? JSON.parse(registry["registry:server"]) : parsed(setting);
+    change[setting] = { ...committed, ...change[setting], [key]: 2 };
+  }
+  const after = passwords(
+    await run(Object.fromEntries(Object.entries(change).map(([key, own]) => [key, JSON.stringify(own)]))),
+  );
+  const changed = [...after].filter(([name, inputs]) => before.get(name) !== inputs).map(([name]) => name);
+  expect(changed.toSorted()).toEqual(lines.map(([, , , next]) => next).toSorted());
+});
