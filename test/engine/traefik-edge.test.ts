@@ -167,7 +167,7 @@ describe("changing the kind of edge", () => {
     writeFileSync(file("replicas-edge_traefik-1"), "1");
     const docker = `case "$*" in
 "service ls --filter label=berth.resource=edge_nginx"*) echo edge_nginx-1 ;;
-"service inspect --format {{.Spec"*) cat ${folder}/replicas-"\${@: -1}" ;;
+"service inspect --format {{with .Spec"*) cat ${folder}/replicas-"\${@: -1}" ;;
 "service scale --detach "*) n="\${@: -1}"; echo "$n" >>${file("scaled")}; printf %s "\${n#*=}" >${folder}/replicas-"\${n%=*}" ;;
 *"--filter health=healthy"*) echo abc ;;
 *"--filter label=com.docker.swarm.service.name="*) ;;

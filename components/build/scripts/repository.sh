@@ -2,10 +2,7 @@
 # Makes a bare Git repository with the hook that builds what is pushed to it. DATA_VOLUME, DIRECTORY, BRANCH, BUILD_PATH, BUILD and HOOK
 # (the scripts) are parameters.
 mountpoint -q "$DATA_VOLUME" || fail "the data volume is not mounted at $DATA_VOLUME: nothing may write below it"
-if ! command -v git >/dev/null; then
-  said=$(sudo env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -o DPkg::Lock::Timeout=120 update && apt-get -o DPkg::Lock::Timeout=120 install --yes --no-install-recommends git' 2>&1) ||
-    fail "git cannot be installed: $(tail -n 5 <<<"$said")"
-fi
+command -v git >/dev/null || install_packages git
 sudo install -d -m 0755 "$(dirname "$DIRECTORY")"
 sudo install -d -m 0700 -o "$(id -un)" -g "$(id -gn)" "$DIRECTORY"
 [ -d "$DIRECTORY/objects" ] || git init --quiet --bare "$DIRECTORY" 2>/dev/null

@@ -6,20 +6,14 @@ for kind in $EDGE_KINDS; do
   [ "$kind" = "$EDGE_KIND" ] || others+=" $(edge_services "$kind")"
 done
 
-# scale SERVICE TASKS: as many, and with none waits for the end of its container.
-scale() {
-  [ "$(docker service inspect --format '{{.Spec.Mode.Replicated.Replicas}}' "$1" 2>/dev/null)" != "$2" ] || return 0
-  docker service scale --detach "$1=$2" >/dev/null
-  [ "$2" = 0 ] || return 0
-  for _ in $(seq 150); do
-    [ -n "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$1")" ] || return 0
-    sleep 0.2
-  done
-  fail "the edge $1 does not end within 30 seconds, and two edges cannot have the ports 80 and 443"
+# stop SERVICE: and waits for the end of its container.
+stop() {
+  scale_service "$1" 0
+  await_stop "$1" 30 || fail "the edge $1 does not end within 30 seconds, and two edges cannot have the ports 80 and 443"
 }
 
-for other in $others; do scale "$other" 0; done
-scale "$SERVICE" 1
+for other in $others; do stop "$other"; done
+scale_service "$SERVICE" 1
 for _ in $(seq 60); do
   # One that was replaced still runs for a while, and all that asks for the edge would find it.
   container=$(current_container "$SERVICE")
@@ -35,8 +29,8 @@ done
   service_log "$SERVICE"
 } | redact >&2
 for other in $others; do
-  scale "$SERVICE" 0
-  scale "$other" 1
+  stop "$SERVICE"
+  scale_service "$other" 1
   for _ in $(seq 60); do
     [ -z "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$other" --filter health=healthy)" ] || break
     sleep 0.5

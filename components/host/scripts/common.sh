@@ -52,6 +52,38 @@ service_report() {
   service_log "$1" | sed 's/^/  /'
 }
 
+# service_tasks_wanted SERVICE: how many tasks it is to have; nothing where there is no such service.
+service_tasks_wanted() {
+  docker service inspect --format '{{with .Spec.Mode.Replicated}}{{.Replicas}}{{end}}' "$1" 2>/dev/null || true
+}
+
+# scale_service SERVICE TASKS: in place. One that is not there, or is to have as many, stays as it is.
+scale_service() {
+  local wanted
+  wanted=$(service_tasks_wanted "$1")
+  [ -z "$wanted" ] || [ "$wanted" = "$2" ] || docker service scale --detach "$1=$2" >/dev/null
+}
+
+# await_stop SERVICE SECONDS: until nothing of it runs; false when something still does then.
+await_stop() {
+  local began=$SECONDS
+  while [ -n "$(service_containers "$1")" ]; do
+    [ $((SECONDS - began)) -lt "$2" ] || return 1
+    sleep 0.2
+  done
+}
+
+# install_packages PACKAGE...: those that are missing, from the distribution's sources. Another run of apt is waited for.
+install_packages() {
+  local package missing=() said
+  for package in "$@"; do
+    [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  said=$(sudo env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -o DPkg::Lock::Timeout=120 update && apt-get -o DPkg::Lock::Timeout=120 install --yes "$@"' install "${missing[@]}" 2>&1) ||
+    fail "the packages ${missing[*]} cannot be installed: $(tail -n 5 <<<"$said")"
+}
+
 # Waits until no other script works on the same thing, and keeps others out until this one ends. A script goes on when the
 # connection that started it breaks, so the next run may meet it.
 only_one() {

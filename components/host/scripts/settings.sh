@@ -13,15 +13,8 @@ saved=/var/lib/berth/access-before
 differs() { ! sudo cmp --silent "$1" - <<<"$2"; }
 has_changed() { grep --quiet --line-regexp --extended-regexp "$1" <<<"$changed"; }
 
-missing=
-for package in $PACKAGES; do
-  [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=" $package"
-done
-if [ -n "$missing" ]; then
-  # shellcheck disable=SC2086
-  said=$(sudo env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -o DPkg::Lock::Timeout=120 update && apt-get -o DPkg::Lock::Timeout=120 install --yes "$@"' install $missing 2>&1) ||
-    fail "the packages$missing cannot be installed: $(tail -n 5 <<<"$said")"
-fi
+# shellcheck disable=SC2086 # Names with spaces between.
+install_packages $PACKAGES
 
 while IFS= read -r path; do
   content=$(jq --raw-output --arg path "$path" '.[$path].content' <<<"$FILES")

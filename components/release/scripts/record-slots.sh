@@ -48,9 +48,9 @@ release_stop() {
   esac
   serving=$(jq --raw-output .active_slot "$release_state" 2>/dev/null) || serving=
   [ "$serving" != "$RELEASE_SLOT" ] || return 0
-  slot_scale "$RELEASE_SLOT" 0 || note WARN "could not stop the slot $RELEASE_SLOT"
+  scale_service "$RELEASE_SLOT" 0 || note WARN "could not stop the slot $RELEASE_SLOT"
   if [ "${RELEASE_ORDER:-}" = stop-first ] && [ -n "$serving" ]; then
     (slot_await_stop "$RELEASE_SLOT") 2>/dev/null || true
-    slot_scale "$serving" "$RELEASE_TASKS" || note ERROR "could not start the slot $serving again"
+    scale_service "$serving" "$RELEASE_TASKS" || note ERROR "could not start the slot $serving again"
   fi
 }

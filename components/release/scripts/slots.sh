@@ -11,30 +11,18 @@ slots_retained() {
     xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}}'
 }
 
-# slot_tasks SLOT: how many tasks it is to have; nothing where there is no such slot.
-slot_tasks() {
-  docker service inspect --format '{{with .Spec.Mode.Replicated}}{{.Replicas}}{{end}}' "$1" 2>/dev/null || true
-}
-
-# slot_scale SLOT TASKS: in place. A slot of no tasks takes no memory and works no jobs.
-slot_scale() {
-  local tasks
-  tasks=$(slot_tasks "$1")
-  [ -z "$tasks" ] || [ "$tasks" = "$2" ] || docker service scale --detach "$1=$2" >/dev/null
-}
-
 # other_slots SERVICE SLOT: the names of a service's slots but for this one.
 other_slots() {
   docker service ls --quiet --filter "label=berth.resource=$1" | xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}}' |
     grep --invert-match --line-regexp --fixed-strings "$2" || true
 }
 
-# slots_stop SERVICE SERVING: every slot but the one that serves. Pulumi deletes them after a run without an error, which may
-# be long in coming: another system's failure is one.
+# slots_stop SERVICE SERVING: every slot but the one that serves; one of no tasks takes no memory and works no jobs. Pulumi deletes them
+# after a run without an error, which may be long in coming: another system's failure is one.
 slots_stop() {
   local slot
   for slot in $(other_slots "$1" "$2"); do
-    slot_scale "$slot" 0 || note WARN "could not stop the slot $slot"
+    scale_service "$slot" 0 || note WARN "could not stop the slot $slot"
   done
 }
 
@@ -51,11 +39,7 @@ slots_await_end() {
 
 # slot_await_stop SLOT: until nothing of it runs. A task has 30 s to end what it has begun.
 slot_await_stop() {
-  local began=$SECONDS
-  while [ -n "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$1")" ]; do
-    [ $((SECONDS - began)) -lt 60 ] || fail "$1 was stopped and still runs after 60 s, and nothing of $RELEASE_SERVICE may run twice. See: docker service ps --no-trunc $1"
-    sleep 0.2
-  done
+  await_stop "$1" 60 || fail "$1 was stopped and still runs after 60 s, and nothing of $RELEASE_SERVICE may run twice. See: docker service ps --no-trunc $1"
 }
 
 # slot_start SLOT TASKS: one that was stopped because it was not healthy, or was gone back from, starts again. Where nothing of the
@@ -65,12 +49,12 @@ slot_start() {
   slot_gap_began=
   if [ "${RELEASE_ORDER:-}" = stop-first ]; then
     for slot in $(other_slots "$RELEASE_SERVICE" "$1"); do
-      [ "$(slot_tasks "$slot")" = 0 ] || slot_gap_began=$EPOCHREALTIME
+      [ "$(service_tasks_wanted "$slot")" = 0 ] || slot_gap_began=$EPOCHREALTIME
     done
     slots_stop "$RELEASE_SERVICE" "$1"
     for slot in $(other_slots "$RELEASE_SERVICE" "$1"); do slot_await_stop "$slot"; done
   fi
-  slot_scale "$1" "$2"
+  scale_service "$1" "$2"
 }
 
 # Says in the deployment's log how long nothing of the service ran.
