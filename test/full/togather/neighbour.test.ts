@@ -22,9 +22,10 @@ beforeAll(async () => {
     join(copy, "stacks/neighbour.ts"),
     stack.replaceAll(/togather(?!\/(app|postgres)")/g, "neighbour"),
   );
+  const systems = readFileSync(join(copy, "stacks/index.ts"), "utf8");
   writeFileSync(
     join(copy, "stacks/index.ts"),
-    'import { neighbour } from "./neighbour.ts";\nimport { togather } from "./togather.ts";\nexport const systems = [togather, neighbour];\n',
+    `import { neighbour } from "./neighbour.ts";\n${systems.replace(/\];\n$/, ", neighbour];\n")}`,
   );
   const settings = readFileSync(join(copy, "Pulumi.production.yaml"), "utf8");
   const own =
@@ -52,7 +53,16 @@ async function up(version: string, neighbour: string) {
   const { exitCode, all } = await execa(
     "node",
     [
-      ...["lab/cli.ts", "up", "--set", tunnelSetting, "--set", "neighbour:postgres.tunnelPort=15441"],
+      ...[
+        "lab/cli.ts",
+        "up",
+        "togather",
+        "neighbour",
+        "--set",
+        tunnelSetting,
+        "--set",
+        "neighbour:postgres.tunnelPort=15441",
+      ],
       ...["--set", `togather:app.version=${version}`, "--set", `neighbour:app.version=${neighbour}`],
       // What is never healthy need not be waited for.
       ...(neighbour.startsWith("broken")
