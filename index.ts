@@ -71,8 +71,18 @@ if (config.dns !== undefined) {
   const addresses = machines.flatMap(({ machine, domains }) =>
     domains.map((domain) => [domain, machine.connection.address] as const),
   );
+  const addresses6 = machines.flatMap(({ machine: { ipv6 }, edge: { ready6 }, domains }) =>
+    ipv6 === undefined || ready6 === undefined
+      ? []
+      : domains.map((domain) => [domain, { address: ipv6, dependsOn: ready6 }] as const),
+  );
   records.push(
-    new Dns("dns", { ...config.dns, addresses: Object.fromEntries(addresses), adopt: config.adopt }),
+    new Dns("dns", {
+      ...config.dns,
+      addresses: Object.fromEntries(addresses),
+      addresses6: Object.fromEntries(addresses6),
+      adopt: config.adopt,
+    }),
   );
 }
 // A certificate authority validates at the address of the records.

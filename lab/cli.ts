@@ -85,6 +85,7 @@ export function labProgram(context: () => LabContext): Command {
     .option("--seconds <number>", "how long", positive, 60)
     .option("--clients <number>", "addresses that the requests come from", positive, 2)
     .option("--path <path...>", "paths to GET instead of the stand-in's requests; each must answer 200")
+    .option("--ipv6", "over IPv6, each client from a network of its own")
     .option("--json", "the report as JSON on standard output and nothing else")
     .action(async (system: string, options) => finish(await loadCommand(context(), system, options)));
 

@@ -1,7 +1,8 @@
-import { relativeName, zoneOf, zoneResource } from "../components/dns/records.ts";
+import { recordResource6, relativeName, zoneOf, zoneResource } from "../components/dns/records.ts";
 import { sshKeyName } from "../components/host/ssh-keys.ts";
 import type { BerthConfig } from "../config/schema.ts";
 import type { ConfigurationRule } from "../config.ts";
+import { domainsOf } from "./routes.ts";
 
 interface Adoptable {
   /** What Hetzner calls it. */
@@ -11,7 +12,12 @@ interface Adoptable {
 }
 
 /** Everything that `berth:adopt` can name. */
-export function adoptable(berth: BerthConfig, domains: readonly string[]): ReadonlyMap<string, Adoptable> {
+export function adoptable(
+  berth: BerthConfig,
+  domains: readonly string[],
+  /** Of them those that have AAAA records. */
+  domains6: readonly string[] = [],
+): ReadonlyMap<string, Adoptable> {
   const { dns } = berth;
   const names = new Map<string, Adoptable>();
   for (const host of Object.keys(berth.hosts)) {
@@ -27,6 +33,11 @@ export function adoptable(berth: BerthConfig, domains: readonly string[]): Reado
     const zone = zoneOf(domain, dns);
     if (zone !== undefined) {
       names.set(`dns-${domain}`, { kind: "record", id: `${zone}/${relativeName(domain, zone)}/A` });
+      if (!domains6.includes(domain)) continue;
+      names.set(recordResource6("dns", domain), {
+        kind: "record",
+        id: `${zone}/${relativeName(domain, zone)}/AAAA`,
+      });
     }
   }
   return names;
@@ -34,10 +45,12 @@ export function adoptable(berth: BerthConfig, domains: readonly string[]): Reado
 
 /** Each adopted name exists in the program, its id is valid for its kind, and no id is used twice. */
 export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
-  const domains = Object.values(systems).flatMap(({ definition, domain, settings }) =>
-    definition.routes(domain, settings).map((route) => route.domain),
+  const placed = Object.values(systems);
+  const names = adoptable(
+    berth,
+    placed.flatMap(domainsOf),
+    placed.filter(({ host }) => berth.hosts[host]?.ipv6).flatMap(domainsOf),
   );
-  const names = adoptable(berth, domains);
   const owners = new Map<string, string>();
   return Object.entries(berth.adopt).flatMap(([name, id]) => {
     const path = `berth:adopt.${name}`;
@@ -56,9 +69,15 @@ export const adoptionsAreKnown: ConfigurationRule = ({ berth, systems }) => {
   });
 };
 
-/** An adopted server, which was not created with Berth's user data, keeps its host key, which must be stated, and its address. */
+/** An adopted server, which was not created with Berth's user data, keeps its host key, which must be stated, and its addresses. */
 export const adoptedServersAreKnown: ConfigurationRule = ({ stack, berth }) =>
-  Object.entries(berth.hosts).flatMap(([name, { hostKey }]) => {
+  Object.entries(berth.hosts).flatMap(([name, { hostKey, ipv6 }]) => {
+    if (ipv6 && hostKey !== undefined) {
+      return [
+        `berth:hosts.${name}.ipv6: true is invalid with hostKey, since Berth does not change the addresses of a server that was adopted; remove it: ` +
+          `npx pulumi config rm --path berth:hosts.${name}.ipv6 --stack ${stack}`,
+      ];
+    }
     if (berth.adopt[`${name}-server`] === undefined) return [];
     const set = (path: string, value: string) =>
       `npx pulumi config set --path ${path} ${value} --stack ${stack}`;

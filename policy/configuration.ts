@@ -5,6 +5,7 @@ import { serverTypeFile, soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies, SystemConfig } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
 import {
+  allowedNetworksHaveTheHostsFamilies,
   domainsOf,
   edgeNetworksHaveOneOwner,
   headersHaveOneOwner,
@@ -290,7 +291,10 @@ const rules: readonly ConfigurationRule[] = [
 ];
 
 /** The rules about a configuration, what must never be deployed and what needs attention: one rule, one function, one message. */
-export const policies: Policies = { rules, warnings: [adoptionIsRemembered] };
+export const policies: Policies = {
+  rules,
+  warnings: [adoptionIsRemembered, allowedNetworksHaveTheHostsFamilies],
+};
 
 /** The services that have a version of their own. */
 function versioned(systems: Readonly<Record<string, SystemConfig>>) {

@@ -70,6 +70,22 @@ export const headersHaveOneOwner: ConfigurationRule = ({ systems }) => {
   );
 };
 
+/** A reminder: a client that has IPv6 comes with it, so a list of IPv4 networks alone shuts it out, and where there is no IPv6 a network of it is nobody's. */
+export const allowedNetworksHaveTheHostsFamilies: ConfigurationRule = ({ berth, systems }) =>
+  Object.entries(systems).flatMap(([name, system]) => {
+    const ipv6 = berth.hosts[system.host]?.ipv6 ?? false;
+    const said = routesOf(system).flatMap(({ allowFrom = [] }) => {
+      const own = allowFrom.filter((network) => network.includes(":"));
+      if (ipv6 === own.length > 0 || allowFrom.length === 0) return [];
+      return [
+        ipv6
+          ? `${name}: only ${allowFrom.join(", ")} may use a part of it, and ${system.host} has IPv6: whoever there has IPv6 too comes with it and gets 403; add their IPv6 networks`
+          : `${name}: ${own.join(", ")} may use a part of it, and nobody comes from there, since ${system.host} has no IPv6; set ipv6 in berth:hosts.${system.host}, or remove it`,
+      ];
+    });
+    return [...new Set(said)];
+  });
+
 function routesOf({ definition, domain, settings }: SystemConfig): readonly Route[] {
   return definition.routes(domain, settings);
 }

@@ -1,5 +1,11 @@
 import * as hcloud from "@pulumi/hcloud";
-import { ComponentResource, type ComponentResourceOptions, type Input, mergeOptions } from "@pulumi/pulumi";
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  type Input,
+  mergeOptions,
+  type Resource,
+} from "@pulumi/pulumi";
 import { z } from "zod";
 import { type Adoptions, adoption } from "../adoption.ts";
 import { labels } from "../labels.ts";
@@ -17,11 +23,15 @@ type DnsZones = Pick<z.infer<typeof dnsSchema>, "zone" | "otherZones">;
 export interface DnsArgs extends z.infer<typeof dnsSchema> {
   /** Domain to the address of the host that serves it; each lies in one of the zones. */
   readonly addresses: Readonly<Record<string, Input<string>>>;
+  /** The same for the domains of hosts that have an IPv6 address; what must be done first, so that nobody is led to what does not answer yet. */
+  readonly addresses6: Readonly<
+    Record<string, { readonly address: Input<string>; readonly dependsOn: Resource }>
+  >;
   readonly adopt: Adoptions;
 }
 
 /**
- * The zones at Hetzner DNS and one A record set for each domain that a route uses. The zones are protected, by Pulumi and by
+ * The zones at Hetzner DNS and for each domain that a route uses one A record set, and an AAAA record set where its host has IPv6. The zones are protected, by Pulumi and by
  * Hetzner: deleting one takes every other record with it.
  */
 export class Dns extends ComponentResource {
@@ -33,24 +43,34 @@ export class Dns extends ComponentResource {
         this.zone(zoneResource(name, zone, args), zone, args),
       ]),
     );
-    for (const [domain, address] of Object.entries(args.addresses)) {
+    const record = (
+      resource: string,
+      domain: string,
+      { type, address, dependsOn = [] }: { type: string; address: Input<string>; dependsOn?: Resource[] },
+    ) => {
       const zoneName = zoneOf(domain, args);
       const zone = zoneName && zones.get(zoneName);
       if (!zone) throw new Error(`${domain} lies in no zone, although the configuration was checked`);
       const record: hcloud.ZoneRrsetArgs = {
         zone: zone.name,
         name: relativeName(domain, zoneName),
-        type: "A",
+        type,
         ttl: args.ttlSeconds,
         records: [{ value: address }],
         changeProtection: false,
-        labels: labels(`${name}-${domain}`),
+        labels: labels(resource),
       };
       new hcloud.ZoneRrset(
-        `${name}-${domain}`,
+        resource,
         record,
-        mergeOptions({ parent: this, deletedWith: zone }, adoption(args.adopt, `${name}-${domain}`, record)),
+        mergeOptions({ parent: this, deletedWith: zone, dependsOn }, adoption(args.adopt, resource, record)),
       );
+    };
+    for (const [domain, address] of Object.entries(args.addresses)) {
+      record(`${name}-${domain}`, domain, { type: "A", address });
+    }
+    for (const [domain, { address, dependsOn }] of Object.entries(args.addresses6)) {
+      record(recordResource6(name, domain), domain, { type: "AAAA", address, dependsOn: [dependsOn] });
     }
     this.registerOutputs();
   }
@@ -66,6 +86,11 @@ export class Dns extends ComponentResource {
     const opts = { parent: this, protect: true };
     return new hcloud.Zone(resource, args, mergeOptions(opts, adoption(adopt, resource, args)));
   }
+}
+
+/** Name of the resource of a domain's AAAA records; no domain ends so. */
+export function recordResource6(name: string, domain: string): string {
+  return `${name}-${domain}-aaaa`;
 }
 
 /** Name of a zone's resource. */

@@ -45,6 +45,8 @@ export interface AcmeArgs {
   readonly domains: readonly string[];
   /** Of the host, where all domains must lead. */
   readonly address: Input<string>;
+  /** Its IPv6 address, where it has one. */
+  readonly address6?: Input<string>;
   /** What all scripts of the edge get. */
   readonly edgeParameters: Record<string, string | number>;
   /** Body of renew.sh with the edge's functions. */
@@ -59,6 +61,7 @@ export function acmeParameters({
   acme,
   domains,
   address,
+  address6,
   edgeParameters,
   script,
 }: AcmeArgs): Record<string, Input<string>> {
@@ -67,6 +70,7 @@ export function acmeParameters({
     ...edgeParameters,
     DOMAINS: domains.join("\n"),
     ADDRESS: address,
+    ...(address6 === undefined ? {} : { ADDRESS6: address6 }),
     DIRECTORY_URL: url,
     EMAIL: acme.email,
     DATA_VOLUME: hostPaths.dataVolume,

@@ -15,6 +15,8 @@ export function makeEdge(kind: EdgeKind, args: EdgeArgs) {
   const edge = new ProxyEdge(`${host.name}-edge`, proxies[kind], { ...args, networks });
   return {
     certify: (dependsOn: readonly Resource[]) => edge.certify(dependsOn),
+    /** What is done when the edge answers over IPv6; where its host has that. */
+    ready6: edge.ready6,
     /** The edge as a system has it, by the system's own network, 1 to 8. */
     forSystem(edgeNetwork: number): Edge {
       const network = networks[edgeNetwork - 1];

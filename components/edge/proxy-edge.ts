@@ -18,6 +18,7 @@ import { dockerLabels } from "../labels.ts";
 import { specificationDigest } from "../specification.ts";
 import { acmeParameters, certificatesDeadlineSeconds, renewal } from "./acme.ts";
 import { type EdgeArgs, type HostEdge, type SwitchArgs, tlsDirectory } from "./edge.ts";
+import { edgeIpv6 } from "./ipv6.ts";
 import { type EdgeKind, edgeKindNames } from "./kinds.ts";
 import { edgeResource } from "./networks.ts";
 import { announceRestart } from "./restart.ts";
@@ -40,14 +41,23 @@ export interface ProxyKind {
   readonly configureScript: string;
   readonly switchScript: string;
   /** Parameters of the script that writes what does not depend on a slot. */
-  configuration(args: Pick<EdgeArgs, "sites" | "webSocketGraceSeconds">): Record<string, string>;
+  configuration(
+    args: Pick<EdgeArgs, "sites" | "webSocketGraceSeconds"> & ClientFamilies,
+  ): Record<string, string>;
   /** Parameters of the script that sends the routes of a service to `slot`. */
-  routes(slot: string, args: Pick<SwitchArgs, "service" | "routes">): Record<string, string>;
+  routes(slot: string, args: Pick<SwitchArgs, "service" | "routes"> & ClientFamilies): Record<string, string>;
   /** The container but for its image, labels and the mounts that every kind has. */
-  readonly container: Pick<
+  container(ipv6: boolean): Pick<
     types.input.ServiceTaskSpecContainerSpec,
     "commands" | "env" | "sysctl" | "healthcheck"
-  > & { readonly mounts?: readonly types.input.ServiceTaskSpecContainerSpecMount[] };
+  > & {
+    readonly mounts?: readonly types.input.ServiceTaskSpecContainerSpecMount[];
+  };
+}
+
+interface ClientFamilies {
+  /** Clients come over IPv6 too. */
+  readonly ipv6: boolean;
 }
 
 export interface ProxyEdgeArgs extends EdgeArgs {
@@ -75,6 +85,8 @@ const typeOf: Readonly<Record<EdgeKind, string>> = {
 export class ProxyEdge extends ComponentResource implements HostEdge {
   readonly kind: EdgeKind;
   readonly ready: Resource;
+  /** Answers over IPv6; where its host has that. */
+  readonly ready6: Resource | undefined;
   private readonly name: string;
   private readonly proxy: ProxyKind;
   private readonly args: ProxyEdgeArgs;
@@ -116,7 +128,7 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
         parameters: {
           ...this.parameters,
           ...renewal,
-          ...proxy.configuration(args),
+          ...proxy.configuration({ ...args, ipv6: this.ipv6 }),
           DOMAINS: this.domains.join("\n"),
           CERTIFICATE: args.tls.kind === "certificate" ? args.tls.certificatePem : "",
         },
@@ -177,7 +189,14 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
         },
       }),
     );
+    const { connection, ipv6 } = args.host;
+    this.ready6 =
+      ipv6 && edgeIpv6(`${name}-ipv6`, { connection, address: ipv6, dependsOn: [this.ready] }, child);
     this.registerOutputs();
+  }
+
+  private get ipv6(): boolean {
+    return this.host.ipv6 !== undefined;
   }
 
   certify(dependsOn: readonly Resource[]): void {
@@ -192,6 +211,7 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
           acme: tls,
           domains: this.domains,
           address: host.connection.address,
+          ...(host.ipv6 === undefined ? {} : { address6: host.ipv6 }),
           edgeParameters: this.parameters,
           script: this.script(own("renew.sh")),
         }),
@@ -205,9 +225,10 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
   switchTo(name: string, args: SwitchArgs, opts: CustomResourceOptions): local.Command {
     const domains = [...new Set(args.routes.map((route) => route.domain))];
     // One output for each parameter; their names do not depend on the slot's.
-    const names = Object.keys(this.proxy.routes("", args));
+    const routes = { ...args, ipv6: this.ipv6 };
+    const names = Object.keys(this.proxy.routes("", routes));
     const rendered: Record<string, Input<string>> = Object.fromEntries(
-      names.map((key) => [key, args.slot.apply((slot) => this.proxy.routes(slot, args)[key] ?? "")]),
+      names.map((key) => [key, args.slot.apply((slot) => this.proxy.routes(slot, routes)[key] ?? "")]),
     );
     return hostCommand(
       name,
@@ -231,8 +252,8 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
   }
 
   private taskSpec() {
-    const { container, containerDirectory, challengesDirectory } = this.proxy;
-    const { mounts = [], commands, healthcheck, ...rest } = container;
+    const { containerDirectory, challengesDirectory } = this.proxy;
+    const { mounts = [], commands, healthcheck, ...rest } = this.proxy.container(this.ipv6);
     return {
       // In this order: the digest of the specification is of its text.
       containerSpec: {

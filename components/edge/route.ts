@@ -1,5 +1,3 @@
-import { z } from "zod";
-
 /**
  * What the outside reaches: neutral data that every kind of edge renders. DNS records, certificates and the outside probe derive from
  * it too, so they cannot differ. WebSockets pass on every route. A service sees the client's own address and host, whatever the
@@ -88,26 +86,6 @@ export function routeProblems(route: Route): string[] {
 
 function wholeAndPositive(value: number): boolean {
   return Number.isInteger(value) && value >= 1;
-}
-
-/** Client network in CIDR notation, without host bits: what `203.0.113.7/24` means is a guess. */
-export const network = z
-  .union([z.cidrv4(), z.cidrv6()], {
-    error: "is not a network; use CIDR notation, as in 203.0.113.7/32",
-  })
-  .refine((text) => firstAddress(text) === text.split("/")[0], {
-    error: ({ input }) =>
-      `names an address and a whole network; use ${firstAddress(String(input))}/${String(input).split("/")[1]} for the network, ${String(input).split("/")[0]}/32 for the address`,
-  });
-
-/** First address of an IPv4 network; an IPv6 one as it is written. */
-function firstAddress(text: string): string {
-  const [address = "", bits = "32"] = text.split("/");
-  if (address.includes(":")) return address;
-  const number = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-  const size = 2 ** (32 - Number(bits));
-  const first = Math.floor(number / size) * size;
-  return [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join(".");
 }
 
 /** The ports of the edge: published on the host, opened in the firewall, probed from outside. */

@@ -11,6 +11,7 @@ export interface CloudInitArgs {
   readonly sshPorts: readonly number[];
   /** Networks that the edge's jail never bans. */
   readonly sshAllowedFrom: readonly string[];
+  readonly ipv6: boolean;
 }
 
 /**

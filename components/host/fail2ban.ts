@@ -1,16 +1,20 @@
+import { ofWholeClients } from "../ip-network.ts";
+
 /** Jails of a host: an address that keeps failing is shut out of what it failed at, and of nothing else. */
 
 export interface JailArgs {
   readonly sshPorts: readonly number[];
   /** Networks that the edge's jail never bans: who deploys from there and tests the site must not shut colleagues out. */
   readonly sshAllowedFrom: readonly string[];
+  /** The edge answers over IPv6: it says of which network a client is, and that is what its jail counts and bans. */
+  readonly ipv6: boolean;
 }
 
 /**
  * Packets to the host itself pass INPUT, those to published ports of containers pass DOCKER-USER and never INPUT. The only published
  * ports are the edge's, 80 and 443. Debian 12 logs sshd to the journal only, so fail2ban needs that backend; containers log there too.
  */
-const jails = ({ sshPorts, sshAllowedFrom }: JailArgs) => `[DEFAULT]
+const jails = ({ sshPorts, sshAllowedFrom, ipv6 }: JailArgs) => `[DEFAULT]
 backend = systemd
 bantime = 10m
 
@@ -24,7 +28,7 @@ findtime = 10m
 [berth-edge]
 enabled = true
 action = iptables-allports[name=%(__name__)s, chain=DOCKER-USER, protocol=all, blocktype=DROP]
-ignoreip = 127.0.0.1/8 ::1 ${sshAllowedFrom.join(" ")}
+ignoreip = 127.0.0.1/8 ::1 ${(ipv6 ? ofWholeClients(sshAllowedFrom) : sshAllowedFrom).join(" ")}
 maxretry = 30
 findtime = 1m
 `;
@@ -35,8 +39,11 @@ findtime = 1m
  */
 export const edgeRefusal = `^\\S+ \\S+: \\{"time":"[^"]+","client":"<ADDR>","status":4\\d\\d,`;
 
-const edgeFilter = `[Definition]
-failregex = ${edgeRefusal}
+/** The same where the edge says the client's network: `203.0.113.7/32`, `2001:db8::7/64`. fail2ban clears the host bits. */
+export const edgeRefusalByNetwork = `^\\S+ \\S+: \\{"time":"[^"]+","client":"[^"]+","status":4\\d\\d,"network":"<SUBNET>",`;
+
+const edgeFilter = (refusal: string) => `[Definition]
+failregex = ${refusal}
 journalmatch = BERTH_ROLE=edge PRIORITY=3
 `;
 
@@ -50,7 +57,7 @@ After=docker.service
 export function fail2banFiles(args: JailArgs): Readonly<Record<string, string>> {
   return {
     "/etc/fail2ban/jail.d/berth.conf": jails(args),
-    "/etc/fail2ban/filter.d/berth-edge.conf": edgeFilter,
+    "/etc/fail2ban/filter.d/berth-edge.conf": edgeFilter(args.ipv6 ? edgeRefusalByNetwork : edgeRefusal),
     "/etc/systemd/system/fail2ban.service.d/berth.conf": order,
   };
 }

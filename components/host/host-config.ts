@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { edgeSchema } from "../edge/edge-config.ts";
-import { network } from "../edge/route.ts";
+import { network } from "../ip-network.ts";
 import { portSchema } from "../schema.ts";
 import { locations, serverTypes } from "./server-types.ts";
 
@@ -25,6 +25,8 @@ export const hostSchema = z.strictObject({
     .min(1, "is empty; name the networks that may connect, as in 203.0.113.7/32"),
   /** Acknowledges that everybody may try to log in, where nobody who deploys has a fixed address. */
   sshOpenToEverybody: z.boolean().default(false),
+  /** A primary IPv6 address, AAAA records, and the edge answers there. On a server that is there, Hetzner's provider powers it off for this. */
+  ipv6: z.boolean().default(false),
   sshPort: portSchema.default(22),
   /** The port that is given up: both are open while it is named, and Berth connects there. */
   sshPortBefore: portSchema.optional(),

@@ -30,6 +30,7 @@ export interface HostFile {
 export function hostFiles(args: {
   readonly sshPorts: readonly number[];
   readonly sshAllowedFrom: readonly string[];
+  readonly ipv6: boolean;
 }): Readonly<Record<string, HostFile>> {
   const text = (content: string): HostFile => ({ content, mode: "0644" });
   const script = (path: string): HostFile => ({ content: readScript(import.meta.url, path), mode: "0755" });

@@ -25,6 +25,7 @@ import { type Connection, dockerHost, shellAssignments, sshCommand, sshOptions }
 import type { HostConfig } from "./host-config.ts";
 import { deployUser } from "./host-files.ts";
 import { hostPaths } from "./paths.ts";
+import { announcePowerOff, firstAddress } from "./public-net.ts";
 import type { PullPatience } from "./registries.ts";
 import { type RegistryLogin, registryLogin, setPasswordOf } from "./registry-login.ts";
 import { hostSettings } from "./settings.ts";
@@ -61,6 +62,8 @@ const readyDeadlineSeconds = 600;
 export class Host extends ComponentResource {
   readonly name: string;
   readonly connection: Connection;
+  /** Its address of version 6, for the edge, where `ipv6` is set: the first of the network that Hetzner routes to it. */
+  readonly ipv6?: Output<string>;
   /** Everything on the host is made through this provider; it depends on the gate. */
   readonly docker: DockerProvider;
   /** The gate: depend on it before anything on the host. */
@@ -91,6 +94,7 @@ export class Host extends ComponentResource {
       addressArgs,
       taken(`${name}-address`, addressArgs, ["location"]),
     );
+    const address6 = config.ipv6 ? this.ipv6Address(config.location) : undefined;
     const firewall = new hcloud.Firewall(
       `${name}-firewall`,
       { rules: firewallRules(config), labels: labels(`${name}-firewall`) },
@@ -123,6 +127,7 @@ export class Host extends ComponentResource {
           hostKeyPublic: hostKeyPublic.trim(),
           sshPorts: sshPorts(config),
           sshAllowedFrom: config.sshAllowedFrom,
+          ipv6: config.ipv6,
         }),
     );
     const serverArgs: hcloud.ServerArgs = {
@@ -130,7 +135,15 @@ export class Host extends ComponentResource {
       location: config.location,
       image: config.image,
       sshKeys: [...args.sshKeys],
-      publicNets: [{ ipv4Enabled: true, ipv4: numericId(address.id), ipv6Enabled: false }],
+      publicNets: [
+        {
+          ipv4Enabled: true,
+          ipv4: numericId(address.id),
+          ...(address6 === undefined
+            ? { ipv6Enabled: false }
+            : { ipv6Enabled: true, ipv6: numericId(address6.id) }),
+        },
+      ],
       // At creation, not attached later: an attachment leaves the server open for a moment.
       firewallIds: [numericId(firewall.id)],
       userData: secret(userData),
@@ -142,15 +155,22 @@ export class Host extends ComponentResource {
     const server = new hcloud.Server(
       `${name}-server`,
       serverArgs,
-      taken(`${name}-server`, serverArgs, [
-        "userData",
-        "sshKeys",
-        "image",
-        "location",
-        // The provider reads no public_net of a server that was imported; one that is declared then would have it power the server
-        // off, take its address away and delete it (terraform-provider-hcloud, publicNetUpdateDecision).
-        ...(config.hostKey === undefined ? [] : ["publicNets"]),
-      ]),
+      mergeOptions(
+        taken(`${name}-server`, serverArgs, [
+          "userData",
+          "sshKeys",
+          "image",
+          "location",
+          // The provider reads no public_net of a server that was imported; one that is declared then would have it power the server
+          // off, take its address away and delete it (terraform-provider-hcloud, publicNetUpdateDecision).
+          ...(config.hostKey === undefined ? [] : ["publicNets"]),
+        ]),
+        {
+          hooks: {
+            beforeUpdate: [new ResourceHook(`${name}-power`, announcePowerOff(name), { onDryRun: true })],
+          },
+        },
+      ),
     );
     const attachment = new hcloud.VolumeAttachment(
       `${name}-data-attachment`,
@@ -166,10 +186,14 @@ export class Host extends ComponentResource {
       hostKey: config.hostKey === undefined ? hostKey.publicKeyOpenssh : output(config.hostKey),
       ...(args.identityFile === undefined ? {} : { identityFile: args.identityFile }),
     };
-    const up = gate(name, this.connection, volume.linuxDevice, {
-      parent: this,
-      dependsOn: [server, attachment],
-    });
+    if (address6 !== undefined) this.ipv6 = address6.ipAddress.apply(firstAddress);
+    const up = gate(
+      name,
+      this.connection,
+      // Another one makes the gate wait again: the server was powered off for it.
+      { VOLUME_DEVICE: volume.linuxDevice, ...(this.ipv6 === undefined ? {} : { IPV6: this.ipv6 }) },
+      { parent: this, dependsOn: [server, attachment] },
+    );
     this.ready = hostSettings(
       `${name}-settings`,
       {
@@ -177,6 +201,7 @@ export class Host extends ComponentResource {
         sshPorts: sshPorts(config),
         authorizedKeys: args.authorizedKeys,
         sshAllowedFrom: config.sshAllowedFrom,
+        ipv6: config.ipv6,
         volumeGigabytes: config.volumeGigabytes,
       },
       { parent: this, dependsOn: [up] },
@@ -207,10 +232,29 @@ export class Host extends ComponentResource {
     this.#logins.set(login.address, { command, setPassword: setPasswordOf(login) });
   }
 
+  /** Not protected, unlike the other one: it goes when the setting does, and the records follow. */
+  private ipv6Address(location: string): hcloud.PrimaryIp {
+    const name = `${this.name}-address6`;
+    return new hcloud.PrimaryIp(
+      name,
+      {
+        type: "ipv6",
+        assigneeType: "server",
+        location,
+        autoDelete: false,
+        deleteProtection: false,
+        labels: labels(name),
+      },
+      { parent: this, ignoreChanges: ["location"] },
+    );
+  }
+
   /** What a person or a machine needs to reach the host. */
-  summary(): Output<{ address: string; sshPort: number; user: string; hostKey: string }> {
-    return all([this.connection.address, this.connection.hostKey]).apply(([address, hostKey]) => ({
+  summary(): Output<{ address: string; ipv6?: string; sshPort: number; user: string; hostKey: string }> {
+    const { address, hostKey } = this.connection;
+    return all([address, hostKey, this.ipv6 ?? ""]).apply(([address, hostKey, ipv6]) => ({
       address,
+      ...(ipv6 === "" ? {} : { ipv6 }),
       sshPort: this.connection.port,
       user: this.connection.user,
       hostKey: hostKey.trim(),
@@ -269,11 +313,11 @@ export function refuseLockout(port: number): ResourceHookFunction {
 function gate(
   name: string,
   connection: Connection,
-  volumeDevice: Output<string>,
+  own: Record<string, Output<string>>,
   opts: ComponentResourceOptions,
 ): local.Command {
   const parameters = shellAssignments({
-    VOLUME_DEVICE: volumeDevice,
+    ...own,
     DATA_VOLUME: hostPaths.dataVolume,
     EDGE_DIRECTORY: hostPaths.edge,
   });

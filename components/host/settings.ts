@@ -13,6 +13,7 @@ export interface SettingsArgs {
   readonly authorizedKeys: readonly string[];
   /** Networks that the edge's jail never bans. */
   readonly sshAllowedFrom: readonly string[];
+  readonly ipv6: boolean;
   /** When it changes, the file system is enlarged. */
   readonly volumeGigabytes: number;
 }

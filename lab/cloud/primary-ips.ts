@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { network6 } from "../docker/names.ts";
 import { showAction } from "./actions.ts";
 import { locations } from "./catalogue.ts";
-import type { Cloud } from "./cloud.ts";
+import { type Cloud, mustBeFree, serverRef } from "./cloud.ts";
 import { ApiError, invalidInput, isProtected, notInLab } from "./errors.ts";
 import { findById, nameMustBeFree, update } from "./records.ts";
 import {
@@ -15,7 +16,7 @@ import {
   type Routes,
 } from "./router.ts";
 import { checkLabels } from "./selector.ts";
-import type { PrimaryIpRecord } from "./state.ts";
+import type { PrimaryIpRecord, ServerRecord } from "./state.ts";
 
 /** Machines take `.10` to `.99` of the lab's network. */
 const firstHost = 10;
@@ -23,13 +24,11 @@ const lastHost = 99;
 
 function freeAddress(cloud: Cloud, type: "ipv4" | "ipv6"): string {
   const used = new Set(cloud.store.state.primaryIps.map((address) => address.ip));
-  const [, , third = "0"] = cloud.home.subnet.split(".");
   for (let host = firstHost; host <= lastHost; host++) {
-    // IPv6 networks come from the documentation range: machines of the lab have IPv4 only.
     const ip =
       type === "ipv4"
         ? cloud.home.subnet.replace(/0\/24$/, String(host))
-        : `2001:db8:${Number(third).toString(16)}:${host.toString(16)}::/64`;
+        : `${network6(cloud.home, host)}/64`;
     if (!used.has(ip)) {
       return ip;
     }
@@ -140,19 +139,86 @@ export function primaryIpRoutes(cloud: Cloud): Routes {
       return created({ action: showAction(action) });
     },
     "POST /primary_ips/:id/actions/assign": ({ params, body }) => {
-      find(params.id);
-      parseBody(z.strictObject({ assignee_id: z.number().int(), assignee_type: z.literal("server") }), body);
-      throw notInLab("assigning a primary IP to a server that exists");
+      const address = find(params.id);
+      const input = parseBody(
+        z.strictObject({ assignee_id: z.number().int(), assignee_type: z.literal("server") }),
+        body,
+      );
+      const server = findById(store.state.servers, "server", input.assignee_id);
+      if (address.assignee_id !== null) throw alreadyAssigned(address, "primary_ip_already_assigned");
+      if (server[address.type] !== null) {
+        throw new ApiError(
+          422,
+          `server_has_${address.type}`,
+          `server with ID '${server.id}' has an ${address.type} address already`,
+        );
+      }
+      mustBeOff(server);
+      mustBeNear(address, server.location);
+      return changeAssignment(cloud, "assign_primary_ip", address, server, (place) => {
+        find(params.id).assignee_id = place.id;
+        place[address.type] = address.id;
+      });
     },
     "POST /primary_ips/:id/actions/unassign": ({ params }) => {
-      if (find(params.id).assignee_id === null) {
+      const address = find(params.id);
+      if (address.assignee_id === null) {
         throw new ApiError(
           422,
           "primary_ip_not_assigned",
           `primary IP with ID '${params.id}' is not assigned`,
         );
       }
-      throw notInLab("taking the primary IP from a server that exists");
+      const server = findById(store.state.servers, "server", address.assignee_id);
+      mustBeOff(server);
+      return changeAssignment(cloud, "unassign_primary_ip", address, server, (place) => {
+        find(params.id).assignee_id = null;
+        place[address.type] = null;
+      });
     },
   };
+}
+
+/** The answer to who claims an address that a server has. */
+export function alreadyAssigned(
+  { id, assignee_id }: PrimaryIpRecord,
+  code = "primary_ip_assigned",
+): ApiError {
+  return new ApiError(422, code, `primary IP with ID '${id}' is already assigned to server ${assignee_id}`);
+}
+
+/** Throws unless the address is where the server is. */
+export function mustBeNear({ id, location: place }: PrimaryIpRecord, location: string): void {
+  if (place === location) return;
+  throw new ApiError(
+    422,
+    "invalid_input",
+    `primary IP with ID '${id}' is in ${place} and the server in ${location}: they must be in one location`,
+  );
+}
+
+/** As Hetzner: "A Server must be powered off (status `off`) in order for this operation to succeed" (docs.hetzner.cloud, assign a Primary IP). */
+function mustBeOff({ id, status }: ServerRecord): void {
+  if (status === "off") return;
+  throw new ApiError(
+    422,
+    "server_not_stopped",
+    `server with ID '${id}' must be stopped to change its primary IPs`,
+  );
+}
+
+function changeAssignment(
+  cloud: Cloud,
+  command: string,
+  address: PrimaryIpRecord,
+  { id }: ServerRecord,
+  change: (server: ServerRecord) => void,
+) {
+  mustBeFree(cloud, "server", id);
+  const action = cloud.act({
+    command,
+    resources: [serverRef(id), { id: address.id, type: "primary_ip" }],
+    done: () => change(findById(cloud.store.state.servers, "server", id)),
+  });
+  return created({ action: showAction(action) });
 }

@@ -20,7 +20,10 @@ export function bootServer(cloud: Cloud, id: number, start = true): Promise<void
   return cloud.onServer(id, async () => {
     const server = find(cloud, id);
     const { state } = cloud.store;
-    const address = state.primaryIps.find((candidate) => candidate.id === server.ipv4)?.ip;
+    const ipOf = (address: number | null) =>
+      state.primaryIps.find((candidate) => candidate.id === address)?.ip;
+    const address = ipOf(server.ipv4);
+    const network6 = ipOf(server.ipv6);
     if (!address) {
       throw new Error(`server ${server.name} has no IPv4 address`);
     }
@@ -32,6 +35,7 @@ export function bootServer(cloud: Cloud, id: number, start = true): Promise<void
       name: server.name,
       serverId: id,
       address,
+      ...(network6 === undefined ? {} : { address6: network6.replace(/\/64$/, "1") }),
       userData: server.user_data,
       sshKeys: server.ssh_keys.flatMap(
         (key) => state.sshKeys.find((candidate) => candidate.id === key)?.public_key ?? [],

@@ -3,7 +3,7 @@ import { showAction } from "./actions.ts";
 import { images, locations, serverTypes } from "./catalogue.ts";
 import { type Cloud, firewallsOf, mustBeFree, serverRef } from "./cloud.ts";
 import { ApiError, invalidInput, isProtected } from "./errors.ts";
-import { createPrimaryIp } from "./primary-ips.ts";
+import { alreadyAssigned, createPrimaryIp, mustBeNear } from "./primary-ips.ts";
 import { findById, nameMustBeFree, update } from "./records.ts";
 import { created, labelsField, listPage, ok, parseBody, type Routes } from "./router.ts";
 import { checkLabels } from "./selector.ts";
@@ -114,20 +114,8 @@ function claimAddress(
       [`public_net.${type}`]: `primary IP with ID '${id}' is an ${address.type} address`,
     });
   }
-  if (address.assignee_id !== null) {
-    throw new ApiError(
-      422,
-      "primary_ip_assigned",
-      `primary IP with ID '${id}' is already assigned to server ${address.assignee_id}`,
-    );
-  }
-  if (address.location !== location) {
-    throw new ApiError(
-      422,
-      "invalid_input",
-      `primary IP with ID '${id}' is in ${address.location} and the server in ${location}: they must be in one location`,
-    );
-  }
+  if (address.assignee_id !== null) throw alreadyAssigned(address);
+  mustBeNear(address, location);
   return address;
 }
 

@@ -11,6 +11,8 @@ interface LoadOptions extends StackOptions {
   readonly clients: number;
   /** Paths requested in turn instead of the stand-in's requests, for another image. */
   readonly path?: readonly string[];
+  /** Over IPv6. */
+  readonly ipv6?: boolean;
   readonly json?: boolean;
 }
 
@@ -22,7 +24,13 @@ interface LoadOptions extends StackOptions {
 export async function loadCommand(context: LabContext, name: string, options: LoadOptions): Promise<boolean> {
   const { hosts, systems } = readOutputs(stateFile(context, options.stack));
   const system = systems[name];
-  const address = system === undefined ? undefined : hosts[system.host]?.address;
+  const host = system === undefined ? undefined : hosts[system.host];
+  const address = options.ipv6 ? host?.ipv6 : host?.address;
+  if (system !== undefined && host !== undefined && address === undefined) {
+    throw new Error(
+      `${system.host} has no IPv6: npm run lab -- up --set berth:hosts.${system.host}.ipv6=true`,
+    );
+  }
   if (system === undefined || address === undefined) {
     const known = Object.keys(systems).join(", ");
     throw new Error(

@@ -3,6 +3,8 @@ import { z } from "zod";
 
 const hostSchema = z.object({
   address: z.string(),
+  /** Where the host has one. */
+  ipv6: z.string().optional(),
   sshPort: z.number(),
   user: z.string(),
   hostKey: z.string(),

@@ -1,12 +1,15 @@
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import type { LabHome } from "../home.ts";
 import { hostPath, requireRoot, run } from "./host.ts";
-import { bridgeName, namespacePrefix, networkAddress, vethName } from "./names.ts";
+import { ensureIpv6, hasIpv6 } from "./ipv6.ts";
+import { bridgeName, namespacePrefix, network6, networkAddress, vethName } from "./names.ts";
 import { namespaceProcesses, namespaces, removeNamespace } from "./netns.ts";
 
 /** A client of the lab with an address of its own, in which programs of this machine run. */
 export interface ClientNamespace {
   readonly address: string;
+  /** In a network of its own, like each customer of a provider. Without IPv6 in this machine's kernel it is not assigned. */
+  readonly address6: string;
   /** Starts a command with this machine's files and the client's network. */
   exec(command: string, args: readonly string[], options?: SpawnOptions): ChildProcess;
   /** Ends its processes and removes it. */
@@ -26,6 +29,7 @@ export async function clientNamespace(home: LabHome, index: number): Promise<Cli
   requireRoot("a client with an address of its own");
   const namespace = `${namespacePrefix(home)}${index}`;
   const address = networkAddress(home, 100 + index);
+  const address6 = `${network6(home, 100 + index)}1`;
   const close = () => removeNamespace(namespace);
   if ((await namespaces()).includes(namespace)) {
     const pids = await namespaceProcesses(namespace);
@@ -42,6 +46,10 @@ export async function clientNamespace(home: LabHome, index: number): Promise<Cli
     await run("ip", [...inside, "address", "add", `${address}/24`, "dev", "eth0"]);
     await run("ip", [...inside, "link", "set", "eth0", "up"]);
     await run("ip", [...inside, "route", "add", "default", "via", home.gateway]);
+    if (hasIpv6()) {
+      await ensureIpv6(home);
+      await run("ip", [...inside, "-6", "address", "add", `${address6}/48`, "dev", "eth0", "nodad"]);
+    }
   } catch (error) {
     await close().catch(() => undefined);
     throw new Error(`client ${index}: no address on the lab's network; start the lab first: npm start`, {
@@ -53,5 +61,5 @@ export async function clientNamespace(home: LabHome, index: number): Promise<Cli
       ...options,
       env: { ...(options.env ?? process.env), PATH: hostPath },
     });
-  return { address, exec, close };
+  return { address, address6, exec, close };
 }

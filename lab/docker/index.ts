@@ -20,8 +20,9 @@
 export { type ClientNamespace, clientNamespace } from "./client.ts";
 export { ensureDocker, stopOwnDocker } from "./engine.ts";
 export { ensureTools, findCommand, run, succeeds } from "./host.ts";
+export { ensureIpv6, hasIpv6, plugIpv6 } from "./ipv6.ts";
 export { labLabel, labLabels, roleLabel } from "./labels.ts";
 export { withLock } from "./lock.ts";
-export { bridgeName, networkAddress, networkName } from "./names.ts";
+export { bridgeName, network6, networkAddress, networkName, prefix6 } from "./names.ts";
 export { ensureNetwork, removeNetwork } from "./network.ts";
 export type { OuterDocker } from "./outer-docker.ts";

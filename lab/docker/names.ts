@@ -18,6 +18,20 @@ export function networkAddress(home: LabHome, host: number): string {
   return home.subnet.replace(/0\/24$/, String(host));
 }
 
+/**
+ * First 48 bits of the lab's IPv6 addresses, by its IPv4 network: 198.18.7.0/24 has `fd62:6572:1207`. They are unique local addresses, since the range
+ * for benchmarks (RFC 5180) is one /48 for everybody. All of them are on the lab's bridge.
+ */
+export function prefix6(home: LabHome): string {
+  const [, second, third] = home.subnet.split(".").map(Number);
+  return `fd62:6572:${(((second ?? 0) << 8) | (third ?? 0)).toString(16)}`;
+}
+
+/** The IPv6 network of whoever has that IPv4 address, without its length: `network6(home, 10)` is the first machine's, which has its `::1`. */
+export function network6(home: LabHome, host: number): string {
+  return `${prefix6(home)}:${host.toString(16)}::`;
+}
+
 /** Prefix of this lab's network namespaces. */
 export function namespacePrefix(home: LabHome): string {
   return `berth-${home.name}-client-`;

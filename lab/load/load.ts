@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { type ClientNamespace, clientNamespace } from "../docker/index.ts";
+import { type ClientNamespace, clientNamespace, prefix6 } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import { type ClientOptions, type LoadRequest, nowMs } from "./client.ts";
 import { formatLine, parseMessage } from "./protocol.ts";
@@ -72,7 +72,8 @@ const graceSeconds = 15;
 export function requireLabAddress(home: LabHome, address: string): void {
   const prefix = home.subnet.replace(/0\/24$/, "");
   const inLab = address.startsWith(prefix) && /^\d{1,3}$/.test(address.slice(prefix.length));
-  if (inLab || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address)) return;
+  if (inLab || address.startsWith(`${prefix6(home)}:`) || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address))
+    return;
   throw new Error(
     `load: ${address} is not an address of this lab; use one in ${home.subnet} or a loopback address. Systems of the lab: npm run lab -- status`,
   );

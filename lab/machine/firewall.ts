@@ -1,4 +1,6 @@
+import { isIP } from "node:net";
 import { run } from "../docker/host.ts";
+import { hasIpv6 } from "../docker/ipv6.ts";
 import type { FirewallRule } from "./types.ts";
 
 /** Docker inside a machine uses `nat` and `filter`; `mangle` is processed before address translation and is used by nothing else. */
@@ -6,24 +8,33 @@ const inbound = "BERTH-IN";
 const outbound = "BERTH-OUT";
 const metadataAddress = "169.254.169.254";
 
+type Family = "ipv4" | "ipv6";
+const programs: Readonly<Record<Family, string>> = { ipv4: "iptables", ipv6: "ip6tables" };
+/** Router and neighbour discovery (RFC 4861), without which there is no link to filter. */
+const discovery = [133, 134, 135, 136];
+
 /**
- * Renders Hetzner's firewall semantics for `iptables-restore --noflush`: replies and packets that a rule allows pass,
+ * Renders Hetzner's firewall semantics for one family's `iptables-restore --noflush`: replies and packets that a rule allows pass,
  * all others are dropped. Without an `out` rule all outgoing packets pass; with one, only those that it allows and those to the
  * metadata service. With `undefined` everything passes.
  *
  * @throws on a rule that Hetzner's API would have refused (a bad port or network).
  */
-export function renderFirewall(rules: readonly FirewallRule[] | undefined, addJumps: boolean): string {
+export function renderFirewall(
+  rules: readonly FirewallRule[] | undefined,
+  addJumps: boolean,
+  family: Family = "ipv4",
+): string {
   const lines = ["*mangle", `:${inbound} - [0:0]`, `:${outbound} - [0:0]`];
   if (addJumps) {
     lines.push(`-I PREROUTING 1 -i eth0 -j ${inbound}`, `-I POSTROUTING 1 -o eth0 -j ${outbound}`);
   }
   if (rules) {
-    lines.push(...renderChain(inbound, "-s", rulesOf(rules, "in")));
+    lines.push(...renderChain(inbound, "-s", rulesOf(rules, "in"), family));
     const out = rulesOf(rules, "out");
     if (out.length > 0) {
-      lines.push(`-A ${outbound} -d ${metadataAddress} -j RETURN`);
-      lines.push(...renderChain(outbound, "-d", out));
+      if (family === "ipv4") lines.push(`-A ${outbound} -d ${metadataAddress} -j RETURN`);
+      lines.push(...renderChain(outbound, "-d", out, family));
     }
   }
   return [...lines, "COMMIT", ""].join("\n");
@@ -33,22 +44,37 @@ function rulesOf(rules: readonly FirewallRule[], direction: FirewallRule["direct
   return rules.filter((rule) => rule.direction === direction);
 }
 
-function renderChain(chain: string, side: "-s" | "-d", rules: readonly FirewallRule[]): string[] {
+function renderChain(
+  chain: string,
+  side: "-s" | "-d",
+  rules: readonly FirewallRule[],
+  family: Family,
+): string[] {
   return [
+    ...(family === "ipv6"
+      ? discovery.map((type) => `-A ${chain} -p ipv6-icmp --icmpv6-type ${type} -j RETURN`)
+      : []),
     `-A ${chain} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN`,
     ...rules.flatMap((rule) =>
       rule.ips
-        // The lab's network has no IPv6.
-        .filter((network) => !network.includes(":"))
-        .map((network) => `-A ${chain} ${side} ${cidr(network)} -p ${rule.protocol}${port(rule)} -j RETURN`),
+        .filter((network) => network.includes(":") === (family === "ipv6"))
+        .map(
+          (network) =>
+            `-A ${chain} ${side} ${cidr(network)} -p ${protocol(rule, family)}${port(rule)} -j RETURN`,
+        ),
     ),
     `-A ${chain} -j DROP`,
   ];
 }
 
 function cidr(network: string): string {
-  if (/^\d{1,3}(\.\d{1,3}){3}(\/\d{1,2})?$/.test(network)) return network;
+  const [address = "", bits = "0"] = network.split("/");
+  if (isIP(address) !== 0 && /^\d{1,3}$/.test(bits)) return network;
   throw new Error(`firewall rule: "${network}" is not a network; for example 0.0.0.0/0 or 198.51.100.7/32`);
+}
+
+function protocol({ protocol }: FirewallRule, family: Family): string {
+  return protocol === "icmp" && family === "ipv6" ? "ipv6-icmp" : protocol;
 }
 
 function port(rule: FirewallRule): string {
@@ -64,18 +90,17 @@ function port(rule: FirewallRule): string {
 
 /** Applies the rules atomically in the network namespace of a running machine, given its first process. */
 export async function applyFirewall(pid: number, rules: readonly FirewallRule[] | undefined): Promise<void> {
-  const inside = ["--target", String(pid), "--net"];
-  const there = await run("nsenter", [
-    ...inside,
-    "iptables",
-    "--wait",
-    "10",
-    "-t",
-    "mangle",
-    "-S",
-    "PREROUTING",
-  ]);
-  await run("nsenter", [...inside, "iptables-restore", "--noflush", "--wait", "10"], {
-    input: renderFirewall(rules, !there.includes(`-j ${inbound}`)),
-  });
+  const families: readonly Family[] = hasIpv6() ? ["ipv4", "ipv6"] : ["ipv4"];
+  for (const family of families) {
+    const program = programs[family];
+    const inside = ["--target", String(pid), "--net"];
+    const there = await run("nsenter", [
+      ...inside,
+      program,
+      ...["--wait", "10", "-t", "mangle", "-S", "PREROUTING"],
+    ]);
+    await run("nsenter", [...inside, `${program}-restore`, "--noflush", "--wait", "10"], {
+      input: renderFirewall(rules, !there.includes(`-j ${inbound}`), family),
+    });
+  }
 }

@@ -1,5 +1,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { ensureTools, requireRoot, run } from "../docker/host.ts";
+import { hasIpv6, plugIpv6 } from "../docker/ipv6.ts";
 import { labLabel, labLabels, roleLabel } from "../docker/labels.ts";
 import { ensureNetwork } from "../docker/network.ts";
 import type { OuterDocker } from "../docker/outer-docker.ts";
@@ -12,6 +13,7 @@ import { ensureMachineImage } from "./image.ts";
 import { ensureMetadata, metadataAddress, metadataGateway, removeMetadata } from "./metadata.ts";
 import {
   copyAuthority,
+  firstAddress6,
   machineFolder,
   machinesFolder,
   readFirewall,
@@ -53,6 +55,7 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
     const inside = ["--target", String(pid)];
     const route = [`${metadataAddress}/32`, "via", metadataGateway(home), "dev", "eth0"];
     await run("nsenter", [...inside, "--net", "ip", "route", "replace", ...route]);
+    await plugIpv6(home, pid, await firstAddress6(home, serverId));
     await applyFirewall(pid, await readFirewall(home, serverId));
     for (const volume of await volumesOf(home, serverId)) await plug(home, volume, pid);
     await run("nsenter", [...inside, "--mount", "--pid", "touch", "/run/berth-go"]);
@@ -100,6 +103,11 @@ export function createMachines(docker: OuterDocker, home: LabHome, progress: Pro
     detachVolume,
     async boot(spec) {
       requireRoot("booting a server in the lab");
+      if (spec.address6 !== undefined && !hasIpv6()) {
+        throw new Error(
+          `${spec.name} has an IPv6 address, and this machine's kernel has no IPv6; rehearse without it: npm run lab -- up --set berth:hosts.<host>.ipv6=false`,
+        );
+      }
       await ensureTools(["iptables", "ip", "nsenter", "losetup"], progress);
       const image = await ensureMachineImage(docker, home, spec.image, progress);
       await ensureNetwork(docker, home);

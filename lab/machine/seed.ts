@@ -39,10 +39,19 @@ export function hetznerMetadata(spec: MachineSpec): Record<string, unknown> {
   };
 }
 
+/** IPv6 address that the machine had at its first boot, which its network settings keep. */
+export async function firstAddress6(home: LabHome, serverId: number): Promise<string | undefined> {
+  const file = join(machineFolder(home, serverId), "address6");
+  return readFile(file, "utf8").catch(() => undefined);
+}
+
 export async function writeSeed(home: LabHome, spec: MachineSpec): Promise<void> {
   const seed = seedFolder(home, spec.serverId);
   writePrivateFile(join(seed, "user-data"), spec.userData);
   writePrivateFile(join(seed, "meta-data"), JSON.stringify(metaData(spec)));
+  if (spec.address6 !== undefined) {
+    writePrivateFile(join(machineFolder(home, spec.serverId), "address6"), spec.address6);
+  }
   writePrivateFile(
     join(machineFolder(home, spec.serverId), "metadata.json"),
     JSON.stringify(hetznerMetadata(spec)),

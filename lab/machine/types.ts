@@ -6,6 +6,8 @@ export interface MachineSpec {
   readonly image: string;
   /** Public IPv4 inside the lab's subnet. */
   readonly address: string;
+  /** Public IPv6 that it has at its first boot. */
+  readonly address6?: string;
   /** cloud-init user data, verbatim. */
   readonly userData: string;
   /** Public keys of the server's SSH keys (cloud-init gives them to root, as Hetzner does). */

@@ -34,19 +34,24 @@ describe.each(edgeKindNames)("renewal on %s", (kind) => {
   const asked = () =>
     existsSync(join(folder, "asked")) ? readFileSync(join(folder, "asked"), "utf8").trim().split("\n") : [];
   /** @param leads where each domain leads */
-  function renew(leads: Readonly<Record<string, string>>) {
+  function renew(leads: Readonly<Record<string, string>>, address6?: string) {
     const programs = {
       mountpoint: "exit 0",
       docker: "exit 0",
       openssl: "echo subject=CN=the one before",
-      getent: `[ "$1" = ahostsv4 ] || exit 2
-case $2 in
+      getent: `case "$2 $1" in
 ${Object.entries(leads)
-  .map(([domain, where]) => `${domain}) echo "${where} STREAM $2" ;;`)
+  .flatMap(([domain, where]) =>
+    where
+      .split(" ")
+      .map((each) => `"${domain} ahostsv${each.includes(":") ? 6 : 4}") echo "${each} STREAM $2" ;;`),
+  )
   .join("\n")}
+*) exit 2 ;;
 esac`,
       // Like the edge, which serves the file of a challenge.
-      curl: `cat ${join(folder, "challenges/.well-known/acme-challenge")}/*`,
+      curl: `echo "$*" >>${join(folder, "curl")}
+cat ${join(folder, "challenges/.well-known/acme-challenge")}/*`,
       certbot: `while [ $# -gt 0 ]; do [ "$1" = --cert-name ] && name=$2; shift; done
 echo "$name" >>${join(folder, "asked")}
 mkdir -p ${store()}/live/$name
@@ -58,6 +63,7 @@ echo "chain of $name" >${store()}/live/$name/fullchain.pem`,
       ...places(kind),
       DOMAINS: Object.keys(leads).join("\n"),
       ADDRESS: address,
+      ...(address6 === undefined ? {} : { ADDRESS6: address6 }),
       DIRECTORY_URL: "https://acme.example/directory",
       EMAIL: "ops@example.org",
       AUTHORITY: "",
@@ -73,6 +79,32 @@ echo "chain of $name" >${store()}/live/$name/fullchain.pem`,
     expect(asked()).toEqual(["a.example", "b.example"]);
     for (const domain of asked())
       expect(readFileSync(certificate(domain), "utf8")).toBe(`key of ${domain}\nchain of ${domain}\n`);
+  });
+
+  test("a host with IPv6 takes domains with records of both families or one, asks the edge over both, and no domain that leads elsewhere", () => {
+    const both = "2001:db8::1";
+    const { status, stderr } = renew(
+      {
+        "both.example": `${address} ${both}`,
+        "one.example": address,
+        "stray.example": `${address} 2001:db8::bad`,
+      },
+      both,
+    );
+    expect(status).toBe(1);
+    expect(asked()).toEqual(["both.example", "one.example"]);
+    expect(stderr).toContain(`must lead to this host (${address} ${both})`);
+    expect(stderr).toContain(`stray.example leads to 2001:db8::bad ${address}`);
+    expect(stderr).toContain("Correct the A and AAAA records");
+    expect(readFileSync(join(folder, "curl"), "utf8")).toMatch(
+      /both.example:80:203.*\n.*both.example:80:\[2001:db8::1\]/,
+    );
+  });
+
+  test("a host without IPv6 takes no domain that has an AAAA record", () => {
+    const { stderr } = renew({ "a.example": `${address} 2001:db8::1` });
+    expect(asked()).toEqual([]);
+    expect(stderr).toContain("Correct the A records (and remove AAAA records)");
   });
 
   test("a domain that points elsewhere does not prevent the renewal of others, whatever the order, and its address is reported", () => {

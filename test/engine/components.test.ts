@@ -9,6 +9,7 @@ import { renderMain } from "../../components/edge/nginx/render.ts";
 import { cloudInit } from "../../components/host/cloud-init.ts";
 import { shellQuote } from "../../components/host/connection.ts";
 import { firewallRules } from "../../components/host/host.ts";
+import { hostFiles } from "../../components/host/host-files.ts";
 import { secretProblem } from "../../components/secrets/secret.ts";
 
 const printable = fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\0"));
@@ -107,6 +108,7 @@ describe("cloud-init", () => {
     hostKeyPublic: "ssh-ed25519 AAAAhost",
     sshPorts: [666],
     sshAllowedFrom: ["203.0.113.0/24"],
+    ipv6: false,
   });
   const document = parse(rendered) as {
     users: { ssh_authorized_keys: string[] }[];
@@ -133,6 +135,14 @@ describe("cloud-init", () => {
     expect(journal).toMatch(/SystemMaxUse=\d+G\n/);
     // 200 requests a second, each a line of the edge and one of the app, ten times over.
     expect(Number(/RateLimitBurst=(\d+)/.exec(journal)?.[1])).toBeGreaterThanOrEqual(10 * 2 * 200 * 30);
+  });
+
+  test("where the edge answers over IPv6, its jail counts and bans networks, and what may deploy is whole clients", () => {
+    const files = hostFiles({ sshPorts: [22], sshAllowedFrom: ["2001:db8:1:2::7/128"], ipv6: true });
+    const filter = files["/etc/fail2ban/filter.d/berth-edge.conf"]?.content;
+    expect(filter).toContain('"status":4\\d\\d,"network":"<SUBNET>",');
+    const jails = files["/etc/fail2ban/jail.d/berth.conf"]?.content;
+    expect(jails).toContain("ignoreip = 127.0.0.1/8 ::1 2001:db8:1:2::/64\n");
   });
 
   test("a ban closes SSH or the edge's ports, and never the edge for addresses that may deploy", () => {

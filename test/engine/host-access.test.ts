@@ -112,7 +112,7 @@ describe("a new port of sshd", () => {
   test("is open together with the old one in between, and sshd listens on both", () => {
     const between = { sshPort: 2222, sshPortBefore: 22, sshAllowedFrom: ["203.0.113.0/24"] };
     expect(firewallRules(between).map(({ port }) => port)).toEqual(["2222", "22", "80", "443"]);
-    const files = hostFiles({ sshPorts: sshPorts(between), sshAllowedFrom: [] });
+    const files = hostFiles({ sshPorts: sshPorts(between), sshAllowedFrom: [], ipv6: false });
     expect(files["/etc/ssh/sshd_config.d/10-berth.conf"]?.content).toMatch(/^Port 2222\nPort 22\n/);
     expect(files["/etc/fail2ban/jail.d/berth.conf"]?.content).toContain("port = 2222,22\n");
   });

@@ -10,6 +10,8 @@ import type { ImageLab } from "./image-containers.ts";
 
 export interface RunningEdge {
   readonly address: string;
+  /** Its first process. */
+  readonly pid: number;
   /** What it wrote for fail2ban to read. */
   refused(): Promise<string>;
   /** All that it wrote. */
@@ -18,6 +20,8 @@ export interface RunningEdge {
 export type StartEdge = (
   images: ImageLab,
   routes: Readonly<Record<string, readonly Route[]>>,
+  /** Clients come over IPv6 too. */
+  ipv6?: boolean,
 ) => Promise<RunningEdge>;
 
 /** Starts each kind of edge as a container, with these routes by service, which is the name of its slot too. */
@@ -37,19 +41,26 @@ const sites = [domain, other].map((each) => ({
 /** A challenge of ACME that the edge has an answer to. */
 export const challenge = "a-challenge_of-ACME";
 
-async function startNginx(images: ImageLab, routes: Parameters<StartEdge>[1]): Promise<RunningEdge> {
+async function startNginx(
+  images: ImageLab,
+  routes: Parameters<StartEdge>[1],
+  ipv6 = false,
+): Promise<RunningEdge> {
   const { folder, put } = folderOf(images, "nginx");
-  await put("nginx.conf", nginx.renderMain(5));
+  await put("nginx.conf", nginx.renderMain(5, ipv6));
   for (const folderName of ["checks", "limits"]) await put(`${folderName}/none.conf`, "");
   for (const [service, list] of Object.entries(routes)) {
     await put(`upstreams/${service}/${service}.conf`, nginx.renderUpstream(service, list));
-    await put(`limits/${service}.conf`, nginx.renderLimits(service, list));
+    await put(`limits/${service}.conf`, nginx.renderLimits(service, list, ipv6));
     for (const each of new Set(list.map((route) => route.domain))) {
-      await put(`locations/${each}/${service}.conf`, nginx.renderLocations(service, service, each, list));
+      await put(
+        `locations/${each}/${service}.conf`,
+        nginx.renderLocations(service, service, each, list, ipv6),
+      );
     }
   }
   for (const site of sites) {
-    await put(`sites/${site.domain}.conf`, nginx.renderSite(site));
+    await put(`sites/${site.domain}.conf`, nginx.renderSite(site, ipv6));
     await put(`tls/${site.domain}.pem`, selfSigned(site.domain));
   }
   const container = await images.start(await images.pull("nginx", "1.28.3"), {
@@ -63,24 +74,30 @@ async function startNginx(images: ImageLab, routes: Parameters<StartEdge>[1]): P
   });
   return {
     address: await images.addressOf(container),
+    pid: (await container.inspect()).State.Pid,
     // What is served goes to standard output.
     refused: async () => (await container.logs({ stdout: false, stderr: true })).toString(),
     log: async () => (await container.logs({ stdout: true, stderr: true })).toString(),
   };
 }
 
-async function startTraefik(images: ImageLab, routes: Parameters<StartEdge>[1]): Promise<RunningEdge> {
+async function startTraefik(
+  images: ImageLab,
+  routes: Parameters<StartEdge>[1],
+  ipv6 = false,
+): Promise<RunningEdge> {
   const { folder, put } = folderOf(images, "traefik");
-  const files = traefik.configuration({ sites, webSocketGraceSeconds: 5 });
+  const files = traefik.configuration({ sites, webSocketGraceSeconds: 5, ipv6 });
   for (const [index, path] of (files.FILES ?? "").split("\n").entries()) {
     await put(path, files[`FILE_${index}`] ?? "");
   }
   await put("dynamic/sites.yml", files.SITES ?? "");
   for (const [service, list] of Object.entries(routes)) {
-    await put(`dynamic/${service}.yml`, renderRoutes(service, service, list));
+    await put(`dynamic/${service}.yml`, renderRoutes(service, service, list, ipv6));
   }
   for (const site of sites) await put(`tls/${site.domain}.pem`, selfSigned(site.domain));
-  const { containerDirectory, challengesDirectory, container: settings } = traefik;
+  const { containerDirectory, challengesDirectory } = traefik;
+  const settings = traefik.container(ipv6);
   const container = await images.start(await images.pull("traefik", "3.6.12"), {
     Entrypoint: settings.commands as string[],
     HostConfig: {
@@ -94,6 +111,7 @@ async function startTraefik(images: ImageLab, routes: Parameters<StartEdge>[1]):
   });
   return {
     address: await images.addressOf(container),
+    pid: (await container.inspect()).State.Pid,
     refused: async () => (await container.logs({ stdout: false, stderr: true })).toString(),
     log: async () => (await container.logs({ stdout: true, stderr: true })).toString(),
   };

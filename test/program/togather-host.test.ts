@@ -18,7 +18,7 @@ describe("adoption", () => {
     const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
     const program = await runProgram("production", {
       "berth:adopt": JSON.stringify(adopt),
-      "berth:hosts": JSON.stringify({ main: { ...hosts.main, hostKey: "ssh-ed25519 AAAAown" } }),
+      "berth:hosts": JSON.stringify({ main: { ...hosts.main, ipv6: false, hostKey: "ssh-ed25519 AAAAown" } }),
     });
     expect(program.error).toBeUndefined();
     expect(names).toHaveLength(6);
@@ -35,7 +35,7 @@ describe("adoption", () => {
   test("an adopted server keeps its addresses for good: the provider would delete them", async () => {
     const hosts = JSON.parse(completeConfig("production").values["berth:hosts"] ?? "{}");
     const { find } = await runProgram("production", {
-      "berth:hosts": JSON.stringify({ main: { ...hosts.main, hostKey: "ssh-ed25519 AAAAown" } }),
+      "berth:hosts": JSON.stringify({ main: { ...hosts.main, ipv6: false, hostKey: "ssh-ed25519 AAAAown" } }),
     });
     expect(find("hcloud:index/server:Server", "main-server").ignoreChanges).toContain("publicNets");
   });

@@ -117,7 +117,7 @@ berth:hosts.main.edge.version: "latest" can be another image tomorrow; use a ver
   [
     "berth:adopt.main-adress",
     4711,
-    "berth:adopt.main-adress: nothing with this name can be adopted; use one of: main-server, main-address, main-data, ssh-key-30162d76d9ff, dns-zone, dns-togather.example",
+    "berth:adopt.main-adress: nothing with this name can be adopted; use one of: main-server, main-address, main-data, ssh-key-30162d76d9ff, dns-zone, dns-togather.example, dns-togather.example-aaaa",
   ],
   [
     "berth:adopt.main-address",
@@ -139,6 +139,32 @@ berth:hosts.main.edge.version: "latest" can be another image tomorrow; use a ver
     "berth:hosts.main.hostKey",
     "ssh-rsa AAAA",
     'berth:hosts.main.hostKey: "ssh-rsa AAAA" is not an Ed25519 host key; use the two words that ssh-keyscan -t ed25519 ADDRESS prints after the address',
+  ],
+  [
+    "berth:hosts.main.sshAllowedFrom",
+    ["2001:db8:4::7/64"],
+    'berth:hosts.main.sshAllowedFrom.0: "2001:db8:4::7/64" names an address and a whole network; use 2001:db8:4::/64 for the network, 2001:db8:4::7/128 for the address',
+  ],
+  [
+    "togather:app.adminAllowedFrom",
+    ["2001:db8:4::7/64"],
+    'togather:app.adminAllowedFrom.0: "2001:db8:4::7/64" names an address and a whole network; use 2001:db8:4::/64 for the network, 2001:db8:4::7/128 for the address',
+  ],
+  [
+    "togather:app.adminAllowedFrom",
+    ["::ffff:203.0.113.7/128"],
+    'togather:app.adminAllowedFrom.0: "::ffff:203.0.113.7/128" is a network of IPv4 that is written as IPv6, which no client comes from; use 203.0.113.7/32',
+  ],
+  ["berth:hosts.main.ipv6", "dual", 'berth:hosts.main.ipv6: "dual" has the wrong type; expected boolean'],
+  [
+    "berth:hosts.main.hostKey",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIexample",
+    "berth:hosts.main.ipv6: true is invalid with hostKey, since Berth does not change the addresses of a server that was adopted; remove it: npx pulumi config rm --path berth:hosts.main.ipv6 --stack production",
+  ],
+  [
+    "berth:adopt.main-address6",
+    4711,
+    "berth:adopt.main-address6: nothing with this name can be adopted; use one of: main-server, main-address, main-data, ssh-key-30162d76d9ff, dns-zone, dns-togather.example, dns-togather.example-aaaa",
   ],
   ["berth:dns.ttlSeconds", 5, "berth:dns.ttlSeconds: 5 is too small; use 60 or more"],
   [

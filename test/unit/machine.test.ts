@@ -58,6 +58,19 @@ describe("firewall rules", () => {
     );
   });
 
+  test("of version 6 has its own networks, and lets neighbours find each other", () => {
+    const rules = [
+      rule({ port: "443", ips: ["0.0.0.0/0", "::/0"] }),
+      rule({ protocol: "icmp", ips: ["2001:db8::/32"] }),
+    ];
+    expect(renderFirewall(rules, false, "ipv6").split("\n").slice(3, -3)).toEqual([
+      ...[133, 134, 135, 136].map((type) => `-A BERTH-IN -p ipv6-icmp --icmpv6-type ${type} -j RETURN`),
+      "-A BERTH-IN -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN",
+      "-A BERTH-IN -s ::/0 -p tcp --dport 443 -j RETURN",
+      "-A BERTH-IN -s 2001:db8::/32 -p ipv6-icmp -j RETURN",
+    ]);
+  });
+
   test("without a firewall everything passes; an empty one allows nothing in", () => {
     expect(renderFirewall(undefined, false)).not.toContain("-A");
     expect(renderFirewall([], false)).toContain("-A BERTH-IN -j DROP");

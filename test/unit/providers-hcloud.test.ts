@@ -66,6 +66,46 @@ async function makeHost() {
 }
 
 describe("a host", () => {
+  test("gets an IPv6 address later, powered off meanwhile, and loses it again", async () => {
+    const { server, args } = await makeHost();
+    const address6 = await make("primaryIp", "address6", {
+      type: "ipv6",
+      assigneeType: "server",
+      location: "nbg1",
+      autoDelete: false,
+      deleteProtection: false,
+    });
+    expect(address6.outputs).toMatchObject({
+      ipAddress: "fd62:6572:121a:a::",
+      ipNetwork: "fd62:6572:121a:a::/64",
+    });
+    const [net] = args.publicNets as [Properties];
+    const both = { ...args, publicNets: [{ ...net, ipv6Enabled: true, ipv6: Number(address6.id) }] };
+    const change = async (old: Made, news: Properties): Promise<Made> => {
+      const { inputs, changes, replaces } = await diff("server", "main-server", old, news);
+      expect({ changes, replaces }).toEqual({ changes: ["publicNets"], replaces: [] });
+      const place = ref("server", "main-server");
+      return {
+        ...old,
+        inputs,
+        outputs: await provider.update(place, old.id, old.inputs, old.outputs, inputs, 60),
+      };
+    };
+    const changed = await change(server, both);
+    expect(cloud.machines.calls.filter((call) => call.startsWith("power"))).toEqual([
+      `powerOff ${server.id}`,
+      `powerOn ${server.id}`,
+    ]);
+    expect(changed.outputs).toMatchObject({
+      status: "running",
+      ipv4Address: "198.18.26.10",
+      ipv6Address: "fd62:6572:121a:a::1",
+    });
+    const back = await change(changed, args);
+    expect(back.outputs).toMatchObject({ status: "running", ipv4Address: "198.18.26.10", ipv6Address: "" });
+    await provider.delete(ref("primaryIp", "address6"), address6.id, address6.inputs, address6.outputs, 60);
+  });
+
   test("is created with names and protection, and without a diff", async () => {
     const { key, address, firewall, volume, server, args } = await makeHost();
     expect(server.inputs.name).toBe("main-server-a1b2c3d");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { renderLimits, renderLocations } from "../../components/edge/nginx/render.ts";
+import { renderLimits, renderLocations, renderMain, renderSite } from "../../components/edge/nginx/render.ts";
 import { announceRestart } from "../../components/edge/restart.ts";
 import { type Route, routeProblems } from "../../components/edge/route.ts";
 
@@ -75,6 +75,36 @@ describe("nginx renders", () => {
     expect(renderLimits("service", [{ ...plain, rateLimit }])).toBe(
       `limit_req_zone $binary_remote_addr zone=service_0:10m rate=${rate};\n`,
     );
+  });
+
+  test("a rate for all addresses of a client, where clients come over IPv6, in a zone of its own", () => {
+    const route = { ...plain, rateLimit: { requestsPerSecond: 5, burst: 1 } };
+    expect(renderLimits("service", [route], true)).toBe(
+      "limit_req_zone $berth_client zone=service_0_64:10m rate=5r/s;\n",
+    );
+    expect(renderLocations("service", "slot", "app.example", [route], true)).toContain(
+      "limit_req zone=service_0_64 burst=1 nodelay;",
+    );
+  });
+
+  test("ports of both families where clients come over IPv6, and of one elsewhere", () => {
+    const listens = (text: string) => [...text.matchAll(/listen (.*);/g)].map(([, at]) => at);
+    const site = { domain: "app.example", headers: { hstsIncludeSubDomains: true, frames: "deny" } } as const;
+    expect(listens(renderSite(site))).toEqual(["80", "443 ssl"]);
+    expect(listens(renderSite(site, true))).toEqual(["80", "[::]:80", "443 ssl", "[::]:443 ssl"]);
+    expect(listens(renderMain(30))).toEqual([
+      "80 default_server",
+      "443 ssl default_server",
+      "127.0.0.1:8081",
+    ]);
+    expect(renderMain(30)).not.toMatch(/berth_client|network/);
+    expect(listens(renderMain(30, true))).toEqual([
+      "80 default_server",
+      "[::]:80 default_server",
+      "443 ssl default_server",
+      "[::]:443 ssl default_server",
+      "127.0.0.1:8081",
+    ]);
   });
 
   test("WebSockets on every route", () => {

@@ -51,6 +51,16 @@ function told(route: Route) {
   };
 }
 
+test("a rate is one for all addresses of a client, where clients come over IPv6", () => {
+  const route = { ...plain, rateLimit: { requestsPerSecond: 5, burst: 1 } };
+  const rateOf = (ipv6: boolean) =>
+    dynamic(renderRoutes("service", "slot", [route], ipv6)).middlewares?.service_0_rate;
+  const rateLimit = { average: 5, period: "1s", burst: 2 };
+  expect(rateOf(false)).toEqual({ rateLimit });
+  const sourceCriterion = { ipStrategy: { ipv6Subnet: 64 } };
+  expect(rateOf(true)).toEqual({ rateLimit: { ...rateLimit, sourceCriterion } });
+});
+
 const ordinary = {
   name: "service_0",
   rule: "Host(`app.example`) && PathPrefix(`/api/`)",

@@ -24,23 +24,23 @@ export const nginx: ProxyKind = {
   functions: script("functions.sh"),
   configureScript: script("configure.sh"),
   switchScript: script("switch.sh"),
-  configuration: ({ sites, webSocketGraceSeconds }) => ({
-    MAIN: renderMain(webSocketGraceSeconds),
-    ...Object.fromEntries(sites.map((site, index) => [`SITE_${index}`, renderSite(site)])),
+  configuration: ({ sites, webSocketGraceSeconds, ipv6 }) => ({
+    MAIN: renderMain(webSocketGraceSeconds, ipv6),
+    ...Object.fromEntries(sites.map((site, index) => [`SITE_${index}`, renderSite(site, ipv6)])),
   }),
-  routes: (slot, { service, routes }) => ({
+  routes: (slot, { service, routes, ipv6 }) => ({
     UPSTREAM: renderUpstream(slot, routes),
-    LIMITS: renderLimits(service, routes),
+    LIMITS: renderLimits(service, routes, ipv6),
     CHECKS: renderChecks(slot, routes),
     CHECK_PATHS: checkPaths(slot, routes).join("\n"),
     ...Object.fromEntries(
       [...new Set(routes.map(({ domain }) => domain))].map((domain, index) => [
         `LOCATIONS_${index}`,
-        renderLocations(service, slot, domain, routes),
+        renderLocations(service, slot, domain, routes, ipv6),
       ]),
     ),
   }),
-  container: {
+  container: () => ({
     commands: ["nginx", "-c", `${containerDirectory}/nginx.conf`, "-g", "daemon off;"],
     healthcheck: {
       tests: ["CMD", "curl", "-fsS", "-o", "/dev/null", `http://127.0.0.1:${checkPort}/`],
@@ -50,5 +50,5 @@ export const nginx: ProxyKind = {
       retries: 10,
       startPeriod: "5s",
     },
-  },
+  }),
 };

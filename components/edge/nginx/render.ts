@@ -1,3 +1,4 @@
+import { clientPrefixBits } from "../../ip-network.ts";
 import { type Site, tlsDirectory } from "../edge.ts";
 import { defaultTimeouts, edgePorts, pauseRetrySeconds, type RateLimit, type Route } from "../route.ts";
 
@@ -26,8 +27,10 @@ const refusals = [401, 403, 429];
 /**
  * The main configuration: everything that does not depend on a route. A worker that was told to end serves streams for
  * `webSocketGraceSeconds`; a switch waits for it, and the old slot lives that much longer.
+ * @param ipv6 clients come over IPv6 too
  */
-export function renderMain(webSocketGraceSeconds: number): string {
+export function renderMain(webSocketGraceSeconds: number, ipv6 = false): string {
+  const network = ipv6 ? `"network":"$remote_addr/$berth_client_bits",` : "";
   return `user nginx;
 worker_processes auto;
 worker_rlimit_nofile 16384;
@@ -43,7 +46,7 @@ http {
   include /etc/nginx/mime.types;
   default_type application/octet-stream;
   # What was refused goes to standard error, so that fail2ban reads that and no other request. It relies on the first fields.
-  log_format berth escape=json '{"time":"$time_iso8601","client":"$remote_addr","status":$status,"host":"$host","method":"$request_method",'
+  log_format berth escape=json '{"time":"$time_iso8601","client":"$remote_addr","status":$status,${network}"host":"$host","method":"$request_method",'
     '"path":"$uri","bytes":$body_bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr","upstreamSeconds":"$upstream_response_time"}';
   # Refused by the edge, which asked no upstream; or by a service on a route that counts this answer: "|,401,|401".
   map "$upstream_addr|,$berth_ban_on,|$status" $berth_refused {
@@ -89,15 +92,15 @@ http {
     "~504$" 504;
   }
 
-  # Default server: unknown host names.
+${ipv6 ? clientNetworks : ""}  # Default server: unknown host names.
   server {
-    listen ${edgePorts.http} default_server;
+${listen(edgePorts.http, " default_server", ipv6, "    ")}
     server_name _;
     set $berth_ban_on "";
     return 444;
   }
   server {
-    listen ${edgePorts.https} ssl default_server;
+${listen(edgePorts.https, " ssl default_server", ipv6, "    ")}
     server_name _;
     ssl_reject_handshake on;
   }
@@ -118,15 +121,33 @@ http {
 `;
 }
 
+/** A client of IPv6 takes any address of its /64: that is what is limited and banned. Binary addresses have 4 bytes or 16. */
+const clientNetworks = `  map $binary_remote_addr $berth_client {
+    default $binary_remote_addr;
+    "~(?s)^(?<berth_prefix>.{${clientPrefixBits / 8}}).{8}$" $berth_prefix;
+  }
+  map $remote_addr $berth_client_bits {
+    default 32;
+    "~:" ${clientPrefixBits};
+  }
+
+`;
+
+function listen(port: number, parameters: string, ipv6: boolean, indent: string): string {
+  return [port, ...(ipv6 ? [`[::]:${port}`] : [])]
+    .map((at) => `${indent}listen ${at}${parameters};`)
+    .join("\n");
+}
+
 const frameOptions = { deny: "DENY", sameOrigin: "SAMEORIGIN", everybody: undefined } as const;
 
 /** The server of a domain. Its locations are files of their own, one for each service, written by the switches. */
-export function renderSite({ domain, headers }: Site): string {
+export function renderSite({ domain, headers }: Site, ipv6 = false): string {
   const subDomains = headers.hstsIncludeSubDomains ? "; includeSubDomains" : "";
   const frames = frameOptions[headers.frames];
   const framing = frames === undefined ? "" : `\n  add_header X-Frame-Options ${frames} always;`;
   return `server {
-  listen ${edgePorts.http};
+${listen(edgePorts.http, "", ipv6, "  ")}
   server_name ${domain};
   set $berth_ban_on "";
   location ^~ /.well-known/acme-challenge/ {
@@ -138,7 +159,7 @@ export function renderSite({ domain, headers }: Site): string {
   }
 }
 server {
-  listen ${edgePorts.https} ssl;
+${listen(edgePorts.https, " ssl", ipv6, "  ")}
   http2 on;
   server_name ${domain};
   set $berth_ban_on "";
@@ -197,12 +218,13 @@ export function checkPaths(slot: string, routes: readonly Route[]): string[] {
 }
 
 /** The shared counters of a service's rate limits. */
-export function renderLimits(service: string, routes: readonly Route[]): string {
+export function renderLimits(service: string, routes: readonly Route[], ipv6 = false): string {
+  const client = ipv6 ? "$berth_client" : "$binary_remote_addr";
   return routes
     .map((route, index) =>
       route.rateLimit === undefined
         ? ""
-        : `limit_req_zone $binary_remote_addr zone=${rateZone(service, index)}:10m rate=${rate(route.rateLimit)};\n`,
+        : `limit_req_zone ${client} zone=${rateZone(service, index, ipv6)}:10m rate=${rate(route.rateLimit)};\n`,
     )
     .join("");
 }
@@ -213,6 +235,7 @@ export function renderLocations(
   slot: string,
   domain: string,
   routes: readonly Route[],
+  ipv6 = false,
 ): string {
   const own = routes.map((route, index) => ({ route, index })).filter(({ route }) => route.domain === domain);
   const pauses = own.some(({ route }) => route.pausesForReleases) ? renderPause(service) : "";
@@ -221,7 +244,7 @@ export function renderLocations(
       const limit =
         route.rateLimit === undefined
           ? ""
-          : `  limit_req zone=${rateZone(service, index)} burst=${route.rateLimit.burst} nodelay;\n  limit_req_status 429;\n`;
+          : `  limit_req zone=${rateZone(service, index, ipv6)} burst=${route.rateLimit.burst} nodelay;\n  limit_req_status 429;\n`;
       const allowed = route.allowFrom?.map((network) => `  allow ${network};\n`).join("") ?? "";
       const access = route.allowFrom === undefined ? "" : `${allowed}  deny all;\n`;
       const counted = route.banOn === undefined ? "" : `  set $berth_ban_on "${route.banOn.join(",")}";\n`;
@@ -283,8 +306,9 @@ function upstreamName(slot: string, port: number): string {
   return `${slot}_${port}`;
 }
 
-function rateZone(service: string, index: number): string {
-  return `${service}_${index}`;
+/** By its key too: nginx takes no new configuration in which a zone has another. */
+function rateZone(service: string, index: number, ipv6: boolean): string {
+  return `${service}_${index}${ipv6 ? `_${clientPrefixBits}` : ""}`;
 }
 
 function rate({ requestsPerSecond, requestsPerMinute }: RateLimit): string {

@@ -1,11 +1,14 @@
 # shellcheck shell=bash
 # Keeps the edge's certificates, one for each domain: asks for one when there is none or when it is about to expire (certbot's own 30
 # days), and makes the edge take it. A domain that gets none does not keep the others from theirs. Run by `up` and by the timer;
-# whatever fails, the edge goes on with what it has. DOMAINS, ADDRESS, DIRECTORY_URL, EMAIL, AUTHORITY, STORE, DATA_VOLUME and
+# whatever fails, the edge goes on with what it has. DOMAINS, ADDRESS, ADDRESS6 (where the host has IPv6), DIRECTORY_URL, EMAIL, AUTHORITY, STORE, DATA_VOLUME and
 # DNS_WAIT_SECONDS are parameters; see acme.ts.
 only_one certificates 600
 challenges=$CHALLENGES_DIRECTORY/.well-known/acme-challenge
 mapfile -t names <<<"$DOMAINS"
+addresses=("$ADDRESS" ${ADDRESS6:+"$ADDRESS6"})
+records="A records (and remove AAAA records)"
+[ -z "${ADDRESS6:-}" ] || records="A and AAAA records"
 
 # Makes the edge take what was issued for a domain. Compares instead of being told, so that an edge that missed one (a new server, a
 # reload that failed) gets it with the next run.
@@ -39,20 +42,28 @@ keeps() {
 The edge goes on with the certificate it has: $(serves "$1")")
 }
 
-# All addresses of a domain, IPv6 too: an authority prefers that, and this host has none.
+# All addresses of a domain, IPv6 too, which an authority prefers.
 lookup() {
   { timeout 20 getent ahostsv4 "$1"; timeout 20 getent ahostsv6 "$1" | grep -v '^::ffff:'; } |
     awk '{ print $1 }' | sort -u | paste -sd ' '
 }
 
+# leads_here ADDRESSES…: to this host, by one family or both, and nowhere else.
+leads_here() {
+  [ "$#" -gt 0 ] && ! printf '%s\n' "$@" | grep -qvxF -f <(printf '%s\n' "${addresses[@]}")
+}
+
 # Asks the edge as the authority will; says what came instead of the answer.
 unanswered() {
-  local token=berth-$BASHPID answer
+  local token=berth-$BASHPID answer address
   sudo install -d -m 0755 "$CHALLENGES_DIRECTORY/.well-known" "$challenges"
   sudo install -m 0644 /dev/stdin "$challenges/$token" <<<"$token"
-  answer=$(curl --silent --show-error --max-time 5 --resolve "$1:80:$ADDRESS" \
-    "http://$1/.well-known/acme-challenge/$token" 2>&1) || true
-  [ "$answer" = "$token" ] || printf '  %s: %s\n' "$1" "${answer:0:200}"
+  for address in "${addresses[@]}"; do
+    case $address in *:*) address="[$address]" ;; esac
+    answer=$(curl --silent --show-error --max-time 5 --resolve "$1:80:$address" \
+      "http://$1/.well-known/acme-challenge/$token" 2>&1) || true
+    [ "$answer" = "$token" ] || printf '  %s at %s: %s\n' "$1" "$address" "${answer:0:200}"
+  done
   sudo rm -f "$challenges/$token"
 }
 
@@ -74,11 +85,12 @@ ask() {
 keep() {
   local domain=$1 found wrong output issued=
   take "$domain" || { keeps "$domain" "the edge does not take the certificate in $STORE/live/$domain"; return; }
-  while found=$(lookup "$domain" || true) && [ "$found" != "$ADDRESS" ]; do
+  # shellcheck disable=SC2086 # Words.
+  while found=$(lookup "$domain" || true) && ! leads_here $found; do
     [ $((SECONDS - started)) -lt "$DNS_WAIT_SECONDS" ] || {
-      keeps "$domain" "no certificate was asked for: every domain must lead to this host ($ADDRESS) and to nothing else, and after $DNS_WAIT_SECONDS seconds
+      keeps "$domain" "no certificate was asked for: every domain must lead to this host (${addresses[*]}) and to nothing else, and after $DNS_WAIT_SECONDS seconds
   $domain leads to ${found:-nothing}
-An authority that looks there fails, and few failures an hour are allowed. Correct the A records (and remove AAAA records), wait until they are seen (dig +short $domain), then run up again."
+An authority that looks there fails, and few failures an hour are allowed. Correct the $records, wait until they are seen (dig +short $domain), then run up again."
       return
     }
     sleep 2

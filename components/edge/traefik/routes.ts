@@ -1,18 +1,19 @@
+import { clientPrefixBits } from "../../ip-network.ts";
 import { defaultTimeouts, type RateLimit, type Route } from "../route.ts";
 import { host, json, siteHeaders, withPlugin } from "./parts.ts";
 
 /** The routes of a service, which lead to a slot: the name of a Docker service, looked up anew for each request. */
-export function renderRoutes(service: string, slot: string, routes: readonly Route[]): string {
-  return json(dynamic(service, slot, routes, { prefix: "", entryPoint: "https", tls: { tls: {} } }));
+export function renderRoutes(service: string, slot: string, routes: readonly Route[], ipv6 = false): string {
+  return json(dynamic(service, slot, routes, { prefix: "", entryPoint: "https", tls: { tls: {} }, ipv6 }));
 }
 
 /**
  * The same on the edge's own port, before any client is led there: that Traefik can load every part of it, and a path for each port of
  * the slot that asks whether it is reached ({@link checkPaths}).
  */
-export function renderChecks(service: string, slot: string, routes: readonly Route[]): string {
+export function renderChecks(service: string, slot: string, routes: readonly Route[], ipv6 = false): string {
   const prefix = "check_";
-  const { http } = dynamic(service, slot, routes, { prefix, entryPoint: "check", tls: {} });
+  const { http } = dynamic(service, slot, routes, { prefix, entryPoint: "check", tls: {}, ipv6 });
   const reached = reachedPorts(slot, routes).map(({ path, index }) => [
     `${prefix}${path.slice(1)}`,
     {
@@ -51,6 +52,8 @@ interface Target {
   readonly prefix: string;
   readonly entryPoint: string;
   readonly tls: object;
+  /** Clients come over IPv6 too. */
+  readonly ipv6: boolean;
 }
 
 function dynamic(service: string, slot: string, routes: readonly Route[], target: Target) {
@@ -62,7 +65,7 @@ function dynamic(service: string, slot: string, routes: readonly Route[], target
   for (const [index, route] of routes.entries()) {
     const name = `${prefix}${service}_${index}`;
     const to = `${prefix}${slot}_${index}`;
-    const own = Object.entries(ownMiddlewares(route)).map(
+    const own = Object.entries(ownMiddlewares(route, target.ipv6)).map(
       ([kind, settings]) => [`${name}_${kind}`, settings] as const,
     );
     middlewares.push(...own.map(([key, settings]): [string, object] => [key, settings]));
@@ -110,9 +113,11 @@ function dynamic(service: string, slot: string, routes: readonly Route[], target
 }
 
 /** In the order in which they see a request. */
-function ownMiddlewares(route: Route): Record<string, object> {
+function ownMiddlewares(route: Route, ipv6: boolean): Record<string, object> {
   return {
-    ...(route.rateLimit === undefined ? {} : { rate: { rateLimit: rate(route.rateLimit) } }),
+    ...(route.rateLimit === undefined
+      ? {}
+      : { rate: { rateLimit: { ...rate(route.rateLimit), ...(ipv6 ? byClient : {}) } } }),
     ...(route.allowFrom === undefined
       ? {}
       : // Traefik refuses an empty list; no client has this address.
@@ -133,6 +138,9 @@ function ownMiddlewares(route: Route): Record<string, object> {
 }
 
 const noClient = "0.0.0.0/32";
+
+/** A client of IPv6 takes any address of its /64 (github.com/traefik/traefik/issues/9721). */
+const byClient = { sourceCriterion: { ipStrategy: { ipv6Subnet: clientPrefixBits } } };
 
 /**
  * No health check of Traefik's: Docker's own decides which tasks there are, and its DNS names those. No connection is kept for the next

@@ -24,13 +24,13 @@ testData: { refuse: 404 }
 `;
 
 /** Files of the folder that the container reads when it starts, by path. */
-const atStart: Readonly<Record<string, string>> = {
+const atStart = (ipv6: boolean): Readonly<Record<string, string>> => ({
   "traefik.yml": renderStatic(),
   "start.sh": file("start.sh"),
-  "log.awk": file("log.awk"),
+  "log.awk": (ipv6 ? file("network.awk") : "") + file("log.awk"),
   [`plugins/src/${pluginModule}/edge.go`]: file("edge.go"),
   [`plugins/src/${pluginModule}/.traefik.yml`]: manifest,
-};
+});
 
 /**
  * Traefik: takes a new file of its folder by itself and cuts off nothing. It keeps no connection to a service for the next request, so
@@ -44,20 +44,20 @@ export const traefik: ProxyKind = {
   functions: script("functions.sh"),
   configureScript: script("configure.sh"),
   switchScript: script("switch.sh"),
-  configuration: ({ sites }) => ({
+  configuration: ({ sites, ipv6 }) => ({
     SITES: renderSites(sites),
-    FILES: Object.keys(atStart).join("\n"),
-    ...Object.fromEntries(Object.values(atStart).map((content, index) => [`FILE_${index}`, content])),
+    FILES: Object.keys(atStart(ipv6)).join("\n"),
+    ...Object.fromEntries(Object.values(atStart(ipv6)).map((content, index) => [`FILE_${index}`, content])),
   }),
-  routes: (slot, { service, routes }) => ({
-    ROUTES: renderRoutes(service, slot, routes),
-    CHECKS: renderChecks(service, slot, routes),
+  routes: (slot, { service, routes, ipv6 }) => ({
+    ROUTES: renderRoutes(service, slot, routes, ipv6),
+    CHECKS: renderChecks(service, slot, routes, ipv6),
     CHECK_PATHS: checkPaths(slot, routes).join("\n"),
   }),
-  container: {
+  container: (ipv6) => ({
     commands: ["sh", `${containerDirectory}/start.sh`],
     // Another start is another task.
-    env: { BERTH_FILES: digestOf(...Object.values(atStart)) },
+    env: { BERTH_FILES: digestOf(...Object.values(atStart(ipv6))) },
     // A connection for each request: one that is over must not keep its port for a minute (kernel, ip-sysctl, tcp_tw_reuse).
     sysctl: { "net.ipv4.tcp_tw_reuse": "1" },
     healthcheck: {
@@ -69,5 +69,5 @@ export const traefik: ProxyKind = {
       startPeriod: "5s",
     },
     mounts: [{ type: "bind", source: `${hostPaths.edge}/plugins`, target: pluginDirectory, readOnly: true }],
-  },
+  }),
 };

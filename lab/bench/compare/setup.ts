@@ -66,6 +66,7 @@ export async function comparisonServer(home: LabHome, serverType: string): Promi
         hostKeyPublic: key.publicKey,
         sshPorts: [sshPort],
         sshAllowedFrom: [],
+        ipv6: false,
       }),
     })) as { server: ApiServer };
     server = created.server;

@@ -100,7 +100,8 @@ export const primaryIpKind: ResourceKind = {
         autoDelete: Boolean(address.auto_delete),
         labels: labelsOf(address),
         deleteProtection: protection(address).delete,
-        ipAddress: String(address.ip).replace(/\/64$/, "1"),
+        // Of version 6 the first of the network (internal/primaryip/model.go).
+        ipAddress: String(address.ip).replace(/\/64$/, ""),
         ipNetwork: address.type === "ipv6" ? String(address.ip) : "",
       }
     );

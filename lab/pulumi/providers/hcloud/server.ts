@@ -53,6 +53,32 @@ async function changeFirewalls(api: HcloudApi, id: string, server: Json, news: P
   }
 }
 
+/**
+ * As the provider (internal/server/resource.go, updatePublicNet): pulls the plug, takes away each address that is declared and gives it back, takes away
+ * what is declared no more, and powers the server on.
+ */
+async function changeAddresses(api: HcloudApi, id: string, server: Json, news: Properties): Promise<void> {
+  const wanted = publicNet(news);
+  const present = server.public_net as Record<"ipv4" | "ipv6", { id: number } | null>;
+  const families = ["ipv4", "ipv6"] as const;
+  for (const family of families) {
+    if (wanted?.[`enable_${family}`] === true && typeof wanted[family] !== "number") {
+      throw new Error(`publicNets: an ${family} address that Hetzner chooses is not supported by the lab`);
+    }
+  }
+  const act = async (path: string, body?: object) => api.settle(await api.send("POST", path, body));
+  await act(`/servers/${id}/actions/poweroff`);
+  for (const family of families) {
+    const before = present[family]?.id;
+    if (before !== undefined) await act(`/primary_ips/${before}/actions/unassign`);
+    const after = wanted?.[family];
+    if (after !== undefined) {
+      await act(`/primary_ips/${after}/actions/assign`, { assignee_id: Number(id), assignee_type: "server" });
+    }
+  }
+  await act(`/servers/${id}/actions/poweron`);
+}
+
 async function get(api: HcloudApi, id: string): Promise<Json | undefined> {
   return (await api.find(`/servers/${id}`))?.server as Json | undefined;
 }
@@ -181,9 +207,7 @@ export const serverKind: ResourceKind = {
       await changeFirewalls(api, id, server, news);
     }
     if (changes.includes("publicNets")) {
-      throw new Error(
-        "publicNets: changing the addresses of a server that exists is not supported by the lab",
-      );
+      await changeAddresses(api, id, server, news);
     }
     if (changes.includes("deleteProtection") || changes.includes("rebuildProtection")) {
       await setProtection(api, id, news);
