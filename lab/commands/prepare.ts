@@ -1,6 +1,6 @@
 import { ensurePebble } from "../acme/pebble.ts";
 import { ensureDaemon } from "../daemon/client.ts";
-import { ensureDocker, ensureNetwork, findCommand } from "../docker/index.ts";
+import { ensureDocker, ensureNetwork, findCommand, hasIpv6 } from "../docker/index.ts";
 import { createRegistry } from "../images/index.ts";
 import type { RegistryImage } from "../images/registry.ts";
 import { ensureMachineImage } from "../machine/index.ts";
@@ -93,6 +93,7 @@ export function preparation(
             `another network of this machine already has ${home.subnet}: another lab, or one of Docker's. Choose another for this lab, as in BERTH_LAB_SUBNET=198.18.77.0/24`,
           );
         });
+        if (!hasIpv6()) progress("this machine's kernel has no IPv6: hosts are rehearsed without it");
         for (const image of planned.machineImages) await ensureMachineImage(docker, home, image, progress);
       },
     },

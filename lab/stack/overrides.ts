@@ -1,5 +1,6 @@
 import type { SecretRecords } from "../../components/secrets/records.ts";
 import { pebbleDirectory } from "../acme/pebble.ts";
+import { hasIpv6 } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import type { StackCertificate } from "./certificate.ts";
 import { cloudEndpoint } from "./cloud-access.ts";
@@ -54,7 +55,14 @@ export function overriddenValues(
     values["berth:hosts"] = Object.fromEntries(
       Object.entries(hosts).map(([name, host]) => [
         name,
-        isObject(host) ? { ...host, sshAllowedFrom: sshAllowedFrom(home, host.sshAllowedFrom) } : host,
+        isObject(host)
+          ? {
+              ...host,
+              sshAllowedFrom: sshAllowedFrom(home, host.sshAllowedFrom),
+              // Where the kernel has none, a host is rehearsed without.
+              ...(hasIpv6() ? {} : { ipv6: false }),
+            }
+          : host,
       ]),
     );
   }
