@@ -107,7 +107,10 @@ const built = registriesFirst.map(([name, system]) => {
   if (registry !== undefined) {
     const { user, password, ready, passwordSetting } = registry;
     const setPassword = `npx pulumi config set --path ${passwordSetting} NUMBER --stack ${stack}, with the next number`;
-    const login = { address: system.domain, user, password, setPassword, waitSeconds: registryWaitSeconds };
+    const login = {
+      ...{ address: system.domain, user, password, setPassword, waitSeconds: registryWaitSeconds },
+      ...(config.tls.issuerPem === undefined ? {} : { authorityPem: config.tls.issuerPem }),
+    };
     for (const { machine } of machines) machine.logIn(login, ready);
   }
   const routes = system.definition.routes(system.domain, system.settings);
@@ -119,7 +122,7 @@ for (const [name, build] of Object.entries(config.builds)) {
   const machine = machines.find(({ name: host }) => host === build.host)?.machine;
   const image = config.images[build.image];
   if (machine === undefined || image === undefined) throw new Error(`berth:builds.${name} was checked`);
-  const { repository } = image;
+  const { repository = image.repository } = build;
   buildRepository(name, { host: machine, build, repository, stack }, { parent: machine });
 }
 

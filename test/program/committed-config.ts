@@ -24,6 +24,7 @@ export const testSecrets: Readonly<Record<string, string>> = {
 const versions: Readonly<Record<string, readonly string[]>> = {
   berth: ["1.28.3", "v1.0.0", "16"],
   mfa: ["3.6.12", "16-alpine", "7-alpine"],
+  registry: ["3.0.0"],
 };
 
 /** A given certificate, instead of the committed stacks' ACME. */
