@@ -61,12 +61,15 @@ export function readBuild(projectDir: string, stack: string, name: string): Buil
 }
 
 /** @throws when there is no such build, naming those that there are */
-export function buildNamed(builds: Readonly<Record<string, Build>>, name: string, file: string): Build {
+export function buildNamed(
+  builds: Readonly<Record<string, Build>>,
+  name: string,
+  file: string,
+  known: readonly string[] = Object.keys(builds),
+): Build {
   const build = builds[name];
   if (build !== undefined) return build;
-  throw new Error(
-    `${file}: berth:builds has no "${name}"; it has: ${Object.keys(builds).join(", ") || "none"}`,
-  );
+  throw new Error(`${file}: berth:builds has no "${name}"; it has: ${known.join(", ") || "none"}`);
 }
 
 /**

@@ -30,7 +30,7 @@ export async function pushCommand(context: LabContext, name: string, options: Pu
       `${file}: berth:builds.${name}: the registry that it pushes to does not run in this lab; start it: npm run lab -- up registry`,
     );
   }
-  const build = buildNamed(builds, name, file);
+  const build = buildNamed(builds, name, file, planned.builds);
   const { image, repository = String(objectAt(objectAt(planned.values["berth:images"])[image]).repository) } =
     build;
   const [system = ""] = build.setting.split(":");
