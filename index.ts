@@ -91,6 +91,19 @@ for (const { edge } of machines) edge.certify(records);
 /** Seconds until the edge serves a new registry: its certificate, which the same run requests, and its DNS record. */
 const registryWaitSeconds = 300;
 
+/** Hosts that run or build an image of a registry. The others need no login, and do not wait for it. */
+function hostsThatUse(registry: string): string[] {
+  const ofRegistry = (image: string) => config.images[image]?.repository.startsWith(`${registry}/`) ?? false;
+  return [
+    ...Object.values(config.systems)
+      .filter(({ definition, settings }) =>
+        definition.services(settings).some(({ image }) => ofRegistry(image)),
+      )
+      .map(({ host }) => host),
+    ...Object.values(config.builds).map(({ host }) => host),
+  ];
+}
+
 const registriesFirst = Object.entries(config.systems).toSorted(
   ([, one], [, other]) =>
     Number(other.definition.servesImages ?? false) - Number(one.definition.servesImages ?? false),
@@ -117,8 +130,13 @@ const built = registriesFirst.map(([name, system]) => {
   if (registry !== undefined) {
     const { user, password, ready, passwordSetting } = registry;
     const setPassword = `npx pulumi config set --path ${passwordSetting} NUMBER --stack ${stack}, with the next number`;
-    const login = { address: system.domain, user, password, setPassword, waitSeconds: registryWaitSeconds };
-    for (const { machine } of machines) machine.logIn(login, ready);
+    const login = {
+      ...{ address: system.domain, user, password, setPassword, waitSeconds: registryWaitSeconds },
+      ...(config.tls.issuerPem === undefined ? {} : { authorityPem: config.tls.issuerPem }),
+    };
+    const hostsWithLogin = [system.host, ...hostsThatUse(system.domain)];
+    for (const { name: host, machine } of machines)
+      if (hostsWithLogin.includes(host)) machine.logIn(login, ready);
   }
   const routes = system.definition.routes(system.domain, system.settings);
   const urls = routes.map((route) => `https://${route.domain}${route.path}`);
@@ -129,7 +147,7 @@ for (const [name, build] of Object.entries(config.builds)) {
   const machine = machines.find(({ name: host }) => host === build.host)?.machine;
   const image = config.images[build.image];
   if (machine === undefined || image === undefined) throw new Error(`berth:builds.${name} was checked`);
-  const { repository } = image;
+  const { repository = image.repository } = build;
   buildRepository(name, { host: machine, build, repository, stack }, { parent: machine });
 }
 

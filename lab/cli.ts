@@ -1,13 +1,13 @@
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { type LabContext, labContext } from "./commands/context.ts";
 import { operateCommand } from "./commands/destroy.ts";
 import { downCommand } from "./commands/down.ts";
-import { engineNames, providersNames } from "./commands/engine.ts";
 import { loadCommand } from "./commands/load.ts";
 import { opsCommand } from "./commands/ops.ts";
 import { previewCommand } from "./commands/preview.ts";
+import { withEngine, withRunOptions, withStack } from "./commands/run-options.ts";
 import { sshCommand } from "./commands/ssh.ts";
 import { statusCommand } from "./commands/status.ts";
 import { unlockCommand } from "./commands/unlock.ts";
@@ -114,41 +114,6 @@ export function labProgram(context: () => LabContext): Command {
     .action((options) => downCommand(context(), options));
 
   return program;
-}
-
-function withStack(command: Command): Command {
-  return command.option("--stack <name>", "the stack file, Pulumi.<name>.yaml", "production");
-}
-
-function withEngine(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--engine <name>", "the lab's own engine, or the pulumi on the PATH")
-        .choices(engineNames)
-        .default("lab"),
-    )
-    .addOption(
-      new Option("--providers <whose>", "the lab's own providers, or Pulumi's real plugins, on either engine")
-        .choices(providersNames)
-        .default("lab"),
-    );
-}
-
-function withRunOptions(command: Command): Command {
-  return withEngine(withStack(command))
-    .option(
-      "--set <key=value>",
-      "one configuration value for this run, as in togather:app.version=v1.1.0",
-      collect,
-      [],
-    )
-    .option("--image <image=reference>", "an image of yours, as in togather/app=my-build:latest", collect, [])
-    .option("--acme", "certificates by ACME, from Pebble in the lab, instead of the lab's own authority")
-    .option("--rotate <key>", "a new value for a secret, as in togather:jwtSecret", collect, []);
-}
-
-function collect(value: string, earlier: string[]): string[] {
-  return [...earlier, value];
 }
 
 function positive(text: string): number {

@@ -1,11 +1,12 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Only for production. */
-import { resolve } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { serverTypeFile } from "../components/host/server-types.ts";
 import { Cloud } from "./cloud.ts";
 import { definitions, opsProgram, projectDir } from "./program.ts";
-import { pushAndDeploy } from "./push.ts";
-import { recordVersion } from "./record-version.ts";
+import { addPushCommand, pushAndDeploy, readBuild } from "./push.ts";
+import { recordVersion, withVersion } from "./record-version.ts";
 import { logInToRegistries } from "./registry-login.ts";
 import { attach, runCommand } from "./run.ts";
 import { packageFoldersLast } from "./search-path.ts";
@@ -51,29 +52,29 @@ program
     process.stdout.write(`${said}\n`);
   });
 
-program
-  .command("push")
-  .description(
-    "push a commit of an app to its host, which builds the image, then deploy it; of a commit that was built before: deploy that",
-  )
-  .argument("<name>", "the key in berth:builds")
-  .option("--ref <ref>", "branch, tag or commit of the app's repository", "main")
-  .option("--from <folder>", "the app's repository", process.env.INIT_CWD ?? ".")
+addPushCommand(program)
   .option("--stack <name>", "the stack", "production")
-  .action(async (name: string, options: Record<"ref" | "from" | "stack", string>) => {
-    const { ref, from, stack } = options;
+  .action(async (name: string, { ref, from, stack }: Record<"ref" | "from" | "stack", string>) => {
     const print = (line: string) => process.stderr.write(`${line}\n`);
+    const build = readBuild(projectDir, stack, name);
     const { backend } = await pulumiTarget(projectDir, stack, runCommand, print);
+    const file = `Pulumi.${stack}.yaml`;
+    const path = join(projectDir, file);
     const up = ["up", "--stack", stack, "--continue-on-error", "--yes", "--cwd", projectDir];
-    process.exitCode = await pushAndDeploy({
-      ...{ projectDir, stack, backend, name, ref, folder: resolve(from), run: runCommand, print },
+    const code = await pushAndDeploy({
+      ...{ stack, backend, name, build, ref, folder: resolve(from), run: runCommand, print, file },
+      record: (wanted) => writeFileSync(path, withVersion(file, readFileSync(path, "utf8"), wanted)),
       up: () => attach("pulumi", up),
     });
+    if (code === 0) print(`Commit ${file}.`);
+    process.exitCode = code;
   });
 
 program
   .command("registry-login")
-  .description("log docker on this machine in to the registries of berth:registries")
+  .description(
+    "log docker on this machine in to the registries of berth:registries, and to those that the stack serves",
+  )
   .option("--stack <name>", "the stack", "production")
   .action(async ({ stack }: { readonly stack: string }) => {
     const addresses = await logInToRegistries(stack, runCommand);

@@ -15,6 +15,8 @@ export interface VersionToRecord {
   readonly version: string;
   /** What the registry holds under the version: `sha256:…`. */
   readonly digest: string;
+  /** Where it is, when the image's repository becomes another one with this version. */
+  readonly repository?: string | undefined;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface VersionToRecord {
  *   production, or when the version was recorded with another digest, because the tag of a release must not change.
  */
 export function withVersion(file: string, text: string, wanted: VersionToRecord): string {
-  const { setting, image, version, digest } = wanted;
+  const { setting, image, version, digest, repository } = wanted;
   const document = parseDocument(text);
   const [problem] = document.errors;
   if (problem !== undefined) throw new Error(`${file}: not YAML: ${problem.message}`);
@@ -47,7 +49,10 @@ export function withVersion(file: string, text: string, wanted: VersionToRecord)
       `${file}: berth:images.${image}.digests.${version}: is ${known}, but the registry has ${digest} under that version now; make a new version, or remove the recorded digest when the change is wanted`,
     );
   }
-  if (known === digest && recorded === version) return text;
+  const place = ["config", "berth:images", image, "repository"];
+  const moves = repository !== undefined && document.getIn(place) !== repository;
+  if (known === digest && recorded === version && !moves) return text;
+  if (moves) document.setIn(place, repository);
   document.setIn([...digests, version], digest);
   document.setIn([...settings, "version"], version);
   return document.toString({ lineWidth: 0 });

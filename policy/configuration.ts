@@ -211,7 +211,7 @@ const ownRegistryIsIndependent: ConfigurationRule = ({ stack, berth, systems }) 
 
 /** A build has a host, an image whose registry that host may push to, and a setting that takes the image's version. */
 const buildsFit: ConfigurationRule = ({ stack, berth, systems }) =>
-  Object.entries(berth.builds).flatMap(([name, { host, image, setting }]) => {
+  Object.entries(berth.builds).flatMap(([name, { host, image, setting, repository }]) => {
     const path = `berth:builds.${name}`;
     const problems: string[] = [];
     if (berth.hosts[host] === undefined) {
@@ -223,13 +223,13 @@ const buildsFit: ConfigurationRule = ({ stack, berth, systems }) =>
       const known = Object.keys(berth.images).join(", ");
       problems.push(`${path}.image: no image "${image}" in berth:images; use one of: ${known}`);
     } else {
-      const address = registryOf(entry.repository);
+      const address = registryOf(repository ?? entry.repository);
       const own = Object.values(systems).some(
         ({ definition, domain }) => definition.servesImages && domain === address,
       );
       if (!own && berth.registries[address] === undefined) {
         problems.push(
-          `${path}.image: "${image}" is in ${address}, where the host cannot push: there is no login in berth:registries. ` +
+          `${path}.${repository === undefined ? "image" : "repository"}: "${repository ?? image}" is in ${address}, where the host cannot push: there is no login in berth:registries. ` +
             `Set it: npx pulumi config set --path 'berth:registries["${address}"].user' USER --stack ${stack}`,
         );
       }

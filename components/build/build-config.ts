@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { imageSchema } from "../image.ts";
 import { nameSchema } from "../schema.ts";
 import { plainVariables } from "../variables.ts";
 
@@ -15,8 +16,10 @@ const buildSchema = (name: string) =>
   z.strictObject({
     /** In `berth:hosts`: where the repository is and the image is built. */
     host: nameSchema,
-    /** Key in `berth:images`: its repository is pushed to. */
+    /** Key in `berth:images`. */
     image: z.string().min(1),
+    /** What is pushed to; the image's own when left out. Another one moves the image there: `ops push` records it with the version. */
+    repository: imageSchema.shape.repository.optional(),
     /** The setting whose version names the image: `mfa:app`. */
     setting: z
       .string()

@@ -6,6 +6,7 @@ import type { ServiceContext } from "../declaration.ts";
 import type { Route } from "../edge/route.ts";
 import { hostCommand, installedScript, readScript } from "../host/command.ts";
 import { hostPaths } from "../host/paths.ts";
+import { ownRegistryUser } from "../host/registries.ts";
 import { dockerLabels } from "../labels.ts";
 import type { ServedRegistry } from "../system.ts";
 import { registryTimer } from "./registry-timer.ts";
@@ -18,9 +19,6 @@ const collectSeconds = 480;
 const registryPatienceSeconds = 600;
 const configurationFile = "/berth/registry.yml";
 const usersDirectory = "/etc/berth";
-
-/** The one user: what distribution's htpasswd lets in may push and pull everything, so a second one would be no smaller. */
-const user = "berth";
 
 /**
  * What the outside reaches of a registry. A layer is one request, passed on as it comes; a push of an image with 30 layers is some 120
@@ -70,7 +68,7 @@ export class Registry extends ComponentResource {
         connection: host.connection,
         script: readScript(import.meta.url, "./scripts/registry-users.sh"),
         removeScript: 'sudo rm -rf "$USERS_DIRECTORY"',
-        parameters: { USERS_DIRECTORY: source, LOGIN_USER: user },
+        parameters: { USERS_DIRECTORY: source, LOGIN_USER: ownRegistryUser },
         secrets: { HASH: password.bcryptHash },
         deadlineSeconds: 60,
         dependsOn: [host.ready],
@@ -133,7 +131,7 @@ export class Registry extends ComponentResource {
     );
     this.released = { version: image.version, slot: service.name };
     this.served = {
-      ...{ user, password: secret(password.result), ready: [users, served] },
+      ...{ user: ownRegistryUser, password: secret(password.result), ready: [users, served] },
       passwordSetting: `${name.replace("_", ":")}.passwordGeneration`,
     };
     this.registerOutputs();

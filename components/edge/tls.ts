@@ -13,6 +13,12 @@ const certificatePem = z
 
 const kinds = ["acme", "certificate"];
 
+/**
+ * The authority that issues the certificates, where machines do not trust it anyway: Docker on every host then trusts it for the registries that
+ * the stack serves. Of several, all in one text. PEM.
+ */
+const issuerPem = certificatePem.optional();
+
 /** Where the certificates of a host's domains come from: `berth:tls`. */
 export const tlsSchema = z.discriminatedUnion(
   "kind",
@@ -30,9 +36,10 @@ export const tlsSchema = z.discriminatedUnion(
       email: z.email("is not an e-mail address; it is where the authority writes, as in ops@example.org"),
       /** Signed the certificate of the directory's own server, where the host does not trust it anyway. PEM. */
       trustedAuthorityPem: certificatePem.optional(),
+      issuerPem,
     }),
     /** Given, with its key in the secret `berth:tlsPrivateKeyPem`. */
-    z.strictObject({ kind: z.literal("certificate"), certificatePem }),
+    z.strictObject({ kind: z.literal("certificate"), certificatePem, issuerPem }),
   ],
   {
     error: ({ code, input }) => {

@@ -19,6 +19,9 @@ export type Registry = Readonly<z.infer<typeof registrySchema>>;
 /** `berth:registries`, by address; the password of each is a secret of its own, `registryPassword.<address>`. */
 export const registriesSchema = z.record(registryAddress, registrySchema);
 
+/** The one user of a registry that the stack serves: what its htpasswd lets in may push and pull everything, so a second one would be no smaller. */
+export const ownRegistryUser = "berth";
+
 /** How long pulling an image may take, and how long nothing of it may arrive: `berth:pulls`. */
 export const pullPatienceSchema = z
   .strictObject({

@@ -11,6 +11,8 @@ export interface RegistryLogin extends Registry {
   readonly setPassword?: string;
   /** How long the registry may take to answer as it should: one of the same run waits for its certificate and its record. */
   readonly waitSeconds?: number;
+  /** Issued its certificate, where machines do not trust that authority anyway. */
+  readonly authorityPem?: string;
 }
 
 /** The command that sets another password for a login. */
@@ -33,7 +35,7 @@ export function registryLogin(
   },
   opts: CustomResourceOptions,
 ): local.Command {
-  const { address, user, password, passwordExpires = "", waitSeconds = 0 } = args.login;
+  const { address, user, password, passwordExpires = "", waitSeconds = 0, authorityPem } = args.login;
   return hostCommand(
     name,
     {
@@ -46,6 +48,7 @@ export function registryLogin(
         EXPIRES: passwordExpires,
         SET_PASSWORD: setPasswordOf(args.login),
         ...(waitSeconds === 0 ? {} : { WAIT_SECONDS: waitSeconds }),
+        ...(authorityPem === undefined ? {} : { AUTHORITY: authorityPem.trim() }),
       },
       secrets: { PASSWORD: password },
       removeScript: readScript(import.meta.url, "./scripts/registry-logout.sh"),

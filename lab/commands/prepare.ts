@@ -2,13 +2,13 @@ import { ensurePebble } from "../acme/pebble.ts";
 import { ensureDaemon } from "../daemon/client.ts";
 import { ensureDocker, ensureNetwork, findCommand, hasIpv6 } from "../docker/index.ts";
 import { createRegistry } from "../images/index.ts";
-import type { RegistryImage } from "../images/registry.ts";
 import { ensureMachineImage } from "../machine/index.ts";
 import type { Phase } from "../render/phases.ts";
 import type { StackConfiguration } from "../stack/check.ts";
 import { configureStack, rotateSecrets } from "../stack/configuration.ts";
 import { imageKey } from "../stack/overrides.ts";
 import type { PlannedStack } from "../stack/planned-stack.ts";
+import type { PushedImage } from "../stack/pushes.ts";
 import type { LabContext } from "./context.ts";
 
 /** The results of the phases of {@link preparation}. */
@@ -81,7 +81,7 @@ export function preparation(
   const { home } = context;
   const given = parseImages(planned, options.image ?? []);
   const prepared: Prepared = { configuration: undefined, provenance: new Map() };
-  const images = new Map<string, RegistryImage>();
+  const images = new Map<string, PushedImage>();
   const phases: Phase[] = [
     {
       title: "Docker and the machine image",
@@ -101,8 +101,13 @@ export function preparation(
       title: "Images of the services",
       async run(progress) {
         const registry = await createRegistry(await ensureDocker(home, progress), home, progress);
-        for (const { name, version } of planned.images) {
+        for (const { name, version, pushed } of planned.images) {
           const own = given.find((image) => image.name === name && image.version === version);
+          if (own === undefined && pushed !== undefined) {
+            images.set(imageKey(name, version), pushed);
+            prepared.provenance.set(`${name} ${version}`, `built on its host, in ${pushed.repository}`);
+            continue;
+          }
           progress(`${name} ${version}${own === undefined ? "" : ` from ${own.reference}`}`);
           const image = own
             ? await registry.load(name, version, own.reference)

@@ -84,9 +84,9 @@ function placeholders({ request, images }: PlannedStack): Overrides {
   const digest = `sha256:${"0".repeat(64)}`;
   return {
     images: new Map(
-      images.map(({ name, version }) => [
+      images.map(({ name, version, pushed }) => [
         imageKey(name, version),
-        { repository: `registry.berth.lab:5000/${name}`, digest },
+        pushed ?? { repository: `registry.berth.lab:5000/${name}`, digest },
       ]),
     ),
     ssh: { publicKey: "ssh-ed25519 placeholder", identityFile: "placeholder" },
@@ -94,6 +94,7 @@ function placeholders({ request, images }: PlannedStack): Overrides {
       ? undefined
       : { chainPem: "-----BEGIN CERTIFICATE-----", privateKeyPem: "-----BEGIN PRIVATE KEY-----" },
     authorityPem: "-----BEGIN CERTIFICATE-----",
+    issuerPem: "-----BEGIN CERTIFICATE-----",
     token: "0".repeat(tokenCharacters),
     secretRecords: {},
     registryPassword: "made-up",

@@ -1,3 +1,5 @@
+import { existsSync, readFileSync } from "node:fs";
+import { pebbleFiles } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority } from "../images/index.ts";
 import { stackCertificate } from "./certificate.ts";
@@ -16,6 +18,7 @@ export async function configureStack(
   home: LabHome,
 ): Promise<StackConfiguration> {
   const { request, registryLogin } = planned;
+  const { roots } = pebbleFiles(home);
   const generated = generatedSecrets(home.stateDir, request.stack);
   const registryPassword =
     registryLogin === undefined ? "" : generated.get(registryPasswordKey, registryPasswordFormat);
@@ -25,6 +28,7 @@ export async function configureStack(
     ssh: await labSshKey(home.stateDir),
     certificate: request.acme ? undefined : await stackCertificate(home, request.stack, planned.domains),
     authorityPem: (await ensureAuthority(home)).certificatePem,
+    issuerPem: request.acme && existsSync(roots) ? readFileSync(roots, "utf8") : undefined,
     token: cloudToken(home),
     secret: (key) => generated.get(key, formatOf(request.definitions, key)),
     registryPassword,

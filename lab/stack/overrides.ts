@@ -5,6 +5,7 @@ import type { LabHome } from "../home.ts";
 import type { StackCertificate } from "./certificate.ts";
 import { cloudEndpoint } from "./cloud-access.ts";
 import type { PlannedStack } from "./planned-stack.ts";
+import { buildsOf } from "./pushes.ts";
 import { overrideRegistries } from "./registry-login.ts";
 import type { SshKey } from "./ssh-key.ts";
 import { isObject, type Json, objectAt } from "./stack-file.ts";
@@ -17,6 +18,8 @@ export interface Overrides {
   readonly certificate: StackCertificate | undefined;
   /** The lab's authority, PEM. */
   readonly authorityPem: string;
+  /** It and Pebble's, which no machine trusts; undefined when Pebble does not issue. */
+  readonly issuerPem: string | undefined;
   readonly token: string;
   readonly secret: (key: string) => string;
   readonly registryPassword: string;
@@ -80,13 +83,13 @@ export function overriddenValues(
       directory: pebbleDirectory(home),
       email: typeof email === "string" ? email : "lab@berth.example",
       trustedAuthorityPem: overrides.authorityPem,
+      ...(overrides.issuerPem === undefined ? {} : { issuerPem: overrides.issuerPem }),
     };
   } else {
     values["berth:tls"] = { kind: "certificate", certificatePem: certificate.chainPem };
     values["berth:tlsPrivateKeyPem"] = certificate.privateKeyPem;
   }
-  // The images come from the lab's registry, which has no login for these.
-  delete values["berth:builds"];
+  values["berth:builds"] = buildsOf(planned.values, planned.registries);
   values[tokenKey] = overrides.token;
   values["hcloud:endpoint"] = cloudEndpoint(home);
   for (const key of planned.generatedKeys) values[key] = overrides.secret(key);

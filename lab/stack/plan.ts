@@ -1,9 +1,11 @@
 import { defaultImage } from "../../components/host/host-config.ts";
+import { registryOf } from "../../components/host/registries.ts";
 import type { System } from "../../components/system.ts";
 import type { LabHome } from "../home.ts";
 import { checkPlan } from "./check.ts";
 import { tokenKey } from "./overrides.ts";
 import type { ImageUse, PlannedStack, StackRequest } from "./planned-stack.ts";
+import { type Pushes, pushesTo, readPushes, withPushes } from "./pushes.ts";
 import { isRegistryPassword, neededLogin } from "./registry-login.ts";
 import { applySetting, parseSetting } from "./set-option.ts";
 import { isObject, type Json, objectAt, readStackFile } from "./stack-file.ts";
@@ -23,19 +25,26 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   const declared = used.flatMap(({ name, secrets }) => Object.keys(secrets).map((key) => `${name}:${key}`));
   const generatable = [...declared, "berth:tlsPrivateKeyPem", tokenKey];
   refuseUndecryptable(request, file.encryptedKeys, generatable);
-  const values = withSettings(file.values, request.settings ?? [], generatable);
+  const pushes = readPushes(home, stack);
+  const values = withSettings(withPushes(file.values, pushes), request.settings ?? [], generatable);
   const domains = domainsOf(values, definitions);
+  const builds = Object.keys(objectAt(values["berth:builds"]));
   leaveOut(
     values,
     placed.filter((name) => !systems.includes(name)),
   );
   const hosts = Object.values(objectAt(values["berth:hosts"]));
-  const images = imagesInUse(values, used);
+  const images = imagesInUse(values, used, pushes);
   const planned: PlannedStack = {
     request,
     values,
     systems,
     images,
+    registries: used.flatMap(({ name, servesImages }) => {
+      const { domain } = objectAt(objectAt(values["berth:systems"])[name]);
+      return servesImages && typeof domain === "string" ? [domain] : [];
+    }),
+    builds,
     registryLogin: neededLogin(values, images),
     machineImages: [...new Set(hosts.map((host) => String(objectAt(host).image ?? defaultImage)))],
     domains,
@@ -45,17 +54,26 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   return planned;
 }
 
-/** Removes systems from the values, and hosts without another system. */
+/** Removes systems from the values, with the hosts without another system, and the builds that need either. */
 export function leaveOut(values: Record<string, Json>, systems: readonly string[]): void {
   const all = values["berth:systems"];
   const hosts = values["berth:hosts"];
   if (!isObject(all) || !isObject(hosts)) return;
-  const kept = Object.entries(all).filter(([name]) => !systems.includes(name));
-  values["berth:systems"] = Object.fromEntries(kept);
-  const used = kept.map(([, system]) => String(objectAt(system).host));
+  const left = Object.entries(all).filter(([name]) => !systems.includes(name));
+  values["berth:systems"] = Object.fromEntries(left);
+  const used = left.map(([, system]) => String(objectAt(system).host));
   // Systems on unknown hosts are reported by the schema.
   if (used.every((host) => host in hosts))
     values["berth:hosts"] = Object.fromEntries(Object.entries(hosts).filter(([name]) => used.includes(name)));
+  const builds = values["berth:builds"];
+  if (!isObject(builds)) return;
+  const gone = systems.flatMap((name) => objectAt(all[name]).domain ?? []);
+  const kept = Object.entries(builds).filter(([, build]) => {
+    const host = String(objectAt(build).host);
+    const away = host in hosts && !used.includes(host);
+    return !away && !gone.includes(registryOf(pushesTo(values, build) ?? ""));
+  });
+  values["berth:builds"] = Object.fromEntries(kept);
 }
 
 function requirePlaced({ stack, systems = [] }: StackRequest, placed: readonly string[]): void {
@@ -115,6 +133,7 @@ function domainsOf(values: Readonly<Record<string, Json>>, definitions: readonly
 function imagesInUse(
   values: Readonly<Record<string, Json>>,
   definitions: readonly System[],
+  pushes: Pushes,
 ): readonly ImageUse[] {
   const uses: ImageUse[] = [];
   for (const host of Object.values(objectAt(values["berth:hosts"]))) {
@@ -129,6 +148,7 @@ function imagesInUse(
         name: service.image,
         version: service.version,
         service: `${definition.name}/${service.name}`,
+        pushed: pushes.images[service.image]?.[service.version],
       });
     }
   }

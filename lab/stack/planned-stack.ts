@@ -1,5 +1,6 @@
 import type { Registry } from "../../components/host/registries.ts";
 import type { System } from "../../components/system.ts";
+import type { PushedImage } from "./pushes.ts";
 import type { Json } from "./stack-file.ts";
 
 /** The operator's request. */
@@ -26,6 +27,8 @@ export interface ImageUse {
   readonly version: string;
   /** `togather/app`; the edge has none. */
   readonly service?: string;
+  /** A host of the lab has built it: it comes from where that has pushed it, every other one from the lab's registry. */
+  readonly pushed?: PushedImage | undefined;
 }
 
 /** A checked stack file with the operator's settings. Nothing has been created yet. */
@@ -36,6 +39,10 @@ export interface PlannedStack {
   readonly images: readonly ImageUse[];
   /** The distinct images of the hosts' servers: `debian-13`. */
   readonly machineImages: readonly string[];
+  /** Domains of those systems that serve images. */
+  readonly registries: readonly string[];
+  /** Every build of the stack file, also those that this run leaves out. */
+  readonly builds: readonly string[];
   /** Of all systems in the stack file, so that adding one of them later needs no new certificate. */
   readonly domains: readonly string[];
   /** Secrets to generate, as full keys. */

@@ -3,10 +3,11 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Backend } from "../../ops/backend.ts";
-import { pushAndDeploy } from "../../ops/push.ts";
+import type { Backend, StackLock } from "../../ops/backend.ts";
+import { pushAndDeploy, readBuild } from "../../ops/push.ts";
+import { withVersion } from "../../ops/record-version.ts";
 import { runCommand } from "../../ops/run.ts";
-import { deployment } from "../unit/ops-fixtures.ts";
+import { deployment, resource } from "../unit/ops-fixtures.ts";
 
 /** `ops push` with real Git, to a real repository by an ssh that stays here; test/engine/build-repository.test.ts has the host's side. */
 
@@ -65,14 +66,45 @@ function commit(): string {
   return git("-C", app, "rev-parse", "HEAD");
 }
 
-async function push(ref: string, { exitCode = 0, name = "mfa" } = {}) {
+interface PushOptions {
+  readonly exitCode?: number;
+  readonly name?: string;
+  /** Whose runs are met, one a look; undefined is nobody's. */
+  readonly locks?: (StackLock | undefined)[];
+  /** What serves afterwards, when that is not what was recorded. */
+  readonly other?: string;
+}
+
+async function push(ref: string, { exitCode = 0, name = "mfa", locks = [], other }: PushOptions = {}) {
   const said: string[] = [];
   const deployed: string[] = [];
+  const path = join(folder, "Pulumi.production.yaml");
+  const build = readBuild(folder, "production", name);
+  let serves = "v1";
   const code = await pushAndDeploy({
-    ...{ projectDir: folder, stack: "production", name, ref, folder: app, run: runCommand },
-    backend: { read: async () => deployment([]), opsCommand: "npm run ops --" } as unknown as Backend,
+    ...{
+      stack: "production",
+      name,
+      build,
+      ref,
+      folder: app,
+      run: runCommand,
+      file: "Pulumi.production.yaml",
+    },
+    backend: {
+      read: async () =>
+        deployment([
+          resource("pulumi:pulumi:Stack", "berth-production", {
+            outputs: { systems: { mfa: { services: { app: { version: serves } } } } },
+          }),
+        ]),
+      lock: async () => locks.shift(),
+      opsCommand: "npm run ops --",
+    } as unknown as Backend,
+    record: (wanted) => writeFileSync(path, withVersion("Pulumi.production.yaml", file(), wanted)),
     up: async () => {
       deployed.push(file());
+      serves = other ?? /mfa:app: \{ version: (\w+)/.exec(file())?.[1] ?? "";
       return exitCode;
     },
     print: (line) => said.push(line),
@@ -85,8 +117,10 @@ test("a commit is built on its host, recorded with its digest and deployed", asy
   const { code, said, deployed } = await push("main");
   const version = `g${head.slice(0, 12)}`;
   expect(code).toBe(0);
-  expect(said).toBe(
-    `Pulumi.production.yaml: mfa:app is ${version}, ${digest}. Deploying\nmfa ${version} is deployed. Commit Pulumi.production.yaml.`,
+  expect(said).toMatch(
+    new RegExp(
+      `^Pulumi\\.production\\.yaml: mfa:app is ${version}, ${digest}\\. Deploying\nstep +seconds\n.*\npush and build +\\d.*\ndeploy +\\d.*\nin all +\\d.*\nmfa ${version} is deployed\\.$`,
+    ),
   );
   expect(deployed).toEqual([file()]);
   expect(file()).toMatch(/^# Kept\.\n/);
@@ -123,6 +157,73 @@ test("a deploy that fails is this command's failure, and says how to go back", a
   expect(code).toBe(255);
   expect(said).toContain(
     `The deploy failed, as said above, and Pulumi.production.yaml names g${head.slice(0, 12)}. Go on with up when the reason is gone, or go back: npm run ops -- push mfa --ref <the commit before> --stack production`,
+  );
+});
+
+const run = (owner: string): StackLock => ({ owner, host: "elsewhere", pid: 1 });
+
+test("waits for the run of somebody else, and records nothing meanwhile", async () => {
+  commit();
+  const { code, said } = await push("main", { locks: [run("anna@laptop"), run("anna@laptop"), undefined] });
+  expect(code).toBe(0);
+  expect(said).toMatch(
+    /^anna@laptop deploys undefined; waiting for that to end\nPulumi\.production\.yaml: mfa:app is g/,
+  );
+});
+
+test("a run that begins between the look and the deploy is waited for, and the deploy is made again", async () => {
+  const head = commit();
+  const { code, said, deployed } = await push("main", {
+    exitCode: 255,
+    locks: [undefined, run("anna@laptop"), undefined, undefined],
+  });
+  expect(code).toBe(255);
+  expect(deployed).toHaveLength(2);
+  expect(said.match(new RegExp(`mfa:app is g${head.slice(0, 12)}`, "g"))).toHaveLength(2);
+});
+
+test("says what is deployed when that is not what was pushed", async () => {
+  const head = commit();
+  const { code, said } = await push("main", { other: "g0123456789ab" });
+  expect(code).toBe(1);
+  expect(said).toContain(
+    `g${head.slice(0, 12)} was built, but g0123456789ab is deployed: another deploy has taken its place. Push again to deploy it.`,
+  );
+});
+
+test("another repository moves the image there, with the version", async () => {
+  commit();
+  writeFileSync(
+    join(folder, "Pulumi.production.yaml"),
+    file().replace('setting: "mfa:app"', 'setting: "mfa:app", repository: registry.mfa.example/app'),
+  );
+  expect((await push("main")).code).toBe(0);
+  expect(file()).toContain("mfa/app: { repository: registry.mfa.example/app, digests: { g");
+});
+
+test("a push that meets another one on the branch is made again", async () => {
+  commit();
+  await push("main");
+  const head = commit();
+  // As if it came from elsewhere: between what is read and what is pushed.
+  const bare = join(folder, "data/git/mfa.git");
+  const stolen = git("-C", app, "commit-tree", "-m", "Other", "HEAD^{tree}");
+  git("-C", app, "push", "--quiet", bare, `${stolen}:refs/heads/other`);
+  program(
+    "data/git/mfa.git/hooks/pre-receive",
+    `[ -e FOLDER/moved ] || { touch FOLDER/moved; env -u GIT_QUARANTINE_PATH git -C ${bare} update-ref refs/heads/main ${stolen}; }`,
+  );
+  const { code, said } = await push("main");
+  expect(code).toBe(0);
+  expect(said).toContain("another push has moved main meanwhile; pushing again");
+  expect(git("-C", bare, "rev-parse", "main")).toBe(head);
+});
+
+test("a host without the repository is named", async () => {
+  commit();
+  rmSync(join(folder, "data/git/mfa.git"), { recursive: true });
+  await expect(push("main")).rejects.toThrow(
+    /main has no repository \/mnt\/data\/git\/mfa\.git that can be asked; up makes it \(berth:builds\.mfa, stack production\)/,
   );
 });
 

@@ -24,6 +24,7 @@ export const testSecrets: Readonly<Record<string, string>> = {
 const versions: Readonly<Record<string, readonly string[]>> = {
   berth: ["1.28.3", "v1.0.0", "16"],
   mfa: ["3.6.12", "16-alpine", "7-alpine"],
+  registry: ["3.0.0"],
 };
 
 /** A given certificate, instead of the committed stacks' ACME. */
@@ -59,8 +60,13 @@ export function completeConfig(
   leaveOut(committed, others);
   for (const key of Object.keys(committed))
     if (others.includes(key.split(":")[0] ?? "")) delete committed[key];
-  // These zones are for the other systems' domains.
-  if (others.length > 0) delete (committed["berth:dns"] as { otherZones?: unknown }).otherZones;
+  // Zones of the other systems' domains alone.
+  const dns = committed["berth:dns"] as { otherZones?: string[] };
+  const domains = Object.values(committed["berth:systems"] as Record<string, { domain: string }>).map(
+    ({ domain }) => domain,
+  );
+  const zones = dns.otherZones?.filter((zone) => domains.some((name) => `.${name}`.endsWith(`.${zone}`)));
+  if (zones !== undefined) dns.otherZones = zones;
   const secrets = Object.fromEntries(
     Object.entries(testSecrets).filter(([key]) => systems.includes(key.split(":")[0] ?? "")),
   );

@@ -8,22 +8,8 @@ const stack = "production";
 const systems = systemsOf(stack);
 const { values } = completeConfig(stack, systems);
 const parsed = (key: string) => JSON.parse(values[key] ?? "{}");
-const registry = {
-  "berth:systems": JSON.stringify({
-    ...parsed("berth:systems"),
-    registry: { host: "main", domain: "registry.togather.example", edgeNetwork: 8 },
-  }),
-  "berth:images": JSON.stringify({
-    ...parsed("berth:images"),
-    registry: {
-      repository: "docker.io/library/registry",
-      digests: { "2.8.3": `sha256:${"cd".repeat(32)}` },
-    },
-  }),
-  "registry:server": JSON.stringify({ version: "2.8.3" }),
-};
 const run = async (change: Readonly<Record<string, string>> = {}) => {
-  const program = await runProgram(stack, { ...registry, ...change }, [], systems);
+  const program = await runProgram(stack, change, [], systems);
   expect(program.error).toBeUndefined();
   return program;
 };
@@ -59,7 +45,7 @@ test("every generated password has a line, whichever component made it, and the 
   expect([...before.keys()].toSorted()).toEqual(lines.map(([, , password]) => password).toSorted());
   const change: Record<string, Record<string, unknown>> = {};
   for (const [setting, key] of lines) {
-    const committed = setting in registry ? JSON.parse(registry["registry:server"]) : parsed(setting);
+    const committed = parsed(setting);
     change[setting] = { ...committed, ...change[setting], [key]: 2 };
   }
   const after = passwords(

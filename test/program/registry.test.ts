@@ -81,7 +81,7 @@ describe("a registry", () => {
     const { stdin } = program.find(command, "registry_server-routes").inputs;
     const locations = String(stdin);
     expect(locations).toMatch(
-      /location \/v2\/ \{\n {2}limit_req zone=registry_server_0 burst=500 nodelay;\n {2}limit_req_status 429;\n {2}proxy_buffering off;\n {2}proxy_request_buffering off;\n {2}client_max_body_size 4096m;/,
+      /location \/v2\/ \{\n {2}limit_req zone=registry_server_0_64 burst=500 nodelay;\n {2}limit_req_status 429;\n {2}proxy_buffering off;\n {2}proxy_request_buffering off;\n {2}client_max_body_size 4096m;/,
     );
     expect(locations).toContain("location = / {");
   });
@@ -148,6 +148,16 @@ describe("invalid configurations", () => {
   });
 });
 
+test("an authority that no machine trusts is given as a certificate", async () => {
+  const { error } = await runProgram(
+    "production",
+    configuration({ "berth:tls": JSON.stringify({ ...json("berth:tls"), issuerPem: "/etc/ssl/root.pem" }) }),
+  );
+  expect(String(error)).toContain(
+    'berth:tls.issuerPem: "/etc/ssl/root.pem" is not a PEM certificate; cat the file that holds the chain',
+  );
+});
+
 describe("a build", () => {
   const builds = (build: object) => ({ "berth:builds": JSON.stringify({ togather: build }) });
   const good = { host: "main", image: "togather/app", setting: "togather:app" };
@@ -168,6 +178,19 @@ describe("a build", () => {
     expect(stdin).toContain('main "$@"');
   });
 
+  test("may push elsewhere than where the image is by now", async () => {
+    const images = JSON.parse(configuration()["berth:images"]);
+    const { error, find } = await runProgram(
+      "production",
+      configuration({
+        ...builds({ ...good, repository: `${domain}/togather` }),
+        "berth:images": JSON.stringify({ ...images, "togather/app": json("berth:images")["togather/app"] }),
+      }),
+    );
+    expect(error).toBeUndefined();
+    expect(find(command, "main-build-togather").inputs.stdin).toContain(`REPOSITORY=${domain}/togather\n`);
+  });
+
   const path = "berth:builds.togather";
   test.each([
     ["host", { ...good, host: "other" }, `${path}.host: no host "other" in berth:hosts; use one of: main`],
@@ -176,6 +199,16 @@ describe("a build", () => {
       "login",
       { ...good, image: "nginx", setting: "mfa:app" },
       `${path}.image: "nginx" is in docker.io, where the host cannot push: there is no login in berth:registries. Set it: npx pulumi config set --path 'berth:registries["docker.io"].user' USER --stack production`,
+    ],
+    [
+      "login of another repository",
+      { ...good, repository: "ghcr.io/togather/app" },
+      `${path}.repository: "ghcr.io/togather/app" is in ghcr.io, where the host cannot push: there is no login in berth:registries. Set it: npx pulumi config set --path 'berth:registries["ghcr.io"].user' USER --stack production`,
+    ],
+    [
+      "repository with a tag",
+      { ...good, repository: `${domain}/togather:v1` },
+      `${path}.repository: "${domain}/togather:v1" is not an image repository; use host/name in lower case, without a tag`,
     ],
     [
       "service",

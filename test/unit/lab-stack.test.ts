@@ -6,6 +6,7 @@ import { configureStack, rotateSecrets } from "../../lab/stack/configuration.ts"
 import { imageKey } from "../../lab/stack/overrides.ts";
 import { planStack } from "../../lab/stack/plan.ts";
 import type { PlannedStack, StackRequest } from "../../lab/stack/planned-stack.ts";
+import { recordPush } from "../../lab/stack/pushes.ts";
 import { registryPasswordKey } from "../../lab/stack/registry-login.ts";
 import { readStackFile } from "../../lab/stack/stack-file.ts";
 import { systems as definitions } from "../../stacks/index.ts";
@@ -31,14 +32,14 @@ describe("a planned stack", () => {
     expect(planned.systems).toEqual(["togather"]);
     expect(planned.images.map(({ name }) => name)).toEqual(["nginx", "togather/app", "togather/postgres"]);
     // Those of the stack's other systems too: a certificate for all of them.
-    expect(planned.domains).toEqual(["togather.example", "mfa.drvn.be"]);
+    expect(planned.domains).toEqual(["togather.example", "mfa.drvn.be", "registry.shop.drvn.be"]);
     expect(planned.generatedKeys).toEqual(["togather:jwtSecret", "togather:adminApiKey"]);
     expect(() => statSync(join(home.stateDir, "secrets-production.json"))).toThrow("ENOENT");
   });
 
   test("unknown systems are refused with the allowed ones", () => {
     expect(() => planStack(request({ systems: ["nosuch"] }), home)).toThrow(
-      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa',
+      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa, registry',
     );
   });
 
@@ -150,6 +151,8 @@ describe("a planned stack", () => {
     // Other systems and their hosts are left out.
     const overridden = [
       "berth:images",
+      // Its registry does not run.
+      "berth:builds",
       "berth:ssh",
       "berth:hosts",
       "berth:systems",
@@ -235,5 +238,62 @@ describe("the file as written", () => {
     for (const key of ["environment", "hosts", "systems", "images", "tls"]) {
       expect(plan).toThrow(new RegExp(`berth:${key}: `));
     }
+  });
+});
+
+describe("what a host of the lab builds", () => {
+  const planned = (more: Partial<StackRequest> = {}) =>
+    planStack(request({ systems: ["mfa", "registry"], ...more }), home);
+  const pushed = {
+    ...{ setting: "mfa:app", image: "mfa/app", version: "g0123456789ab", digest },
+    repository: "registry.shop.drvn.be/mfa",
+  };
+  const configured = async (plan: PlannedStack) => {
+    const images = new Map(
+      plan.images.map(({ name, version, pushed: own }) => [
+        imageKey(name, version),
+        own ?? { repository: `r/${name}`, digest },
+      ]),
+    );
+    const { config } = await configureStack(plan, images, home);
+    return (key: string) => JSON.parse(config[key] ?? "");
+  };
+
+  test("is pushed to the stack's own registry, while the lab's has the image that serves", async () => {
+    const value = await configured(planned());
+    expect(value("berth:builds").mfa).toMatchObject({
+      host: "code",
+      repository: "registry.shop.drvn.be/mfa",
+    });
+    expect(value("berth:images")["mfa/app"]).toMatchObject({ repository: "r/mfa/app" });
+  });
+
+  test("is left out with its registry", async () => {
+    const value = await configured(planned({ systems: ["mfa"] }));
+    expect(value("berth:builds")).toEqual({});
+    expect(planned({ systems: ["mfa"] }).builds).toEqual(["mfa"]);
+  });
+
+  test("is what every later run deploys, until another version is asked for", async () => {
+    recordPush(home, "production", pushed);
+    const value = await configured(planned());
+    expect(value("mfa:app").version).toBe("g0123456789ab");
+    expect(value("berth:images")["mfa/app"]).toMatchObject({
+      repository: "registry.shop.drvn.be/mfa",
+      digests: { g0123456789ab: digest },
+    });
+    const other = await configured(planned({ settings: ["mfa:app.version=v1.1.0"] }));
+    expect(other("mfa:app").version).toBe("v1.1.0");
+    expect(other("berth:images")["mfa/app"].repository).toBe("r/mfa/app");
+    expect(other("berth:builds").mfa.repository).toBe("registry.shop.drvn.be/mfa");
+  });
+
+  test("does not move: another digest under a version that was pushed is refused", () => {
+    recordPush(home, "production", pushed);
+    recordPush(home, "production", pushed);
+    const moved = { ...pushed, digest: `sha256:${"f".repeat(64)}` };
+    expect(() => recordPush(home, "production", moved)).toThrow(
+      /mfa\/app g0123456789ab was pushed to this lab as sha256:\w+, and its registry has sha256:f+ under that version now; push a new commit/,
+    );
   });
 });

@@ -3,10 +3,12 @@ import { describe, expect, test } from "vitest";
 import { loginServer, passwordKey, passwordWarnings, registryOf } from "../../components/host/registries.ts";
 import { imageNeeds, migrationNeeds } from "../../components/release/image-contract.ts";
 import { ConfigError, parseConfig } from "../../config.ts";
+import type { StateResource } from "../../ops/deployment.ts";
 import { logInToRegistries } from "../../ops/registry-login.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
 import { completeConfig } from "../program/committed-config.ts";
+import { deployment, resource } from "./ops-fixtures.ts";
 
 const { values, secretKeys: all } = completeConfig("production");
 const secretKeys = all.filter((key) => !key.startsWith("berth:registryPassword."));
@@ -120,6 +122,7 @@ describe("the registry of an image", () => {
 });
 
 describe("ops registry-login", () => {
+  const state = (...resources: StateResource[]) => JSON.stringify(deployment(resources));
   const shown = (password?: string) =>
     JSON.stringify({
       "berth:registries": { value: ghcr["berth:registries"], objectValue: {}, secret: false },
@@ -132,17 +135,40 @@ describe("ops registry-login", () => {
     const calls: unknown[] = [];
     const addresses = await logInToRegistries("production", async (command, args, { input }) => {
       calls.push([command, args.join(" "), input]);
-      return shown(password);
+      return args[0] === "stack" ? state() : shown(password);
     });
     expect(addresses).toEqual(["ghcr.io"]);
     expect(calls).toEqual([
       ["pulumi", "config --show-secrets --json --stack production --non-interactive", undefined],
+      ["pulumi", "stack export --show-secrets --stack production --non-interactive", undefined],
       ["docker", "login --username deploy --password-stdin ghcr.io", password],
     ]);
   });
 
+  test("knows the registry that the stack serves itself, by the password of the last run", async () => {
+    const calls: unknown[] = [];
+    const registry = [
+      resource("berth:data:Registry", "registry_server"),
+      resource("random:index/randomPassword:RandomPassword", "registry_server-password", {
+        outputs: {
+          result: { "4dabf18193072939515e22adb298388d": "1b47", plaintext: JSON.stringify(password) },
+        },
+      }),
+      resource("pulumi:pulumi:Stack", "berth-production", {
+        outputs: { systems: { registry: { domain: "registry.togather.example" } } },
+      }),
+    ];
+    const addresses = await logInToRegistries("production", async (command, args, { input }) => {
+      if (command === "docker") calls.push([args.join(" "), input]);
+      return args[0] === "stack" ? state(...registry) : "{}";
+    });
+    expect(addresses).toEqual(["registry.togather.example"]);
+    expect(calls).toEqual([["login --username berth --password-stdin registry.togather.example", password]]);
+  });
+
   test("does nothing without a registry, and reports a missing password", async () => {
-    expect(await logInToRegistries("production", async () => "{}")).toEqual([]);
+    const nothing = async (_: string, args: readonly string[]) => (args[0] === "stack" ? state() : "{}");
+    expect(await logInToRegistries("production", nothing)).toEqual([]);
     await expect(logInToRegistries("production", async () => shown())).rejects.toThrow(
       "Pulumi.production.yaml: berth:registryPassword.ghcr.io: missing",
     );

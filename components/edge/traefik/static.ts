@@ -10,9 +10,11 @@ const idleSeconds = 180;
 
 /**
  * How long a client may take to send a request with its body, in seconds. Go's HTTP server has this one limit for all of it, where nginx has
- * 15 s for the header and 30 s between two reads of the body.
+ * 15 s for the header and 30 s between two reads of the body; Traefik has it for an entry point alone (pkg/server/server_entrypoint_tcp.go,
+ * ReadTimeout), and no writer that leads a plugin to the connection. So it is what the longest request needs: a layer of an image,
+ * 4 GiB over 10 Mbit/s.
  */
-const requestSeconds = 300;
+const requestSeconds = 3600;
 
 /**
  * What Traefik reads when it starts, as JSON, which is YAML too. The API answers on loopback alone, so that a switch can read what is

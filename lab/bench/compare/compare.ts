@@ -11,6 +11,7 @@ import { authorityFile } from "../../stack/certificate.ts";
 import {
   comparisonFolder,
   comparisonServer,
+  composeSetupsOf,
   deployCompose,
   prepareCompose,
   removeComparisonServer,
@@ -45,6 +46,8 @@ interface CompareOptions {
   readonly stack: string;
   /** Default: the stack's first system with a folder `compare`. */
   readonly system?: string;
+  /** Versions to deploy, of those that are compared; default: all. */
+  readonly versions?: readonly string[];
   /** Other settings of every `up`, `key=value`. */
   readonly settings?: readonly string[];
   readonly requestsPerSecond: number;
@@ -80,8 +83,7 @@ const commandSeconds = 900;
 const projectDir = fileURLToPath(new URL("../../..", import.meta.url));
 
 /**
- * Deploys the same versions by Berth and by `docker stack deploy` with a compose file and nginx, in the usual form and
- * in a careful one, each on a separate server under the same load, one after the other: two loads at once would overload a small machine.
+ * Deploys the same versions by Berth and by `docker stack deploy` with each of the system's compose files, each on a separate server under the same load, one after the other: two loads at once would overload a small machine.
  */
 export async function runComparison(options: CompareOptions): Promise<ComparisonReport> {
   process.env.BERTH_LAB ??= "bench";
@@ -92,51 +94,51 @@ export async function runComparison(options: CompareOptions): Promise<Comparison
     options.stack,
     ...(options.settings ?? []).flatMap((setting) => ["--set", setting]),
   ];
-  const planned = planRun(labContext(), { stack: options.stack, set: options.settings ?? [] }, []);
+  const about = { stack: options.stack, set: options.settings ?? [] };
+  const named = options.system === undefined ? [] : [options.system];
+  const planned = planRun(labContext(), about, named);
   const system = options.system ?? planned.systems.find((name) => existsSync(comparisonFolder(name)));
   if (system === undefined) {
     throw new Error(`no system of the stack ${options.stack} has a folder lab/apps/<system>/compare`);
   }
   const withVersion = (version: string) => [...set, "--set", `${system}:app.version=${version}`];
+  const wanted = cases.filter(({ version }) => options.versions?.includes(version) ?? true);
   try {
-    for (const version of [firstVersion, ...cases.map((each) => each.version)]) {
+    for (const version of [firstVersion, ...wanted.map((each) => each.version)]) {
       options.progress(`building images: ${version}`);
-      await must(["preview", ...withVersion(version)]);
+      await must(["preview", system, ...withVersion(version)]);
     }
     options.progress("Berth's server");
-    await must(["up", ...withVersion(firstVersion)]);
+    await must(["up", system, ...withVersion(firstVersion)]);
     const { address, domain } = await berthAddress(options.stack, system);
     const setups: (() => Promise<Setup>)[] = [
       async () => ({
         name: "Berth",
         address,
-        deploy: (version) => lab(["up", ...withVersion(version)]),
+        deploy: (version) => lab(["up", system, ...withVersion(version)]),
       }),
-      ...(["usual", "careful"] as const).map((variant) => async () => {
-        options.progress(`the compose setup, ${variant}`);
+      ...composeSetupsOf(system).map((setup) => async () => {
+        options.progress(setup.name);
         const server = await comparisonServer(home, "cx33");
         await prepareCompose(home, server, {
           stack: options.stack,
           system,
-          variant,
+          setup,
           version: firstVersion,
           versionOf: (image) =>
             planned.images.find(({ name }) => [image, `${system}/${image}`].includes(name))?.version ?? "",
         });
         return {
-          name:
-            variant === "usual"
-              ? "stack deploy, as most write it"
-              : "stack deploy, as a careful team writes it",
+          name: setup.name,
           address: server.address,
-          deploy: (to: string) => deployCompose(server, system, variant, to),
+          deploy: (to: string) => deployCompose(server, system, setup, to),
         };
       }),
     ];
     const comparisons: Comparison[] = [];
     for (const make of setups) {
       const setup = await make();
-      for (const each of cases) {
+      for (const each of wanted) {
         options.progress(`${setup.name}: ${each.what} (${each.version})`);
         comparisons.push(await compareOne(home, setup, domain, each, loadMix(system), options));
       }

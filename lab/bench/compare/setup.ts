@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
+import { z } from "zod";
 import { cloudInit } from "../../../components/host/cloud-init.ts";
 import { shellQuote } from "../../../components/host/connection.ts";
 import { deployUser } from "../../../components/host/host-files.ts";
@@ -30,12 +31,25 @@ export interface ScriptResult {
   readonly output: string;
 }
 
-/** The two compose setups; each consists of a stack file and an nginx configuration. */
-export type ComposeVariant = "usual" | "careful";
+const composeSetups = z.array(
+  z.strictObject({
+    /** For the report. */
+    name: z.string(),
+    stackFile: z.string(),
+    /** What the edge's container reads beside certificate and key; `DOMAIN` in it are the stack's domains. */
+    edgeFile: z.string(),
+    /** The pipeline has the edge read its configuration again. */
+    reload: z.boolean(),
+    /** Variables of the stack file. Those that are not here are made up, but for versions of images. */
+    environment: z.record(z.string(), z.string()).default({}),
+  }),
+);
+/** One way to run a system with `docker stack deploy`. */
+export type ComposeSetup = z.infer<typeof composeSetups>[number];
 
 /**
- * The folder with a system's compose setups: `lab/apps/<system>/compare` with `usual` and `careful` as `.yml` and `.conf`, and the scripts
- * `prepare.sh` and `deploy.sh`.
+ * The folder with a system's compose setups: `lab/apps/<system>/compare` with `setups.json`, the files that it names, and `hooks.sh` with the functions
+ * `prepare_database` and `before_deploy`.
  */
 export function comparisonFolder(system: string): string {
   return fileURLToPath(new URL(`../../apps/${system}/compare`, import.meta.url));
@@ -46,6 +60,14 @@ const sshPort = 22;
 const bootSeconds = 180;
 const prepareSeconds = 300;
 const readText = (system: string, name: string) => readFileSync(join(comparisonFolder(system), name), "utf8");
+
+/** The setups that a system is compared with. */
+export function composeSetupsOf(system: string): ComposeSetup[] {
+  return composeSetups.parse(JSON.parse(readText(system, "setups.json")));
+}
+
+const script = (system: string, name: string) =>
+  readText(system, "hooks.sh") + readFileSync(new URL(`./scripts/${name}`, import.meta.url), "utf8");
 
 /** Boots the server, or reuses the one of an earlier run. */
 export async function comparisonServer(home: LabHome, serverType: string): Promise<ComparisonServer> {
@@ -119,21 +141,21 @@ export async function prepareCompose(
   options: {
     readonly stack: string;
     readonly system: string;
-    readonly variant: ComposeVariant;
+    readonly setup: ComposeSetup;
     readonly version: string;
     /** Version of another image of the stack: `nginx`, `postgres`. */
     readonly versionOf: (image: string) => string;
   },
 ): Promise<void> {
-  const { system, variant, version } = options;
+  const { system, setup, version } = options;
   const certificate = join(home.stateDir, `tls-${options.stack}.pem`);
   const domains = domainsOf(readFileSync(certificate, "utf8"));
   const { chainPem, privateKeyPem } = await stackCertificate(home, options.stack, domains);
   const secrets = generatedSecrets(home.stateDir, "comparison");
-  const stackFile = readText(system, `${variant}.yml`);
-  const environment: Record<string, string> = {};
+  const stackFile = readText(system, setup.stackFile);
+  const environment: Record<string, string> = { ...setup.environment };
   for (const [, name = ""] of stackFile.matchAll(/\$\{(\w+)\}/g)) {
-    if (["REGISTRY", "VERSION"].includes(name)) continue;
+    if (["REGISTRY", "VERSION"].includes(name) || name in environment) continue;
     const image = /^(\w+)_VERSION$/.exec(name)?.[1];
     environment[name] =
       image === undefined
@@ -141,22 +163,24 @@ export async function prepareCompose(
         : options.versionOf(image.toLowerCase());
   }
   const { exitCode, output } = await server.run(
-    readText(system, "prepare.sh"),
+    script(system, "prepare.sh"),
     {
+      SYSTEM: system,
       REGISTRY: registry,
       VERSION: version,
       ENVIRONMENT_FILE: Object.entries(environment)
         .map(([name, value]) => `${name}=${value}\n`)
         .join(""),
       STACK_FILE: stackFile,
-      NGINX_FILE: readText(system, `${variant}.conf`).replaceAll("DOMAIN", domains.join(" ")),
+      EDGE_NAME: setup.edgeFile,
+      EDGE_FILE: readText(system, setup.edgeFile).replaceAll("DOMAIN", domains.join(" ")),
       CERTIFICATE: chainPem,
       PRIVATE_KEY: privateKeyPem,
     },
     prepareSeconds,
   );
   if (exitCode !== 0) throw new Error(`the compose setup could not be made: ${output}`);
-  const first = await deployCompose(server, system, variant, version);
+  const first = await deployCompose(server, system, setup, version);
   if (first.exitCode !== 0) throw new Error(`the compose setup does not come up: ${first.output}`);
 }
 
@@ -164,16 +188,17 @@ export async function prepareCompose(
 export function deployCompose(
   server: ComparisonServer,
   system: string,
-  variant: ComposeVariant,
+  setup: ComposeSetup,
   version: string,
 ): Promise<ScriptResult> {
   const waitSeconds = 180;
   return server.run(
-    readText(system, "deploy.sh"),
+    script(system, "deploy.sh"),
     {
+      SYSTEM: system,
       REGISTRY: registry,
       VERSION: version,
-      RELOAD: variant === "usual" ? "yes" : "no",
+      RELOAD: setup.reload ? "yes" : "no",
       WAIT_SECONDS: String(waitSeconds),
     },
     waitSeconds + 60,

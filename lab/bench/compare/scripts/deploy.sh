@@ -1,24 +1,24 @@
 # shellcheck shell=bash
 # What a team's pipeline runs on the host of a compose setup: migrations, docker stack deploy, wait for its result, reload
-# nginx when its configuration requires it. VERSION, REGISTRY, RELOAD (yes or no) and WAIT_SECONDS are parameters.
+# nginx when its configuration requires it. Runs after the hooks.sh of the SYSTEM; VERSION, REGISTRY, RELOAD (yes or no) and WAIT_SECONDS
+# are parameters too.
 set -euo pipefail
-cd ~/togather
+cd ~/"$SYSTEM"
 set -a
 # shellcheck source=/dev/null
 . ./.env
 set +a
 export VERSION REGISTRY
-image=$REGISTRY/togather/app:$VERSION
+image=$REGISTRY/$SYSTEM/app:$VERSION
 
-update() { docker service inspect --format '{{with .UpdateStatus}}{{.State}} {{.StartedAt}} {{.Message}}{{end}}' togather_app 2>/dev/null || true; }
-edge() { docker ps --quiet --filter label=com.docker.swarm.service.name=togather_nginx --filter status=running | head -n 1; }
-tasks() { docker service ps --no-trunc --filter desired-state=running --format '{{.Image}} {{.CurrentState}}' togather_app; }
+update() { docker service inspect --format '{{with .UpdateStatus}}{{.State}} {{.StartedAt}} {{.Message}}{{end}}' "${SYSTEM}_app" 2>/dev/null || true; }
+edge() { docker ps --quiet --filter "label=com.docker.swarm.service.name=${SYSTEM}_nginx" --filter status=running | head -n 1; }
+tasks() { docker service ps --no-trunc --filter desired-state=running --format '{{.Image}} {{.CurrentState}}' "${SYSTEM}_app"; }
 
-PGPASSWORD=$DATABASE_PASSWORD docker run --rm --network togather_default --env PGPASSWORD --entrypoint migrate "$image" \
-  -path /app/internal/storage/postgres/migrations -database 'postgresql://togather@postgres:5432/togather?sslmode=disable' up
+before_deploy
 before=$(update)
 began=$SECONDS
-docker stack deploy --compose-file stack.yml --resolve-image never togather
+docker stack deploy --compose-file stack.yml --resolve-image never "$SYSTEM"
 serving=
 while [ "$SECONDS" -lt "$WAIT_SECONDS" ]; do
   now=$(update)
