@@ -97,17 +97,18 @@ export const mfa = defineSystem({
       networks: [internal],
       schema: { migrations, snapshots },
       health: { tool: "node", path: "/api/health" },
+      companions: (app) => [
+        new Worker(services.worker, {
+          ...common,
+          command: ["node", "worker.mjs"],
+          environment: services.app.variables,
+          networks: [internal, outboundNetwork(context)],
+          // It listens nowhere: it is healthy while its process runs.
+          health: { tool: "command", command: ["node", "--eval", "process.kill(1, 0)"] },
+          releasedWith: app,
+        }),
+      ],
     });
-    const worker = new Worker(services.worker, {
-      ...common,
-      command: ["node", "worker.mjs"],
-      environment: services.app.variables,
-      networks: [internal, outboundNetwork(context)],
-      // It listens nowhere: it is healthy while its process runs.
-      health: { tool: "command", command: ["node", "--eval", "process.kill(1, 0)"] },
-      releasedWith: app,
-    });
-    const released = { app: app.released, worker: worker.released };
-    return { services: released, healthUrl: `https://${domain}/api/health` };
+    return { services: app.services, healthUrl: `https://${domain}/api/health` };
   },
 });
