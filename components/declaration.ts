@@ -6,7 +6,14 @@ import type { Route } from "./edge/route.ts";
 import type { Host } from "./host/host.ts";
 import type { ResolvedImage } from "./image.ts";
 import type { SecretSpec } from "./secrets/secret.ts";
-import type { Environment, ServiceSpec, System, SystemContext, SystemResult } from "./system.ts";
+import type {
+  Environment,
+  ServiceSpec,
+  StatusQuestion,
+  System,
+  SystemContext,
+  SystemResult,
+} from "./system.ts";
 
 /** A system as its file in `stacks/` declares it: what it consists of is said once, and the {@link System} follows from it. */
 
@@ -113,6 +120,8 @@ export interface Declaration<P extends Parts, Key extends string> {
   routes(domain: string, settings: SettingsOf<P>): Readonly<Record<string, readonly Route[]>>;
   /** See {@link System.servesImages}. */
   readonly servesImages?: boolean;
+  /** See {@link System.status}. */
+  readonly status?: readonly StatusQuestion[];
   /** Declares the resources. */
   build(context: Context<P, Key>): SystemResult;
 }
@@ -152,6 +161,7 @@ export function defineSystem<P extends Parts, Key extends string>(declaration: D
     secrets,
     services,
     ...(declaration.servesImages === undefined ? {} : { servesImages: declaration.servesImages }),
+    ...(declaration.status === undefined ? {} : { status: declaration.status }),
     routes: (domain, all) => Object.values(routes(domain, all)).flat(),
     build: (context) =>
       declaration.build(

@@ -25,8 +25,19 @@ export interface System<Settings = unknown> {
   /** What the outside reaches, by `domain` and any other domain beside it. */
   routes(domain: string, settings: Settings): readonly Route[];
   build(context: SystemContext<Settings>): SystemResult;
+  /** What `npm run ops -- status` asks of its services, beside what it shows of any system. */
+  readonly status?: readonly StatusQuestion[];
   /** Its result has a {@link SystemResult.registry}: built before the systems whose images may come from there. */
   readonly servesImages?: boolean;
+}
+
+/** A command in a service's container, whose output (at most 500 characters) is the answer. */
+export interface StatusQuestion {
+  /** `sync:status` */
+  readonly name: string;
+  /** `redis` */
+  readonly service: string;
+  readonly command: readonly string[];
 }
 
 export interface ServiceSpec {

@@ -2,14 +2,7 @@ import type { System } from "../components/system.ts";
 import { age, type Backend } from "./backend.ts";
 import { Cloud } from "./cloud.ts";
 import { describeReplaced, listReplaced } from "./database.ts";
-import {
-  type Deployment,
-  isObject,
-  type JsonObject,
-  pendingOperations,
-  resources,
-  textOf,
-} from "./deployment.ts";
+import { type Deployment, pendingOperations, resources } from "./deployment.ts";
 import { observeHost } from "./host.ts";
 import { type HostAccess, hostsOf } from "./host-access.ts";
 import { type Disk, readHostFacts, renderDisks } from "./host-facts.ts";
@@ -17,6 +10,7 @@ import type { HostObservation } from "./observed.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { overdue } from "./secrets.ts";
+import { health, memoryOfServices, type SystemAnswer, systemAnswers } from "./service-status.ts";
 import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import { renderTable } from "./table.ts";
@@ -40,6 +34,8 @@ interface StackStatus {
     readonly inState: "yes" | "no" | "replaced";
     /** Whether a route of the edge uses it. */
     readonly routed: boolean;
+    /** Of its containers, and their limit. */
+    readonly memory: string;
   }[];
   /** The serving version of each service, by its record. */
   readonly deployments: readonly {
@@ -61,6 +57,8 @@ interface StackStatus {
     readonly rotateAfterDays?: number;
   }[];
   readonly health: readonly { readonly system: string; readonly answer: string }[];
+  /** What the systems say of themselves, as MFA's `sync:status`. */
+  readonly answers: readonly SystemAnswer[];
   /** Databases that restores have replaced, or why they cannot be read. */
   readonly replaced: readonly { readonly system: string; readonly database: string }[];
   /** Access that ssh-open has opened. */
@@ -82,10 +80,13 @@ export async function readStatus(
   );
   const records = (await Promise.all(hosts.map(readRecords))).flat();
   const facts = await Promise.all(hosts.map(readHostFacts));
+  const memory = new Map(
+    (await Promise.all(hosts.map(memoryOfServices))).flatMap((services) => [...services]),
+  );
   return {
     ...(lock === undefined ? {} : { lock }),
     pendingOperations: pendingOperations(deployment).length,
-    services: observedHosts.flatMap((observed) => services(observed, deployment, versions)),
+    services: observedHosts.flatMap((observed) => services(observed, deployment, { versions, memory })),
     disks: facts.flatMap(({ disks }) => disks),
     dockerRestarts: facts.flatMap(({ host, dockerRestart }) => (dockerRestart ? [host] : [])),
     deployments: records.flatMap(lastDeployment),
@@ -103,6 +104,7 @@ export async function readStatus(
         }),
     ),
     health: await health(deployment, hosts),
+    answers: await systemAnswers(deployment, hosts, definitions),
     replaced: (
       await Promise.all(databases(deployment).map((entry) => replaced(deployment, entry, run)))
     ).flat(),
@@ -126,7 +128,7 @@ export function renderStatus(status: StackStatus): string {
   const parts = [
     `deploy lock: ${status.lock ?? "free"}; interrupted operations: ${status.pendingOperations}`,
     renderTable(
-      ["host", "service", "image", "version", "age", "in state", "takes requests"],
+      ["host", "service", "image", "version", "age", "in state", "takes requests", "memory"],
       status.services.map((each) => [
         each.host,
         each.service,
@@ -135,6 +137,7 @@ export function renderStatus(status: StackStatus): string {
         each.age,
         each.inState,
         each.routed ? "yes" : "no",
+        each.memory,
       ]),
     ),
     renderTable(
@@ -162,6 +165,14 @@ export function renderStatus(status: StackStatus): string {
       ["system", "health"],
       status.health.map(({ system, answer }) => [system, answer]),
     ),
+    ...(status.answers.length === 0
+      ? []
+      : [
+          renderTable(
+            ["system", "of itself", "says"],
+            status.answers.map(({ system, question, answer }) => [system, question, answer]),
+          ),
+        ]),
     renderDisks(status.disks),
     ...status.dockerRestarts.map(
       (host) =>
@@ -240,7 +251,7 @@ function lastDeployment(records: ServiceRecords): StackStatus["deployments"] {
 function services(
   observed: HostObservation,
   deployment: Deployment,
-  versions: ReadonlyMap<string, string>,
+  { versions, memory }: Readonly<Record<"versions" | "memory", ReadonlyMap<string, string>>>,
 ): StackStatus["services"] {
   const words = new Set(observed.routes.split(/[^A-Za-z0-9_-]+/));
   return observed.objects
@@ -255,6 +266,7 @@ function services(
         age: age(createdAt),
         inState: known === undefined ? "no" : known.delete ? "replaced" : "yes",
         routed: words.has(name),
+        memory: memory.get(name) ?? "",
       };
     });
 }
@@ -273,28 +285,4 @@ async function replaced(
     const [first] = (error instanceof Error ? error.message : String(error)).split("\n");
     return [{ system, database: `unknown: ${first}` }];
   }
-}
-
-/** Each system's health, requested on its own host: through the edge, by its domain, without DNS. */
-async function health(deployment: Deployment, hosts: readonly HostAccess[]): Promise<StackStatus["health"]> {
-  const stack = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack");
-  const systems = stack?.outputs?.systems;
-  if (!isObject(systems)) return [];
-  return Promise.all(
-    Object.entries(systems).flatMap(([system, value]) => {
-      const output: JsonObject = isObject(value) ? value : {};
-      const url = textOf(output, "healthUrl");
-      const host = hosts.find(({ provider }) => provider === `${textOf(output, "host")}-docker`);
-      if (url === undefined || host === undefined || !/^https:\/\/[a-z0-9.-]+\/[\w./-]*$/.test(url))
-        return [];
-      const script = `curl --silent --show-error --insecure --max-time 10 --write-out ' %{http_code}' --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;
-      return [
-        host.run(script, 20).then((said) => {
-          // A healthy response may have no body.
-          const [, body = said, code = ""] = /^(.*) (\d{3})$/s.exec(said.trim()) ?? [];
-          return { system, answer: (body.trim() || code).slice(0, 500) };
-        }),
-      ];
-    }),
-  );
 }

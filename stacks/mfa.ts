@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { Database } from "../components/data/database.ts";
 import { Postgres } from "../components/data/postgres.ts";
-import { Redis } from "../components/data/redis.ts";
+import { Redis, redisStatus } from "../components/data/redis.ts";
 import { postgresSettings, redisSettings, snapshotSettings } from "../components/data/settings.ts";
 import { defineSystem } from "../components/declaration.ts";
 import { limited, limitsSettings } from "../components/edge/settings.ts";
@@ -79,6 +79,11 @@ export const mfa = defineSystem({
       ],
     };
   },
+  status: [
+    redisStatus("redis", "sync:status", "GET sync:status"),
+    redisStatus("redis", "jobs in sync:queue", "LLEN sync:queue"),
+    redisStatus("redis", "memory of Redis", "INFO memory", "^(used_memory|maxmemory)_human:"),
+  ],
   build(context) {
     const { domain, services } = context;
     const { snapshots, migrations, probe } = context.settings;
@@ -97,17 +102,18 @@ export const mfa = defineSystem({
       networks: [internal],
       schema: { migrations, snapshots },
       health: { tool: "node", path: "/api/health" },
+      companions: (app) => [
+        new Worker(services.worker, {
+          ...common,
+          command: ["node", "worker.mjs"],
+          environment: services.app.variables,
+          networks: [internal, outboundNetwork(context)],
+          // It listens nowhere: it is healthy while its process runs.
+          health: { tool: "command", command: ["node", "--eval", "process.kill(1, 0)"] },
+          releasedWith: app,
+        }),
+      ],
     });
-    const worker = new Worker(services.worker, {
-      ...common,
-      command: ["node", "worker.mjs"],
-      environment: services.app.variables,
-      networks: [internal, outboundNetwork(context)],
-      // It listens nowhere: it is healthy while its process runs.
-      health: { tool: "command", command: ["node", "--eval", "process.kill(1, 0)"] },
-      releasedWith: app,
-    });
-    const released = { app: app.released, worker: worker.released };
-    return { services: released, healthUrl: `https://${domain}/api/health` };
+    return { services: app.services, healthUrl: `https://${domain}/api/health` };
   },
 });

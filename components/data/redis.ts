@@ -5,6 +5,7 @@ import { RandomPassword } from "@pulumi/random";
 import type { ServiceContext } from "../declaration.ts";
 import { readScript } from "../host/command.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
+import type { StatusQuestion } from "../system.ts";
 import type { RedisSettings } from "./settings.ts";
 import { stateful } from "./stateful.ts";
 
@@ -13,12 +14,19 @@ const serverPort = 6379;
 /** The file of its secrets: a configuration file, as the official image's entry point takes one for the first argument. */
 const configuration = "/run/secrets/redis.conf";
 
+/** A question of a system's status to its Redis server: a command of redis-cli, and of its output the lines that `only` fits. */
+export function redisStatus(service: string, name: string, command: string, only = ""): StatusQuestion {
+  // By the environment, which only root and the server's user can read.
+  const ask = `REDISCLI_AUTH=$(sed -n "s/^requirepass //p" ${configuration}) redis-cli --raw ${command}`;
+  return { name, service, command: ["sh", "-c", only === "" ? ask : `${ask} | grep -E "${only}"`] };
+}
+
 /** The user that the server runs as in the official image, on Debian and on Alpine. */
 const redisUser = "999";
 
 /**
  * A Redis server, {@link stateful}: one task, stop-first, no published port. What is written is in its append-only file on the volume
- * within a second (`appendfsync everysec`, Redis' default), and a full memory refuses writes unless the policy says otherwise.
+ * within a second (`appendfsync`), and a full memory refuses writes unless the policy says otherwise.
  * Source of paths, user and arguments: the official image (github.com/redis/docker-library-redis, 7.4/alpine/Dockerfile,
  * docker-entrypoint.sh).
  *
@@ -38,7 +46,7 @@ export class Redis extends ComponentResource {
     const { name, host, system, settings } = context;
     super("berth:data:Redis", name, {}, { parent: context.parent });
     const child = { parent: this };
-    const { passwordGeneration, memoryMebibytes, maxmemoryPercent, policy } = settings;
+    const { passwordGeneration, memoryMebibytes, maxmemoryPercent, policy, appendfsync } = settings;
     const password = new RandomPassword(
       `${name}-password`,
       { length: 40, special: false, keepers: { generation: String(passwordGeneration) } },
@@ -54,6 +62,8 @@ export class Redis extends ComponentResource {
       appendonly: "yes",
       maxmemory: `${Math.floor((memoryMebibytes * maxmemoryPercent) / 100)}mb`,
       "maxmemory-policy": policy,
+      // Redis' own default is not said, so that it restarts no server.
+      ...(appendfsync === "everysec" ? {} : { appendfsync }),
     };
     const { service, ready } = stateful(this, context, {
       network,

@@ -67,6 +67,11 @@ export function redisSettings(declared: {
      */
     maxmemoryPercent: z.int().min(10).max(90).default(50),
     policy: z.enum(policies).default(declared.policy ?? "noeviction"),
+    /**
+     * When what was written is on the disk: within a second, or before each answer (redis.io, "Redis persistence"). After a crash of the
+     * host, `everysec` may lack what was written in its last second. A change restarts it.
+     */
+    appendfsync: z.enum(["everysec", "always"]).default("everysec"),
     /** Count up for a new password, by a restart and new slots of its clients. */
     passwordGeneration,
   });

@@ -91,6 +91,15 @@ const migrationSchema = (steps: readonly z.input<typeof step>[]) =>
       .min(10, "is too short; use 10 to 86400")
       .max(86_400, "is too long; use 10 to 86400")
       .default(600),
+    /**
+     * What a statement of a step waits for a lock at most: while it does, every later query of that table waits behind it. Ten
+     * seconds is what strong_migrations advises (its README, "Lock Timeouts").
+     */
+    lockTimeoutSeconds: z
+      .int()
+      .min(1, "is too short; use 1 to 600")
+      .max(600, "is too long; use 1 to 600")
+      .default(10),
     ...jobLimits,
     /** The one version whose snapshot and migrations are skipped, its schema older or newer than the database's. */
     skipFor: z.string().min(1).optional(),

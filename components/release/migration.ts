@@ -34,6 +34,8 @@ export interface MigrationArgs {
   readonly networks: readonly Network[];
   /** What one run of a step may take. */
   readonly deadlineSeconds: number;
+  /** What a statement waits for a lock at most. */
+  readonly lockTimeoutSeconds: number;
   readonly limits: JobLimits;
   /** This version's migrations are not run: the schema stays as it is, older or newer. */
   readonly skip: boolean;
@@ -76,6 +78,7 @@ export function migration(name: string, args: MigrationArgs, opts: CustomResourc
         SKIP: args.skip ? "yes" : "no",
         REHEARSE: args.rehearse ? "yes" : "no",
         WAIT_SECONDS: deadlineSeconds,
+        LOCK_TIMEOUT_SECONDS: args.lockTimeoutSeconds,
       },
       // The lock, the snapshot and its restore, the jobs, the pulls.
       deadlineSeconds: (1 + jobs) * deadlineSeconds + 2100,

@@ -61,6 +61,7 @@ export function recorded(
       RELEASE_STARTS: "yes",
       RELEASE_TASKS: release.starts.tasks,
     }),
+    ...(step === "probe" ? { RELEASE_ROUTES: hostPaths.edge } : {}),
     ...(step === "probe" || step === "switch"
       ? { RELEASE_ACCEPTED: release.releaseAgain ? "yes" : "no" }
       : {}),

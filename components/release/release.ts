@@ -179,6 +179,7 @@ export function release(
             ...{ connection: service.connection, databaseTls: service.databaseTls },
             networks: parts.networks.filter((network) => network !== service.edge.network),
             deadlineSeconds: schema.migrations.deadlineSeconds,
+            lockTimeoutSeconds: schema.migrations.lockTimeoutSeconds,
             limits: schema.migrations,
             rehearse: schema.migrations.skipRehearsalFor !== image.version,
             recorded: record("migration", ""),

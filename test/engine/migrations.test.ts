@@ -112,6 +112,21 @@ describe("a release's migrations", () => {
     expect([version("schema"), version("seed")]).toEqual(["5", undefined]);
   });
 
+  test("one that waits for a lock says who holds it, and how long it waits", () => {
+    writeFileSync(join(folder, "blocked"), "  process 12 (somebody, role postgres, from 10.0.7.3): idle\n");
+    failing("seed app");
+    const { status, stderr } = migrate([seed], { LOCK_TIMEOUT_SECONDS: "3" });
+    expect(status).toBe(1);
+    expect(
+      stderr,
+    ).toContain(`It waited for a lock, at most 3 s, since whoever comes after it waits too. In its way:
+  process 12 (somebody, role postgres, from 10.0.7.3): idle
+Wait until that has ended and deploy again. Or end it: npm run ops -- psql unit --superuser --stack production -- -c 'SELECT pg_terminate_backend(<process>)'
+Or wait longer: npx pulumi config set --path unit:migrations.lockTimeoutSeconds <seconds> --stack production`);
+    const options = readFileSync(join(folder, "environment"), "utf8");
+    expect(options).toContain("PGOPTIONS=-c lock_timeout=3s\n");
+  });
+
   test("golang-migrate's dirty flag is cleared by golang-migrate, at the previous version or none", () => {
     failing("migrate app");
     const { stderr } = migrate([golangMigrate]);

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { deployedBy } from "../../components/host/command.ts";
 import {
   beforeEachNewHost,
@@ -16,6 +16,7 @@ import {
   release,
   service,
   state,
+  tasks,
 } from "./release-host.ts";
 
 beforeEachNewHost();
@@ -23,6 +24,32 @@ beforeEachNewHost();
 const log = (id: unknown) => lines(join(logs(), `${String(id)}.log`));
 
 const isOpen = () => existsSync(join(records(), `${service}.open.json`));
+
+describe("a slot that was found healthy and never switched to", () => {
+  const probe = (slot: string) => {
+    writeFileSync(join(folder, "slots", slot), "");
+    return command({ step: "probe", version: "v2.0.0", slot });
+  };
+
+  beforeEach(() => {
+    mkdirSync(join(folder, "edge"));
+    release("v1.0.0", "app-1");
+  });
+
+  test("stops when the next one is healthy; what serves goes on", () => {
+    expect(probe("app-2").status).toBe(0);
+    expect([tasks("app-1"), tasks("app-2")]).toEqual([1, 1]);
+    expect(probe("app-3").status).toBe(0);
+    expect([tasks("app-1"), tasks("app-2"), tasks("app-3")]).toEqual([1, 0, 1]);
+  });
+
+  test("goes on where a route leads to it, whatever the record says", () => {
+    probe("app-2");
+    writeFileSync(join(folder, "edge", "app.conf"), "server app-2:8080 resolve;\n");
+    probe("app-3");
+    expect([tasks("app-1"), tasks("app-2"), tasks("app-3")]).toEqual([1, 1, 1]);
+  });
+});
 
 describe("a deployment", () => {
   test("starts with the pull, and gets the image's commit once it is pulled", () => {

@@ -1,16 +1,16 @@
 import { expect } from "vitest";
-import { labOk, onMachine, ops } from "./support.ts";
+import { labOk, onMachine, ops, tested } from "./support.ts";
 
 /** Reads a system's database without Berth, and runs the operator's commands about it. */
 
-const container = "$(docker ps --quiet --filter label=berth.resource=togather_postgres)";
+const container = () => `$(docker ps --quiet --filter label=berth.resource=${tested.name}_postgres)`;
 
 /** Rows of a query as psql prints them, a line each. */
-export async function sql(query: string, database = "togather"): Promise<string> {
+export async function sql(query: string, database = tested.name): Promise<string> {
   const quoted = query.replaceAll("'", `'\\''`);
   return (
     await onMachine(
-      `docker exec ${container} psql --no-psqlrc -U postgres -d ${database} -At -v ON_ERROR_STOP=1 -c '${quoted}'`,
+      `docker exec ${container()} psql --no-psqlrc -U postgres -d ${database} -At -v ON_ERROR_STOP=1 -c '${quoted}'`,
     )
   ).trim();
 }
@@ -21,7 +21,7 @@ export async function sql(query: string, database = "togather"): Promise<string>
  */
 export function dumpAll(options = ""): Promise<string> {
   return onMachine(
-    `docker exec ${container} pg_dumpall -U postgres --exclude-database='togather_replaced_*' ${options} | grep -v -E '^.(un)?restrict '`,
+    `docker exec ${container()} pg_dumpall -U postgres --exclude-database='togather_replaced_*' ${options} | grep -v -E '^.(un)?restrict '`,
     120,
   );
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ensureDocker, run } from "../../lab/docker/index.ts";
 import { cloudEndpoint, cloudToken } from "../../lab/stack/cloud-access.ts";
-import { home, onMachine } from "./support.ts";
+import { home, onMachine, tested } from "./support.ts";
 
 /** Faults around a deploy: each function causes one from outside of the system and returns the function that undoes it. */
 
-/** How the name of the stack's server begins. */
-const serverName = "main-server";
+/** How the name of the tested system's server begins. */
+const serverName = () => `${tested.host}-server`;
 
 type Undo = () => Promise<unknown>;
 
@@ -15,8 +15,8 @@ async function inMachineNetwork(...command: string[]): Promise<void> {
   const { client } = await ensureDocker(home, () => undefined);
   const label = [`berth.lab=${home.name}`, "berth.role=machine"];
   const machines = await client.listContainers({ filters: { label } });
-  const machine = machines.find(({ Labels }) => Labels["berth.server.name"]?.startsWith(serverName));
-  if (machine === undefined) throw new Error(`no machine ${serverName} runs`);
+  const machine = machines.find(({ Labels }) => Labels["berth.server.name"]?.startsWith(serverName()));
+  if (machine === undefined) throw new Error(`no machine ${serverName()} runs`);
   const { State } = await client.getContainer(machine.Id).inspect();
   await run("nsenter", ["--target", String(State.Pid), "--net", ...command]);
 }
@@ -86,8 +86,8 @@ export async function power(what: "poweroff" | "poweron"): Promise<void> {
     return (await response.json()) as T;
   };
   const { servers } = await ask<{ servers: { id: number; name: string }[] }>("GET", "/servers");
-  const server = servers.find(({ name }) => name.startsWith(serverName));
-  if (server === undefined) throw new Error(`no server ${serverName}`);
+  const server = servers.find(({ name }) => name.startsWith(serverName()));
+  if (server === undefined) throw new Error(`no server ${serverName()}`);
   const { action } = await ask<{ action: { id: number } }>("POST", `/servers/${server.id}/actions/${what}`);
   for (let attempt = 0; attempt < 120; attempt += 1) {
     const now = await ask<{ action: { status: string } }>("GET", `/actions/${action.id}`);

@@ -1,15 +1,25 @@
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { ensureDocker } from "../../lab/docker/index.ts";
 import { findCanaries, machineSources, plantedCanaries, stateTexts } from "./canaries.ts";
-import { captured, home, labOk, onMachine, ops, sampler } from "./support.ts";
+import { captured, home, lab, labOk, onMachine, ops, sampler, tested, testSystem } from "./support.ts";
+import { type TestedSystem, togatherSystem } from "./systems.ts";
 
 /**
- * For the top of a file of scenarios: starts the lab by an `up` with these options, and searches for canaries after each
+ * For the top of a file of scenarios: starts Togather in the lab by an `up` with these options, and searches for canaries after each
  * scenario.
  */
 export function scenarios(...options: readonly string[]): void {
+  scenariosOf(togatherSystem, ...options);
+}
+
+/** The same for another system. The lab runs it and no other: what an earlier file has left of others goes first. */
+export function scenariosOf(system: TestedSystem, ...options: readonly string[]): void {
+  testSystem(system);
   beforeAll(async () => {
     sampler.start();
+    const { stdout } = await lab("status", "--json");
+    const { systems } = JSON.parse(stdout || '{"systems":[]}') as { systems: { name: string }[] };
+    if (systems.some(({ name }) => name !== system.name)) await labOk("down");
     await labOk("up", ...options);
   });
   afterEach(expectNoCanaries);
@@ -19,12 +29,12 @@ export function scenarios(...options: readonly string[]): void {
 export async function expectNoCanaries(): Promise<void> {
   const canaries = plantedCanaries(home.stateDir);
   expect(canaries.map(({ key }) => key)).toEqual(
-    expect.arrayContaining(["togather:jwtSecret", "togather:adminApiKey", "hcloud:token"]),
+    expect.arrayContaining([...tested.canaries, "hcloud:token"]),
   );
   // The search is meaningful only while the searched values are in use.
   // After `ops back` the serving slot is not the one in the state.
   const inUse = await onMachine(
-    'docker exec "$(docker ps --quiet --filter label=berth.resource=togather_app --filter health=healthy | head -n 1)" cat /run/secrets/JWT_SECRET',
+    `docker exec "$(docker ps --quiet --filter label=berth.resource=${tested.name}_${tested.service} --filter health=healthy | head -n 1)" cat /run/secrets/${tested.rotated.file}`,
   );
   expect(canaries.some(({ value }) => inUse.includes(value))).toBe(true);
 
@@ -34,7 +44,7 @@ export async function expectNoCanaries(): Promise<void> {
   for (const [name, script] of Object.entries(machineSources)) {
     texts.set(`the machine's ${name}`, await onMachine(script, 120));
   }
-  const logs = await ops("logs", "togather", "--since", "1d");
+  const logs = await ops("logs", tested.name, "--since", "1d");
   expect(logs.exitCode, logs.output.slice(-2000)).toBe(0);
   texts.set("what ops logs shows", logs.output);
   const outer = await ensureDocker(home, () => undefined);

@@ -18,6 +18,9 @@ import { hostsOf } from "../../ops/host-access.ts";
 import { planRecovery } from "../../ops/plan.ts";
 import { runCommand } from "../../ops/run.ts";
 import { ArgumentSampler } from "./canaries.ts";
+import { type TestedSystem, togatherSystem } from "./systems.ts";
+
+export { tunnelSetting } from "./systems.ts";
 
 /** Common functions of the scenarios: a separate lab, operated by the operator's commands. */
 
@@ -31,17 +34,15 @@ export const stateFile = join(home.stateDir, `${stack}.json`);
 const projectDir = fileURLToPath(new URL("../..", import.meta.url));
 const backend = new StateFileBackend(stack, stateFile);
 
-/** A separate port for the tunnel to the database, so that another lab can deploy at the same time. */
-export const tunnelSetting = `togather:postgres.tunnelPort=${process.env.BERTH_TEST_TUNNEL_PORT ?? "15440"}`;
+/** The system that this file's scenarios are about; Togather unless {@link testSystem} says another. */
+export let tested: TestedSystem = togatherSystem;
 
-/** Settings that make the host's edge Traefik; the version is Docker Hub's tag of the lab's version. */
-export const onTraefik: readonly string[] = [
-  ...["--set", "berth:hosts.main.edge.kind=traefik"],
-  ...["--set", "berth:hosts.main.edge.version=3.6.12"],
-];
+export function testSystem(system: TestedSystem): void {
+  tested = system;
+}
 
-/** Every scenario runs on either kind of edge: `BERTH_TEST_EDGE=traefik npm run test:full`. */
-export const edgeKind = process.env.BERTH_TEST_EDGE ?? "nginx";
+/** Every scenario runs on either kind of edge: `BERTH_TEST_EDGE=traefik npm run test:full`; by default on its stack file's. */
+export const edgeKind = () => (process.env.BERTH_TEST_EDGE ?? tested.edge) as TestedSystem["edge"];
 
 /** The output of all commands, for the search for canaries. */
 export const captured: string[] = [];
@@ -70,10 +71,11 @@ export function startLab(
   onStep: (step: WatchedStep, lab: RunningLab) => void = () => undefined,
 ): RunningLab {
   const began = performance.now();
-  const own = ["up", "preview"].includes(args[0] ?? "")
-    ? ["--set", tunnelSetting, ...(edgeKind === "traefik" ? onTraefik : [])]
-    : [];
-  const child: ChildProcess = spawn("npm", ["run", "--silent", "lab", "--", ...args, ...own], {
+  const [command = "", ...options] = args;
+  const own = ["up", "preview"].includes(command)
+    ? [tested.name, ...tested.options, ...tested.edges[edgeKind()], ...options]
+    : options;
+  const child: ChildProcess = spawn("npm", ["run", "--silent", "lab", "--", command, ...own], {
     cwd: projectDir,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
@@ -173,6 +175,25 @@ export interface RunningSystem {
 /** Togather as `lab status --json` shows it in a stack. */
 export const togather = (of = stack) => running("togather", "app", of);
 
+/** The tested system's service, or one of its companions. */
+export const service = (name = tested.service) => running(tested.name, name);
+
+/** What a service of the tested system is called on its host: `togather_app`. */
+export const nameOf = (service = tested.service) => `${tested.name}_${service}`;
+
+/** `--set` for a setting of the tested system's service. */
+export const setting = (key: string, value: string | number) => [
+  ...["--set", `${tested.name}:${tested.service}.${key}=${value}`],
+];
+
+/** The steps of a release that {@link releaseStep} names, from the slot on; the slots of before go at the end. */
+export const releaseOf = (services: readonly string[]): string[] => [
+  // A companion follows the probe of the service, and takes over when that has switched.
+  ...services.flatMap(() => ["slot", "probe"]),
+  ...services.flatMap(() => "switch"),
+  ...services.flatMap(() => "removal"),
+];
+
 /** A system as `lab status --json` shows it, and of its services one. */
 export async function running(name: string, service: string, of = stack): Promise<RunningSystem> {
   const { stdout } = await labOk("status", "--stack", of, "--json");
@@ -206,14 +227,13 @@ const baselineSeconds = 2;
 export async function underLoad<T>(
   title: string,
   work: () => Promise<T>,
-  system = "togather",
 ): Promise<{ readonly result: T; readonly load: LoadReport }> {
-  const { address, domain } = await running(system, "app");
+  const { address, domain } = await service();
   const load = await startLoad({
     home,
     address,
     domain,
-    requests: loadMix(system),
+    requests: loadMix(tested.name),
     caPem: readFileSync(authorityFile(home), "utf8"),
     seconds: loadSeconds,
     requestsPerSecond,
@@ -283,9 +303,9 @@ export async function onMachine(script: string, timeoutSeconds = 60): Promise<st
   return host.run(script, timeoutSeconds);
 }
 
-/** Waits until exactly this many tasks of the app run; scaling restarts existing tasks, after the new one. */
+/** Waits until exactly this many tasks of the service run; scaling restarts existing tasks, after the new one. */
 export async function expectTasks(count: number): Promise<void> {
-  const { slot } = await togather();
+  const { slot } = await service();
   const states = async () =>
     (await onMachine(`docker service ps --filter desired-state=running --format '{{.CurrentState}}' ${slot}`))
       .split("\n")
@@ -320,10 +340,14 @@ export async function leftovers(): Promise<string[]> {
     if (type.startsWith("docker:") && !objects.some((object) => object.id === id)) found.push(`gone: ${urn}`);
   }
   const kept = worlds.flatMap((world) => world.kept);
-  const slots = objects.filter(
-    ({ kind, resource, name }) => kind === "service" && resource === "togather_app" && !kept.includes(name),
-  );
-  if (slots.length !== 1) found.push(`${slots.length} slots: ${slots.map(({ name }) => name).join(", ")}`);
+  for (const each of [tested.service, ...tested.companions]) {
+    const slots = objects.filter(
+      ({ kind, resource, name }) =>
+        kind === "service" && resource === `${tested.name}_${each}` && !kept.includes(name),
+    );
+    if (slots.length !== 1)
+      found.push(`${slots.length} slots of ${each}: ${slots.map(({ name }) => name).join(", ")}`);
+  }
   for (const { commands, provider } of worlds)
     if (commands > 0) found.push(`${commands} commands on ${provider}`);
   return found;

@@ -83,9 +83,11 @@ describe("a worker that is released with the app", () => {
     expect(childrenOf("house_app")).toContain("house_app-migration");
   });
 
-  test("comes after the app, with its image", () => {
+  test("is made when the app's slot is healthy, has its image, and is healthy before the app switches", () => {
     const slot = program.find(service, "house_worker");
-    expect(slot.dependsOn).toContain("house_app-switch");
+    expect(slot.dependsOn).toContain("house_app-probe");
+    expect(program.find(command, "house_app-switch").dependsOn).toContain("house_worker-probe");
+    expect(program.find(command, "house_worker-switch").dependsOn).toContain("house_app-switch");
     expect(task(slot).containerSpec.image).toBe(task(program.find(service, "house_app")).containerSpec.image);
   });
 
@@ -106,8 +108,7 @@ describe("a worker that is released with the app", () => {
 
   test("needs a block of at most 15 lines", () => {
     const text = readFileSync(new URL("./house.ts", import.meta.url), "utf8");
-    const [, block = ""] =
-      /\n( *const worker = [\s\S]*?)\n *\/\/ End of the further service/.exec(text) ?? [];
+    const [, block = ""] = /\n( *companions: [\s\S]*?)\n *\/\/ End of the further service/.exec(text) ?? [];
     const setting = text.split("\n").filter((line) => /^ +worker: companionSettings/.test(line));
     expect(block).toContain("new Worker(");
     expect(block.split("\n").length + setting.length).toBeLessThanOrEqual(15);

@@ -93,6 +93,19 @@ export const house = defineSystem({
       schema: { migrations, snapshots },
       health: { tool: "node", path: "/health" },
       probe,
+      // A further service, besides its line of settings: house.test.ts counts its lines.
+      companions: (app) => [
+        new Worker(services.worker, {
+          command: ["node", "worker.mjs"],
+          networks: [network, outboundNetwork(context)],
+          secretsAs: "files",
+          database: new ExternalDatabase(context.settings.archive, context.secret("archivePassword")),
+          health: { tool: "command", command: ["node", "healthy.mjs"] },
+          probe,
+          releasedWith: app,
+        }),
+      ],
+      // End of the further service.
     });
     const sync = new WebService(services.sync, {
       command: ["/app/sync"],
@@ -106,18 +119,6 @@ export const house = defineSystem({
       probe,
       order: "stop-first",
     });
-    // A further service, besides its line of settings: house.test.ts counts its lines.
-    const worker = new Worker(services.worker, {
-      command: ["node", "worker.mjs"],
-      networks: [network, outboundNetwork(context)],
-      secretsAs: "files",
-      database: new ExternalDatabase(context.settings.archive, context.secret("archivePassword")),
-      health: { tool: "command", command: ["node", "healthy.mjs"] },
-      probe,
-      releasedWith: app,
-    });
-    // End of the further service.
-    const released = { app: app.released, sync: sync.released, worker: worker.released };
-    return { services: released, healthUrl: `https://${domain}/health` };
+    return { services: { ...app.services, ...sync.services }, healthUrl: `https://${domain}/health` };
   },
 });

@@ -69,6 +69,38 @@ const cases: [path: string, value: unknown, says: string][] = [
     80,
     "berth:hosts.code.sshPort: 80 is the edge's http port; choose another, as in 22",
   ],
+  ["mfa:app.replicas", 11, "mfa:app.replicas: 11 is too large"],
+  [
+    "mfa:app.methodUsageBackend",
+    "POSTGRES_ONLY",
+    'mfa:app.methodUsageBackend: "POSTGRES_ONLY" is invalid; use one of: airtable_only, postgres_shadow_read, postgres_only',
+  ],
+  [
+    "mfa:app.environment.JWT_SECRET",
+    "c2hvcnQ=",
+    `mfa:app.environment.JWT_SECRET: is the secret mfa:jwtSecret. `,
+  ],
+  [
+    "mfa:worker.environment.SMTP_PASSWORD",
+    "hunter2hunter2",
+    "mfa:worker.environment.SMTP_PASSWORD: is a credential by its name",
+  ],
+  ["mfa:migrations.lockTimeoutSeconds", 0, "mfa:migrations.lockTimeoutSeconds: 0 is too short; use 1 to 600"],
+  [
+    "mfa:migrations.lockTimeoutSeconds",
+    3600,
+    "mfa:migrations.lockTimeoutSeconds: 3600 is too long; use 1 to 600",
+  ],
+  ["mfa:migrations.deadlineSeconds", 5, "mfa:migrations.deadlineSeconds: 5 is too short; use 10 to 86400"],
+  ["mfa:redis.memoryMebibytes", "256MB", "mfa:redis.memoryMebibytes: "],
+  ["mfa:redis.appendfsync", "no", "mfa:redis.appendfsync: "],
+  ["mfa:postgres.passwordGeneration", 0, "mfa:postgres.passwordGeneration: 0 is too small; count up from 1"],
+  ["mfa:worker.port", 3000, "mfa:worker.port: unknown key"],
+  [
+    "berth:systems.mfa.host",
+    "main2",
+    'berth:systems.mfa.host: no host "main2" in berth:hosts; use one of: main, code',
+  ],
 ];
 
 test("the file itself is taken", () => {

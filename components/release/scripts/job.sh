@@ -38,7 +38,7 @@ create_job() {
     fail "the Swarm does not take the job $job: $output"
 }
 
-# Waits until $job ends and sets job_state; false when it failed.
+# Waits until $job ends and sets job_state; false when it failed. Meanwhile it calls `job_watch`, where there is one, each second.
 wait_for_job() {
   local started=$SECONDS
   while :; do
@@ -51,6 +51,8 @@ wait_for_job() {
       job_state="not finished after $WAIT_SECONDS seconds; $job_state"
       return 1
     fi
+    if [ "$SECONDS" != "${job_watched:-$started}" ] && declare -F job_watch >/dev/null; then job_watch; fi
+    job_watched=$SECONDS
     sleep 0.2
   done
 }

@@ -11,6 +11,8 @@
 #   writes    command: files that its `up` writes for another service (files), the folder in its container (from) and the one on
 #             the host that keeps them (to)
 # @DATABASE@ in commands and job is the name of the database.
+# LOCK_TIMEOUT_SECONDS is how long a statement of a step waits for a lock.
+: "${LOCK_TIMEOUT_SECONDS:=10}"
 
 # use_step NUMBER
 use_step() {
@@ -52,7 +54,8 @@ step_job() {
     sudo install -d -m 0700 "${kept%/*}" && sudo rm -rf "$kept.new" && sudo install -d -m 0777 "$kept.new"
     written=(--mount "type=bind,source=$kept.new,target=$(jq --raw-output .writes.from <<<"$step")")
   fi
-  create_job --env PGAPPNAME=berth-migration "${written[@]}"
+  create_job --env PGAPPNAME=berth-migration --env "PGOPTIONS=-c lock_timeout=${LOCK_TIMEOUT_SECONDS}s" "${written[@]}"
+  job_database=$database job_addresses="" job_blockers=""
   if wait_for_job; then
     if [ -n "$kept" ]; then
       keep_written "$kept" "$kind" || { remove_job; return 1; }
@@ -64,9 +67,14 @@ step_job() {
   job_report="Task: $job_state
 Last lines of its log:
 $(timeout 10 docker service logs --raw --tail 20 "$job" 2>&1 | sed 's/^/  /')"
+  [ -z "$job_blockers" ] || job_report+="
+It waited for a lock, at most $LOCK_TIMEOUT_SECONDS s, since whoever comes after it waits too. In its way:
+$job_blockers
+Wait until that has ended and deploy again. Or end it: npm run ops -- psql $SYSTEM --superuser --stack $STACK -- -c 'SELECT pg_terminate_backend(<process>)'
+Or wait longer: npx pulumi config set --path $MIGRATIONS.lockTimeoutSeconds <seconds> --stack $STACK"
   remove_job
   # PostgreSQL goes on with what a client has sent, also when the client is gone.
-  in_database "$database" "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'berth-migration'" >/dev/null
+  in_database "$database" "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND $(of_the_job)" >/dev/null
   return 1
 }
 
@@ -84,6 +92,30 @@ keep_written() {
   sudo rm -rf "$1.new"
 }
 
+# SQL that is true of a session of the job: not every client takes the name that it is given.
+of_the_job() {
+  printf "(application_name = 'berth-migration' OR client_addr = ANY ('{%s}'))" "$job_addresses"
+}
+
+# While a job runs: keeps who is in its way when it waits for a lock. A client that does not know PGOPTIONS has no lock_timeout: its
+# statement is cancelled here. What the others have sent may hold secrets, so it is not shown.
+job_watch() {
+  local said
+  job_addresses=$(docker service ps --quiet --no-trunc "$job" | xargs --no-run-if-empty docker inspect --type task \
+    --format '{{range .NetworksAttachments}}{{range .Addresses}}{{.}} {{end}}{{end}}' 2>/dev/null | sed -E 's#/[0-9]+##g' | xargs | tr ' ' ',') || return 0
+  said=$(in_database "$job_database" "
+    WITH waiting AS (
+      SELECT pid, coalesce(relation::regclass::text, locktype) AS what, now() - waitstart AS since
+      FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database() AND $(of_the_job)),
+    cancelled AS (SELECT pg_cancel_backend(pid) FROM waiting WHERE since > make_interval(secs => $LOCK_TIMEOUT_SECONDS + 2))
+    SELECT DISTINCT format('  process %s (%s, role %s, from %s): %s, its transaction open for %s s; the step waits for %s', other.pid,
+      coalesce(nullif(other.application_name, ''), 'no name'), other.usename, coalesce(host(other.client_addr), 'the host'), other.state,
+      extract(epoch FROM now() - other.xact_start)::int, what)
+    FROM waiting, unnest(pg_blocking_pids(waiting.pid)) AS holder JOIN pg_stat_activity AS other ON other.pid = holder,
+      (SELECT count(*) FROM cancelled) AS counted" 2>/dev/null) || return 0
+  [ -z "$said" ] || job_blockers=$said
+}
+
 remove_jobs() {
   for job in "${SERVICE}_migration" "${SERVICE}_rehearsal" "${SERVICE}_check"; do remove_job; done
 }
@@ -96,7 +128,7 @@ pull() {
 # What an interrupted run left goes: the copies, the jobs. A job on the database itself is waited for, because stopping a
 # migration half-way is what hurts.
 clear_leftovers() {
-  job=${SERVICE}_migration
+  job=${SERVICE}_migration job_database=$DATABASE job_addresses=""
   if docker service inspect "$job" >/dev/null 2>&1; then wait_for_job || true; fi
   remove_jobs
   drop_database "$rehearsal"

@@ -31,11 +31,19 @@ release_save() {
     declare -f $(compgen -A function | grep -v -x main))"
 }
 
-# What does not serve stops: what the switch has replaced, when no route leads to it any more; a slot that was found unfit. What had
-# stopped for that one runs again.
+# What does not serve stops: what the switch has replaced, when no route leads to it any more; a slot that was found unfit; one that was
+# found fit and never switched to, as when what is released with it failed. What had stopped for that one runs again.
 release_stop() {
-  local serving
+  local serving slot
   if [ "$1" -eq 0 ]; then
+    if [ "$RELEASE_STEP" = probe ]; then
+      serving=$(jq --raw-output .active_slot "$release_state" 2>/dev/null) || return 0
+      for slot in $(other_slots "$RELEASE_SERVICE" "$RELEASE_SLOT"); do
+        # The routes decide: a record may be older, where a full disk kept it from being written.
+        [ "$slot" = "$serving" ] || sudo grep --recursive --quiet --fixed-strings "$slot" "$RELEASE_ROUTES" || scale_service "$slot" 0
+      done
+      return 0
+    fi
     [ "$RELEASE_STEP" = switch ] || return 0
     slots_stop "$RELEASE_SERVICE" "$RELEASE_SLOT"
     # Nothing deletes those that stay.

@@ -5,8 +5,9 @@
 #   release_begin ─► step ─► release_end ─► release_save (what `ops back` replays) ─► release_stop (slots that do not serve)
 #
 # RELEASE_SYSTEM, _SERVICE, _ENVIRONMENT, _IMAGE, _VERSION, _SLOT (empty before there is one), _STEP, _KEEP_MINUTES, _ACCEPTED ("yes"
-# when this version may be released again after somebody went back from it), _SAVES and the folders _RECORDS and _LOGS are
-# parameters, DEPLOYED_BY comes with the command. Runs after slots.sh and record-slots.sh; record.jq says what is written when.
+# when this version may be released again after somebody went back from it), _ROUTES (the folder of the edge's routes, for a probe), _SAVES
+# and the folders _RECORDS and _LOGS are parameters, DEPLOYED_BY comes with the command. Runs after slots.sh and record-slots.sh;
+# record.jq says what is written when.
 # Of a service that may not run twice, or that works without requests, there are more: _ORDER (stop-first), _STARTS ("yes": its switch
 # starts the slot, so one that was not switched to is stopped) and _TASKS.
 #

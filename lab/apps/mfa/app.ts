@@ -6,7 +6,8 @@ const backends = ["airtable_only", "postgres_shadow_read", "postgres_only"];
  * The Mental Fitness App's server, Express on Node. Source: the seed `mfa.md`, whose lines are named below; the app's own source is
  * not public, so the port, the health's fields beside its path, the page, `/api/programs` and `/api/sync` are the stand-in's, and so is
  * the variable that names Redis. Cache and job queue in Redis (L172, L389) and the worker (L159), which is the same image with
- * another command, are code in the folder beside. OpenAI, the mail server and Airtable are named and not asked.
+ * another command, are code in the folder beside. OpenAI and Airtable are asked where a variable says that they are somewhere else than
+ * in reality, and the mail server where its secrets lead to one; so a rehearsal never leaves this machine.
  */
 export const declaration = standIn({
   standsInFor: "the Mental Fitness App",
@@ -46,6 +47,14 @@ export const declaration = standIn({
       url: ["redis", "rediss"],
       secret: true,
       file: true,
+    },
+    // The names by which Airtable's and OpenAI's own clients are led elsewhere (airtable.js README; openai-node README, "baseURL").
+    AIRTABLE_ENDPOINT_URL: { is: "where Airtable is instead", url: ["http", "https"], optional: true },
+    OPENAI_BASE_URL: { is: "where OpenAI is instead", url: ["http", "https"], optional: true },
+    SYNC_JOBS_PER_SECOND: {
+      is: "jobs a second of one worker; Airtable takes 50, in 5 requests of 10 records (its documentation, Rate limits)",
+      number: [1, 100_000],
+      default: "100000",
     },
     // L179 to L181
     DATA_BACKEND_PROGRAMS: { is: "where programs are", oneOf: backends, default: "postgres_shadow_read" },

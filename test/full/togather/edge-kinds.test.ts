@@ -10,12 +10,12 @@ import {
   labOk,
   leftovers,
   onMachine,
-  onTraefik,
   printFailure,
   printTable,
   togather,
   underLoad,
 } from "../support.ts";
+import { togatherSystem } from "../systems.ts";
 
 /**
  * Another kind of edge by changing the host's edge alone: the ports change hands in a gap that the preview names, no slot is replaced, and
@@ -24,6 +24,7 @@ import {
 
 scenarios();
 
+const onTraefik = togatherSystem.edges.traefik;
 const rows: (string | number)[][] = [];
 afterAll(() =>
   printTable(

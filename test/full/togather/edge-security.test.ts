@@ -110,7 +110,7 @@ describe("answers", () => {
     expect(headers).toMatchObject({
       status,
       // Traefik names nobody.
-      ...(edgeKind === "nginx" ? { server: "nginx" } : {}),
+      ...(edgeKind() === "nginx" ? { server: "nginx" } : {}),
       "strict-transport-security": "max-age=31536000; includeSubDomains",
       "x-content-type-options": "nosniff",
       "x-frame-options": "DENY",

@@ -1,17 +1,29 @@
 import { BadRequest, readJson } from "../../server/http.ts";
 import { textOf } from "../../server/log.ts";
 import type { Answer, Route, SpecialContext } from "../../server/special.ts";
+import { askAirtable, askMailServer, askOpenAi } from "./outside.ts";
 import { connect, enqueue, keys, type Redis } from "./queue.ts";
 
 /** What the declaration cannot say: the cache and the queue in Redis. The paths but for L488's are the stand-in's own. */
 
 const cacheSeconds = 30;
 const mostJobs = 1_000;
+const asked = [
+  ...["AIRTABLE_ENDPOINT_URL", "AIRTABLE_BASE_ID", "AIRTABLE_ACCESS_TOKEN"],
+  ...["OPENAI_BASE_URL", "OPENAI_API_KEY", "SMTP_SERVER", "SMTP_PORT"],
+];
 const jobId = /^[\w-]{1,100}$/;
 
 /** By method and path. */
 export function routes({ pool, setting }: SpecialContext): Readonly<Record<string, Route>> {
   const database = pool();
+  const optional = (name: string) => {
+    try {
+      return setting(name);
+    } catch {
+      return undefined;
+    }
+  };
   const redis = connect(setting("REDIS_URL"), (error) => console.error(`Redis: ${textOf(error)}`));
   return {
     async "GET /api/programs"() {
@@ -30,6 +42,17 @@ export function routes({ pool, setting }: SpecialContext): Readonly<Record<strin
       if (!Array.isArray(ids) || ids.length > mostJobs || !ids.every((id) => jobId.test(String(id))))
         throw new BadRequest(`ids: a list of 1 to ${mostJobs} ids of letters, digits, _ and -`);
       return queueAnswer(() => enqueue(redis, ids.map(String)));
+    },
+
+    /** Whom the app talks to beyond its system, and what each answers. */
+    async "GET /api/outside"() {
+      const values = Object.fromEntries(asked.map((name) => [name, optional(name)]));
+      const [airtable, openai, mail] = await Promise.all([
+        askAirtable(values),
+        askOpenAi(values),
+        askMailServer(values),
+      ]);
+      return { status: 200, body: { airtable, openai, mail } };
     },
 
     /** L488 */

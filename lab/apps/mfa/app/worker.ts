@@ -4,6 +4,7 @@ import { createLog, textOf } from "../../server/log.ts";
 import { createPool } from "../../server/pool.ts";
 import { readSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { deliberateFailure } from "../../server/version.ts";
+import { askAirtable } from "./outside.ts";
 import { Consumer, connect, type SyncJob } from "./queue.ts";
 
 /**
@@ -38,8 +39,10 @@ const pool = createPool(connection, `mfa worker ${version}`);
 pool.on("error", (error) => log.warn("an idle database connection broke", { error: textOf(error) }));
 const redis = connect(values.REDIS_URL ?? "", (error) => log.warn("Redis", { error: textOf(error) }));
 const consumer = new Consumer(redis);
+const millisecondsPerJob = 1_000 / Number(values.SYNC_JOBS_PER_SECOND);
 let ending = false;
 let done = 0;
+let airtable = "not asked";
 
 /** Jobs of one delivery; what was delivered before has its effect, and a further delivery is counted. */
 async function work(taken: readonly string[]): Promise<void> {
@@ -51,12 +54,14 @@ async function work(taken: readonly string[]): Promise<void> {
   );
   await consumer.done(taken);
   done += taken.length;
+  await sleep(taken.length * millisecondsPerJob);
 }
 
 let nextBeat = 0;
 async function turn(): Promise<void> {
   if (Date.now() >= nextBeat) {
-    await consumer.beat({ version, done, at: new Date().toISOString() });
+    airtable = await askAirtable(values);
+    await consumer.beat({ version, done, airtable, at: new Date().toISOString() });
     nextBeat = Date.now() + beatMilliseconds;
   }
   const taken = await consumer.take(batch);

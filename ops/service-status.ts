@@ -1,0 +1,82 @@
+import type { System } from "../components/system.ts";
+import { type Deployment, isObject, type JsonObject, resources, textOf } from "./deployment.ts";
+import { type HostAccess, quote } from "./host-access.ts";
+
+/** What status asks of the services themselves. */
+
+export interface SystemAnswer {
+  readonly system: string;
+  readonly question: string;
+  readonly answer: string;
+}
+
+/** Asks what the systems' stack files declare: see {@link System.status}. What does not run says so. */
+export async function systemAnswers(
+  deployment: Deployment,
+  hosts: readonly HostAccess[],
+  definitions: readonly System[],
+): Promise<SystemAnswer[]> {
+  const stack = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack");
+  const systems = isObject(stack?.outputs?.systems) ? stack.outputs.systems : {};
+  const asked = definitions.flatMap(({ name, status = [] }) => {
+    const output = systems[name];
+    const at = isObject(output) ? `${textOf(output, "host")}-docker` : undefined;
+    const host = hosts.find(({ provider }) => provider === at);
+    return host === undefined ? [] : status.map((question) => ({ system: name, host, question }));
+  });
+  return Promise.all(
+    asked.map(async ({ system, host, question: { name, service, command } }) => {
+      const container = `docker ps --quiet --filter label=berth.resource=${system}_${service} --filter status=running | head -n 1`;
+      const said = await host.run(
+        `container=$(${container})
+if [ -z "$container" ]; then echo '${system}_${service} does not run'; exit; fi
+timeout 10 docker exec "$container" ${command.map(quote).join(" ")} 2>&1 | head -c 500 || true
+`,
+        30,
+      );
+      return { system, question: name, answer: said.trim().replaceAll(/\s*\n/g, ", ") || "nothing" };
+    }),
+  );
+}
+
+/** Memory of each service's containers and their limit, by the service's name, as `docker stats` counts it: `181MiB / 512MiB`. */
+export async function memoryOfServices(host: HostAccess): Promise<Map<string, string>> {
+  const lines = (await host.run("docker stats --no-stream --format '{{.Name}} {{.MemUsage}}'\n", 60)).split(
+    "\n",
+  );
+  const memory = new Map<string, string>();
+  for (const line of lines) {
+    // A container of a Swarm service is called <service>.<task number>.<task id>.
+    const [, service, used] = /^(\S+)\.\d+\.\w+ (.+)$/.exec(line) ?? [];
+    if (service === undefined || used === undefined) continue;
+    memory.set(service, [memory.get(service), used].filter((each) => each !== undefined).join(", "));
+  }
+  return memory;
+}
+
+/** Each system's health, requested on its own host: through the edge, by its domain, without DNS. */
+export async function health(
+  deployment: Deployment,
+  hosts: readonly HostAccess[],
+): Promise<{ readonly system: string; readonly answer: string }[]> {
+  const stack = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack");
+  const systems = stack?.outputs?.systems;
+  if (!isObject(systems)) return [];
+  return Promise.all(
+    Object.entries(systems).flatMap(([system, value]) => {
+      const output: JsonObject = isObject(value) ? value : {};
+      const url = textOf(output, "healthUrl");
+      const host = hosts.find(({ provider }) => provider === `${textOf(output, "host")}-docker`);
+      if (url === undefined || host === undefined || !/^https:\/\/[a-z0-9.-]+\/[\w./-]*$/.test(url))
+        return [];
+      const script = `curl --silent --show-error --insecure --max-time 10 --write-out ' %{http_code}' --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;
+      return [
+        host.run(script, 20).then((said) => {
+          // A healthy response may have no body.
+          const [, body = said, code = ""] = /^(.*) (\d{3})$/s.exec(said.trim()) ?? [];
+          return { system, answer: (body.trim() || code).slice(0, 500) };
+        }),
+      ];
+    }),
+  );
+}

@@ -1,0 +1,66 @@
+/** The systems that the scenarios of `test/full/scenarios` are run for, and what these need to know of each. */
+export interface TestedSystem {
+  readonly name: string;
+  /** Whose slot the scenarios watch, and which the load asks. */
+  readonly service: string;
+  /** Services that are released with it: they follow its probe, and take over when it has switched. */
+  readonly companions: readonly string[];
+  /** Its host in `berth:hosts`, and the port of SSH there. */
+  readonly host: string;
+  readonly sshPort: number;
+  /** Options of each `up` and `preview`, `--set` and others. */
+  readonly options: readonly string[];
+  /** What makes the host's edge the one or the other kind. */
+  readonly edges: Readonly<Record<"nginx" | "traefik", readonly string[]>>;
+  /** The kind that its stack file has. */
+  readonly edge: "nginx" | "traefik";
+  /** Requests of its load that write: an edge must not send them twice. */
+  readonly writes: readonly string[];
+  /** Secrets that must be among the canaries. */
+  readonly canaries: readonly string[];
+  /** The secret that is rotated, and the file that has it in the container of `service`. */
+  readonly rotated: { readonly key: string; readonly file: string };
+}
+
+/** `--set` for each setting. */
+export const set = (...settings: readonly string[]): string[] => settings.flatMap((each) => ["--set", each]);
+
+/** The port of the tunnel to the system's database, its own so that another lab may deploy meanwhile. */
+const tunnelPort = process.env.BERTH_TEST_TUNNEL_PORT ?? "15440";
+export const tunnelSetting = `togather:postgres.tunnelPort=${tunnelPort}`;
+
+/** The versions are Docker Hub's tags, of what the lab has. */
+const edge = (host: string, kind: "nginx" | "traefik") =>
+  set(
+    `berth:hosts.${host}.edge.kind=${kind}`,
+    `berth:hosts.${host}.edge.version=${kind === "nginx" ? "1.28.3" : "3.6.12"}`,
+  );
+
+export const togatherSystem: TestedSystem = {
+  name: "togather",
+  service: "app",
+  companions: [],
+  host: "main",
+  sshPort: 22,
+  options: set(tunnelSetting),
+  edges: { nginx: [], traefik: edge("main", "traefik") },
+  edge: "nginx",
+  writes: ["POST /api/v1/events"],
+  canaries: ["togather:jwtSecret", "togather:adminApiKey"],
+  rotated: { key: "togather:jwtSecret", file: "JWT_SECRET" },
+};
+
+export const mfaSystem: TestedSystem = {
+  name: "mfa",
+  service: "app",
+  companions: ["worker"],
+  host: "code",
+  sshPort: 666,
+  // Its certificate comes from Pebble.
+  options: ["--acme", ...set(`mfa:postgres.tunnelPort=${tunnelPort}`)],
+  edges: { nginx: edge("code", "nginx"), traefik: [] },
+  edge: "traefik",
+  writes: ["POST /api/sync", "POST /api/programs"],
+  canaries: ["mfa:jwtSecret", "mfa:openaiApiKey", "mfa:airtableAccessToken", "mfa:smtpPassword"],
+  rotated: { key: "mfa:jwtSecret", file: "JWT_SECRET" },
+};
