@@ -1,15 +1,10 @@
 import type { System } from "../components/system.ts";
 import { age, type Backend } from "./backend.ts";
+import { type BackupRecord, backupProblems, readBackupRecords, renderBackupRecords } from "./backups.ts";
 import { Cloud } from "./cloud.ts";
 import { describeReplaced, listReplaced } from "./database.ts";
-import {
-  type Deployment,
-  isObject,
-  type JsonObject,
-  pendingOperations,
-  resources,
-  textOf,
-} from "./deployment.ts";
+import { type Deployment, pendingOperations, resources } from "./deployment.ts";
+import { health, type SystemHealth } from "./health.ts";
 import { observeHost } from "./host.ts";
 import { type HostAccess, hostsOf } from "./host-access.ts";
 import { type Disk, readHostFacts, renderDisks } from "./host-facts.ts";
@@ -60,10 +55,12 @@ interface StackStatus {
     /** Days beyond the age at which it must be rotated; undefined when it is younger. */
     readonly rotateAfterDays?: number;
   }[];
-  readonly health: readonly { readonly system: string; readonly answer: string }[];
+  readonly health: readonly SystemHealth[];
   /** Databases that restores have replaced, or why they cannot be read. */
   readonly replaced: readonly { readonly system: string; readonly database: string }[];
-  /** Access that ssh-open has opened. */
+  /** How backups and drills went, and what is wrong with them. */
+  readonly backups: readonly BackupRecord[];
+  readonly backupProblems: readonly string[] /** Access that ssh-open has opened. */;
   readonly sshAccess: readonly SshAccess[];
 }
 
@@ -81,6 +78,7 @@ export async function readStatus(
     (await Promise.all(hosts.map((host) => imageVersions(host, backend.stack)))).flat(),
   );
   const records = (await Promise.all(hosts.map(readRecords))).flat();
+  const backups = await readBackupRecords(deployment, run);
   const facts = await Promise.all(hosts.map(readHostFacts));
   return {
     ...(lock === undefined ? {} : { lock }),
@@ -106,6 +104,8 @@ export async function readStatus(
     replaced: (
       await Promise.all(databases(deployment).map((entry) => replaced(deployment, entry, run)))
     ).flat(),
+    backups,
+    backupProblems: backupProblems(backups),
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }
@@ -163,6 +163,7 @@ export function renderStatus(status: StackStatus): string {
       status.health.map(({ system, answer }) => [system, answer]),
     ),
     renderDisks(status.disks),
+    renderBackupRecords(status.backups, status.backupProblems),
     ...status.dockerRestarts.map(
       (host) =>
         `${host}: Docker's settings have changed. Docker reads them when it restarts, which stops every service of the host for some ten seconds. When that is acceptable: npm run ops -- restart-docker ${host}`,
@@ -273,28 +274,4 @@ async function replaced(
     const [first] = (error instanceof Error ? error.message : String(error)).split("\n");
     return [{ system, database: `unknown: ${first}` }];
   }
-}
-
-/** Each system's health, requested on its own host: through the edge, by its domain, without DNS. */
-async function health(deployment: Deployment, hosts: readonly HostAccess[]): Promise<StackStatus["health"]> {
-  const stack = resources(deployment).find(({ type }) => type === "pulumi:pulumi:Stack");
-  const systems = stack?.outputs?.systems;
-  if (!isObject(systems)) return [];
-  return Promise.all(
-    Object.entries(systems).flatMap(([system, value]) => {
-      const output: JsonObject = isObject(value) ? value : {};
-      const url = textOf(output, "healthUrl");
-      const host = hosts.find(({ provider }) => provider === `${textOf(output, "host")}-docker`);
-      if (url === undefined || host === undefined || !/^https:\/\/[a-z0-9.-]+\/[\w./-]*$/.test(url))
-        return [];
-      const script = `curl --silent --show-error --insecure --max-time 10 --write-out ' %{http_code}' --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;
-      return [
-        host.run(script, 20).then((said) => {
-          // A healthy response may have no body.
-          const [, body = said, code = ""] = /^(.*) (\d{3})$/s.exec(said.trim()) ?? [];
-          return { system, answer: (body.trim() || code).slice(0, 500) };
-        }),
-      ];
-    }),
-  );
 }
