@@ -12,6 +12,7 @@ import {
 } from "./components/secrets/records.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
+import { backupSecretProblems, takeBackupSecrets } from "./config/backup-secrets.ts";
 import { fromText, parseEntries } from "./config/entries.ts";
 import { type BerthConfig, berthSchema } from "./config/schema.ts";
 
@@ -186,6 +187,7 @@ function parseBerth(
   const value = plain.get(privateKey.key);
   plain.delete(privateKey.key);
   const passwords = takePasswords(plain);
+  const backupSecrets = takeBackupSecrets(plain);
   const fix = setCommand(privateKey.full, "cat key.pem", source.stack);
   const berth = parseEntries("berth", plain, berthSchema, problems);
   if (value === undefined) {
@@ -195,6 +197,7 @@ function parseBerth(
   } else if (!source.isSecret(privateKey.full)) {
     problems.push(`${privateKey.full}: is stored unencrypted. ${fix}`);
   }
+  problems.push(...backupSecretProblems(backupSecrets, plain.has("backups"), source));
   checkPasswords(source, passwords, namesIn(plain.get("registries")), problems);
   return berth;
 }

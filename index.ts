@@ -7,6 +7,8 @@ import {
   Config as PulumiConfig,
   runtime,
 } from "@pulumi/pulumi";
+import { type BackupSecret, backupSecrets } from "./components/backup/backup-config.ts";
+import { hostBackups } from "./components/backup/backups.ts";
 import { buildRepository } from "./components/build/repository.ts";
 import { Dns } from "./components/dns/records.ts";
 import { makeEdge } from "./components/edge/make-edge.ts";
@@ -108,11 +110,14 @@ const registriesFirst = Object.entries(config.systems).toSorted(
   ([, one], [, other]) =>
     Number(other.definition.servesImages ?? false) - Number(one.definition.servesImages ?? false),
 );
+const parents: Record<string, ComponentResource> = {};
 const built = registriesFirst.map(([name, system]) => {
   const place = machines.find(({ name: host }) => host === system.host);
   if (place === undefined) throw new Error(`host ${system.host} of ${name} was checked, but is not there`);
   const secrets = new PulumiConfig(name);
   const versions = system.definition.services(system.settings);
+  const parent = new ComponentResource("berth:index:System", name);
+  parents[name] = parent;
   const { registry, ...result } = system.definition.build({
     environment: config.environment,
     domain: system.domain,
@@ -125,7 +130,7 @@ const built = registriesFirst.map(([name, system]) => {
       if (spec === undefined) throw new Error(`${name} declares no service "${service}"`);
       return config.image(spec.image, spec.version);
     },
-    parent: new ComponentResource("berth:index:System", name),
+    parent,
   });
   if (registry !== undefined) {
     const { user, password, ready, passwordSetting } = registry;
@@ -151,9 +156,23 @@ for (const [name, build] of Object.entries(config.builds)) {
   buildRepository(name, { host: machine, build, repository, stack }, { parent: machine });
 }
 
+const measured = machines.map(({ machine }) => {
+  if (config.backups === undefined) return {};
+  const all = new PulumiConfig("berth");
+  const secrets = Object.fromEntries(
+    Object.keys(backupSecrets).map((key) => [key, all.requireSecret(key)]),
+  ) as Record<BackupSecret, Output<string>>;
+  const environmentName = config.environment;
+  return hostBackups(machine, { stack, environmentName, config: config.backups, secrets }, parents);
+});
+
 /** Address and host key of each host. */
 export const hosts: Output<Record<string, unknown>> = all(
   Object.fromEntries(machines.map(({ name, machine }) => [name, machine.summary()])),
 );
 /** Services with their host, version and slot. */
 export const systems: Output<Record<string, unknown>> = all(Object.fromEntries(built));
+/** How the backups were when a run last restored them: by system and database, age and time in seconds. `ops status` has what came after. */
+export const backups: Output<Record<string, unknown>> = all(
+  Object.fromEntries(measured.flatMap((each) => Object.entries(each))),
+);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { backupsSchema } from "../components/backup/backup-config.ts";
 import { buildsSchema } from "../components/build/build-config.ts";
 import { dnsSchema } from "../components/dns/records.ts";
 import { edgeNetworkSchema, headersSchema } from "../components/edge/edge-config.ts";
@@ -46,6 +47,8 @@ export const berthSchema = z.strictObject({
   pulls: pullPatienceSchema,
   /** Where the certificate for all domains comes from. */
   tls: tlsSchema,
+  /** Where backups go; without it nothing leaves the hosts. */
+  backups: backupsSchema.optional(),
   /** Age and fingerprint of the secrets; `npm run ops -- record-secrets` keeps them. */
   secretRecords: secretRecordsSchema.default({}),
 });

@@ -63,7 +63,8 @@ export async function makeCertificate(request: CertificateRequest): Promise<stri
   const from = Math.floor(Date.now() / 1000) * 1000;
   const certificate = await X509CertificateGenerator.create({
     subject,
-    issuer: authority?.subjectName.toJSON() ?? subject,
+    // As it is there, type of text and all: Go compares the bytes.
+    issuer: authority?.subjectName ?? subject,
     notBefore: new Date(from),
     notAfter: new Date(from + request.validHours * 3_600_000),
     publicKey,

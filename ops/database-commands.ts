@@ -78,16 +78,29 @@ export function addDatabaseCommands(
 
   aboutStack(program.command("restore").argument("<system>").argument("[snapshot]", "default: the newest"))
     .description("replace a system's database with a snapshot, while everything runs; asks first")
+    .option("--from-backup <id>", "a backup from the store, as backups lists it, instead of a snapshot")
     .option("--as-it-was", "keep the snapshot's schema, although the deployed version needs a newer one")
     .option("--yes", "do not ask")
     .action(
       async (
         system: string,
         name: string | undefined,
-        options: Common & { readonly asItWas?: boolean; readonly yes?: boolean },
+        options: Common & {
+          readonly fromBackup?: string;
+          readonly asItWas?: boolean;
+          readonly yes?: boolean;
+        },
       ) => {
         const { backend, operations, database } = await load(system, options);
-        const plan = await operations.planRestore(database, name);
+        const { fromBackup } = options;
+        if (fromBackup !== undefined && name !== undefined)
+          throw new Error(`name a snapshot (${name}) or --from-backup ${fromBackup}, not both`);
+        const { backupsOf } = await import("./backups.ts");
+        const fetched =
+          fromBackup === undefined
+            ? name
+            : await (await backupsOf(backend, system, runCommand)).fetch(fromBackup, database);
+        const plan = await operations.planRestore(database, fetched);
         process.stderr.write(`${operations.describeRestore(plan, options.asItWas === true)}\n`);
         if (!options.yes) await confirm(`${system} ${plan.environment}`);
         process.stderr.write(`restoring ${plan.snapshot} …\n`);

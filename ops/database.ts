@@ -55,7 +55,8 @@ export function renderSnapshots(entries: readonly SnapshotEntry[]): string {
   );
 }
 
-function size(bytes: number): string {
+/** Bytes as a person reads them. */
+export function size(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
   return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import type { System } from "../components/system.ts";
 import { goBack, renderBack } from "./back.ts";
+import { addBackupCommands } from "./backup-commands.ts";
 import { Cloud } from "./cloud.ts";
 import { addDatabaseCommands } from "./database-commands.ts";
 import { readDeployments, renderDeployments } from "./deployments.ts";
@@ -155,6 +156,7 @@ export function opsProgram({ name, target }: OpsContext): Command {
     });
 
   addDatabaseCommands(program, aboutStack, target);
+  addBackupCommands(program, aboutStack, withStack, target);
   addServiceCommands(program, withStack, target);
   return program;
 }

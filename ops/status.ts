@@ -1,5 +1,6 @@
 import type { System } from "../components/system.ts";
 import { age, type Backend } from "./backend.ts";
+import { type BackupRecord, backupProblems, readBackupRecords, renderBackupRecords } from "./backups.ts";
 import { Cloud } from "./cloud.ts";
 import { describeReplaced, listReplaced } from "./database.ts";
 import { type Deployment, pendingOperations, resources } from "./deployment.ts";
@@ -56,11 +57,14 @@ interface StackStatus {
     /** Days beyond the age at which it must be rotated; undefined when it is younger. */
     readonly rotateAfterDays?: number;
   }[];
-  readonly health: readonly { readonly system: string; readonly answer: string }[];
   /** What the systems say of themselves, as MFA's `sync:status`. */
   readonly answers: readonly SystemAnswer[];
+  readonly health: readonly { readonly system: string; readonly answer: string }[];
   /** Databases that restores have replaced, or why they cannot be read. */
   readonly replaced: readonly { readonly system: string; readonly database: string }[];
+  /** How backups and drills went, and what is wrong with them. */
+  readonly backups: readonly BackupRecord[];
+  readonly backupProblems: readonly string[];
   /** Access that ssh-open has opened. */
   readonly sshAccess: readonly SshAccess[];
 }
@@ -79,6 +83,7 @@ export async function readStatus(
     (await Promise.all(hosts.map((host) => imageVersions(host, backend.stack)))).flat(),
   );
   const records = (await Promise.all(hosts.map(readRecords))).flat();
+  const backups = await readBackupRecords(deployment, run);
   const facts = await Promise.all(hosts.map(readHostFacts));
   const memory = new Map(
     (await Promise.all(hosts.map(memoryOfServices))).flatMap((services) => [...services]),
@@ -108,6 +113,8 @@ export async function readStatus(
     replaced: (
       await Promise.all(databases(deployment).map((entry) => replaced(deployment, entry, run)))
     ).flat(),
+    backups,
+    backupProblems: backupProblems(backups),
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }
@@ -174,6 +181,7 @@ export function renderStatus(status: StackStatus): string {
           ),
         ]),
     renderDisks(status.disks),
+    renderBackupRecords(status.backups, status.backupProblems),
     ...status.dockerRestarts.map(
       (host) =>
         `${host}: Docker's settings have changed. Docker reads them when it restarts, which stops every service of the host for some ten seconds. When that is acceptable: npm run ops -- restart-docker ${host}`,

@@ -155,7 +155,7 @@ export function databases(deployment: Deployment): DatabaseEntry[] {
 }
 
 /** The values of the shell assignments that components/host/connection.ts writes. */
-function assigned(text: string): Map<string, string> {
+export function assigned(text: string): Map<string, string> {
   const assignment = /([A-Za-z_]\w*)=((?:'[^']*'|\\'|[^'\\\s])*)\n/g;
   return new Map(
     [...text.matchAll(assignment)].map(([, name = "", value = ""]) => [

@@ -4,6 +4,7 @@ import { registryOf } from "../components/host/registries.ts";
 import { serverTypeFile, soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies, SystemConfig } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
+import { backupsLeaveTheHost, drillsAreOfSystems, drillsHaveTheirOwnTime } from "./backups.ts";
 import {
   allowedNetworksHaveTheHostsFamilies,
   domainsOf,
@@ -288,12 +289,14 @@ const rules: readonly ConfigurationRule[] = [
   buildsFit,
   productionIsTrusted,
   noTestsInProduction,
+  drillsAreOfSystems,
+  drillsHaveTheirOwnTime,
 ];
 
 /** The rules about a configuration, what must never be deployed and what needs attention: one rule, one function, one message. */
 export const policies: Policies = {
   rules,
-  warnings: [adoptionIsRemembered, allowedNetworksHaveTheHostsFamilies],
+  warnings: [adoptionIsRemembered, allowedNetworksHaveTheHostsFamilies, backupsLeaveTheHost],
 };
 
 /** The services that have a version of their own. */

@@ -3,6 +3,7 @@ import { hostCommand, installedScript, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
 import { hostPaths } from "../host/paths.ts";
 import { registryOf } from "../host/registries.ts";
+import { hostItself } from "../host/stored-data.ts";
 import type { Build } from "./build-config.ts";
 
 /**
@@ -35,7 +36,7 @@ export function buildRepository(
   };
   const script = (path: string) =>
     installedScript(parameters, readScript(import.meta.url, path), "arguments and input");
-  hostCommand(
+  const made = hostCommand(
     `${host.name}-build-${name}`,
     {
       connection: host.connection,
@@ -55,4 +56,10 @@ export function buildRepository(
     },
     opts,
   );
+  host.stored.push({
+    kind: "folder",
+    of: hostItself(host.name),
+    path: hostPaths.repository(name),
+    after: [made],
+  });
 }

@@ -124,6 +124,9 @@ export class Database extends ComponentResource {
     this.password = login.password;
     this.authority = authoritySecret(args.postgres.certificatePem);
     this.ready = [database, login.ready, ...extensions, ...grants];
+    const { name: server, image, dataPath } = args.postgres;
+    const kept = { server, name: args.name, image, dataPath, after: this.ready };
+    place.host.stored.push({ kind: "database", of: place.system, ...kept });
     this.registerOutputs();
   }
 

@@ -45,6 +45,9 @@ export class Postgres extends ComponentResource {
   readonly provider: PostgresqlProvider;
   /** Generation of the passwords of its databases' roles, where they name none. */
   readonly passwordGeneration: number;
+  /** Its image, and where that keeps its data. */
+  readonly image: string;
+  readonly dataPath: string;
 
   /** @throws when a parameter is one that Berth sets */
   constructor(context: ServiceContext<PostgresSettings>, args: PostgresArgs) {
@@ -143,6 +146,8 @@ export class Postgres extends ComponentResource {
     this.ready = ready;
     this.certificatePem = tls.certificatePem;
     this.name = name;
+    this.image = image.reference;
+    this.dataPath = dataPath;
     this.passwordGeneration = settings.passwordGeneration;
     this.address = `${name}:${serverPort}`;
     this.registerOutputs();

@@ -129,6 +129,7 @@ export class Registry extends ComponentResource {
       },
       child,
     );
+    host.stored.push({ kind: "folder", of: system, path: dataDirectory(system, name), after: [ready] });
     this.released = { version: image.version, slot: service.name };
     this.served = {
       ...{ user: ownRegistryUser, password: secret(password.result), ready: [users, served] },

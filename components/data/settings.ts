@@ -102,7 +102,7 @@ export function registrySettings(declared: {
 
 export type RegistrySettings = z.output<ReturnType<ReturnType<typeof registrySettings>["schema"]>>;
 
-/** How many database snapshots are kept. */
+/** How many database snapshots are kept, beside the newest of each of the last 14 days. */
 export const snapshotSettings = z
   .strictObject({ keep: z.int().min(1).max(365).default(7) })
   .default({ keep: 7 });

@@ -14,6 +14,7 @@ import { currentContainerScript, hostCommand, readScript } from "../host/command
 import type { Host } from "../host/host.ts";
 import { imagePull } from "../host/image-pull.ts";
 import { hostPaths } from "../host/paths.ts";
+import { hostItself } from "../host/stored-data.ts";
 import { dockerLabels } from "../labels.ts";
 import { specificationDigest } from "../specification.ts";
 import { acmeParameters, certificatesDeadlineSeconds, renewal } from "./acme.ts";
@@ -202,7 +203,7 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
   certify(dependsOn: readonly Resource[]): void {
     const { tls, host } = this.args;
     if (tls.kind !== "acme") return;
-    hostCommand(
+    const certificates = hostCommand(
       `${this.name}-certificates`,
       {
         connection: host.connection,
@@ -220,6 +221,12 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
       },
       this.child(),
     );
+    host.stored.push({
+      kind: "folder",
+      of: hostItself(host.name),
+      path: hostPaths.certificates,
+      after: [certificates],
+    });
   }
 
   switchTo(name: string, args: SwitchArgs, opts: CustomResourceOptions): local.Command {

@@ -23,6 +23,8 @@ export interface HostCommandArgs {
   readonly deadlineSeconds: number;
   /** Body of the script that undoes it when the resource is deleted; it gets the same parameters, no secrets. */
   readonly removeScript?: string;
+  /** What the script prints is the second line of the command's output: what it found when it ran last. No by default. */
+  readonly answers?: boolean;
   readonly dependsOn?: Input<Resource>[];
 }
 
@@ -55,7 +57,7 @@ export function hostCommand(name: string, args: HostCommandArgs, opts: CustomRes
   const removal = args.removeScript;
   const program = all([ssh, where, parameters, connection.address]).apply(
     ([command, at, assignments, address]) => {
-      const run = onceEach(withReasons(command, at, deadlineSeconds), address);
+      const run = onceEach(withReasons(command, at, deadlineSeconds), address, args.answers);
       return removal === undefined ? run : `${withRemoval(`${assignments}${wholeScript(removal)}`)}${run}`;
     },
   );
@@ -99,13 +101,18 @@ export function withReasons(command: string, host: string, deadlineSeconds: numb
  * is part of the resource too, and a new one is no reason to do a release's steps again. What was done is the command's output,
  * which Pulumi keeps as a secret and hands to an update as PULUMI_COMMAND_STDOUT (pulumi-command, "addPreviousOutputInEnv").
  */
-export function onceEach(command: string, address: string): string {
+export function onceEach(command: string, address: string, answers = false): string {
+  const before = answers
+    ? // biome-ignore lint/suspicious/noTemplateCurlyInString: The shell's.
+      '[ "${PULUMI_COMMAND_STDOUT%%[!0-9a-z ]*}" != "$done" ]'
+    : '[ "$PULUMI_COMMAND_STDOUT" != "$done" ]';
   return [
     "sent=$(cat)",
     `done="done $(printf %s "${address} $sent" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-64)"`,
-    `case $0 in '${removalOf}'*) ;; *) [ "$PULUMI_COMMAND_STDOUT" != "$done" ] || { echo "$done"; exit 0; } ;; esac`,
+    `case $0 in '${removalOf}'*) ;; *) ${before} || { echo "$${answers ? "PULUMI_COMMAND_STDOUT" : "done"}"; exit 0; } ;; esac`,
     `said=$(printf '%s\\n' "$sent" | ${command}) || { code=$?; printf '%s\\n' "$said"; exit $code; }`,
     'echo "$done"',
+    ...(answers ? ['printf "%s\\n" "$said"'] : []),
     "",
   ].join("\n");
 }

@@ -29,6 +29,7 @@ import { announcePowerOff, firstAddress } from "./public-net.ts";
 import type { PullPatience } from "./registries.ts";
 import { type RegistryLogin, registryLogin, setPasswordOf } from "./registry-login.ts";
 import { hostSettings } from "./settings.ts";
+import type { StoredData } from "./stored-data.ts";
 
 export interface HostArgs {
   readonly config: HostConfig;
@@ -69,6 +70,8 @@ export class Host extends ComponentResource {
   /** The gate: depend on it before anything on the host. */
   readonly ready: local.Command;
   readonly pulls: PullPatience;
+  /** What its services keep on it, each entered by the component that makes it. */
+  readonly stored: StoredData[] = [];
   readonly #logins = new Map<string, HostLogin>();
 
   constructor(name: string, args: HostArgs, opts?: ComponentResourceOptions) {

@@ -7,7 +7,7 @@
  * | `/mnt/data/<system>/<service>`         | stateful service | its data (PGDATA, Redis' append-only file)        |
  * | `/mnt/data/git/<name>.git`             | build            | commits that were pushed, and the hook            |
  * | `/usr/local/lib/berth`                 | edge, registry,  | scripts that timers and hooks run                 |
- * |                                        | build            |                                                   |
+ * |                                        | build, backup    |                                                   |
  * | `/var/lib/berth/sockets/<service>`     | stateful service | its unix socket, for the forwarded connection     |
  * | `/var/lib/berth/registries/<service>`  | registry         | who may use it: user and bcrypt hash              |
  * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, the certificates     |
@@ -17,6 +17,11 @@
  * | `/var/lib/berth/written/<service>`     | migration        | what a step wrote for another service, see        |
  * |                                        |                  | {@link writtenSecret}; readable by root alone     |
  * | `/var/backups/<system>`                | snapshot         | database snapshots, on the root disk on purpose   |
+ * | `/var/backups/<system>/nightly`        | backup           | the dump that was sent last                       |
+ * | `/etc/berth/backups/<of>`              | backup           | what opens its store; root's alone                |
+ * | `/var/lib/berth/backups/<of>.json`     | backup           | how its backups and drills went                   |
+ * | `/var/cache/berth/restic`              | backup           | restic's cache                                    |
+ * | `/mnt/data/.drill`                     | backup           | the throwaway server of a drill                   |
  * | `~/.docker/config.json` of deploy      | registry login   | logins to registries                              |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
@@ -31,9 +36,18 @@ export const hostPaths = {
   registryUsers: (service: string) => `/var/lib/berth/registries/${service}`,
   edge: "/var/lib/berth/edge",
   challenges: "/var/lib/berth/challenges",
+  certificates: "/mnt/data/acme",
   acme: (authority: string) => `/mnt/data/acme/${authority}`,
   written: (service: string) => `/var/lib/berth/written/${service}`,
   backups: (system: string) => `/var/backups/${system}`,
+  nightlyDumps: (system: string) => `/var/backups/${system}/nightly`,
+  backupScript: (of: string) => `/usr/local/lib/berth/backup-${of}`,
+  backupUnit: (of: string) => `berth-backup-${of}`,
+  backupStore: (of: string) => `/etc/berth/backups/${of}`,
+  backupAuthority: (of: string) => `/etc/berth/backups/${of}.pem`,
+  backupRecords: "/var/lib/berth/backups",
+  backupRecord: (of: string) => `/var/lib/berth/backups/${of}.json`,
+  drill: "/mnt/data/.drill",
   deployments: "/var/lib/berth/deployments",
   deploymentLogs: (system: string) => `/var/log/${system}/deployments`,
   dockerRestartPending: "/var/lib/berth/docker-restart-pending",

@@ -28,6 +28,8 @@ export interface RunOptions extends StackOptions {
   readonly rotate?: readonly string[];
   /** Certificates from Pebble. */
   readonly acme?: boolean;
+  /** Backups, to a store of the lab. */
+  readonly backups?: boolean;
   readonly engine: string;
   /** The providers: the lab's, or Pulumi's real plugins. */
   readonly providers: string;
@@ -57,7 +59,7 @@ export function owner(): string {
  */
 export function planRun(
   context: LabContext,
-  options: Pick<RunOptions, "stack" | "set" | "acme">,
+  options: Pick<RunOptions, "stack" | "set" | "acme" | "backups">,
   names: readonly string[],
 ): PlannedStack {
   return planStack(
@@ -70,6 +72,7 @@ export function planRun(
       running: readSelection(context.home, options.stack),
       settings: options.set ?? [],
       acme: options.acme ?? false,
+      backups: options.backups ?? false,
     },
     context.home,
   );

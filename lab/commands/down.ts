@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type Dockerode from "dockerode";
 import { stopPebble } from "../acme/pebble.ts";
+import { stopStore } from "../backups/store.ts";
 import { stopDaemon } from "../daemon/client.ts";
 import { daemonFiles } from "../daemon/protocol.ts";
 import { ensureDocker, findCommand, removeNetwork, stopOwnDocker } from "../docker/index.ts";
@@ -43,6 +44,7 @@ export async function downCommand(context: LabContext, options: DownOptions): Pr
       title: "End the daemon and shared ssh connections",
       async run(progress) {
         await stopPebble(home);
+        await stopStore(home);
         if (await stopDaemon(home)) progress("the lab's cloud, registry and DNS are stopped");
         for (const { pid } of sshProcessesTo((address) => isLabAddress(home, address))) {
           await endProcess(pid, endSeconds);

@@ -1,4 +1,5 @@
 import { ensurePebble } from "../acme/pebble.ts";
+import { ensureStore } from "../backups/store.ts";
 import { ensureDaemon } from "../daemon/client.ts";
 import { ensureDocker, ensureNetwork, findCommand, hasIpv6 } from "../docker/index.ts";
 import { createRegistry } from "../images/index.ts";
@@ -124,6 +125,12 @@ export function preparation(
         if (planned.request.acme) await ensurePebble(home, progress);
         rotateSecrets(planned, options.rotate ?? [], home);
         prepared.configuration = await configureStack(planned, images, home);
+        if (planned.request.backups) {
+          const { config } = prepared.configuration;
+          const accessKeyId = config["berth:backupsAccessKeyId"] ?? "";
+          const secretAccessKey = config["berth:backupsSecretAccessKey"] ?? "";
+          await ensureStore(home, { accessKeyId, secretAccessKey }, progress);
+        }
       },
     },
   ];

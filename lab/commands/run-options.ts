@@ -31,6 +31,7 @@ export function withRunOptions(command: Command): Command {
     )
     .option("--image <image=reference>", "an image of yours, as in togather/app=my-build:latest", collect, [])
     .option("--acme", "certificates by ACME, from Pebble in the lab, instead of the lab's own authority")
+    .option("--backups", "backups that leave the machine, to a store of the lab; otherwise there are none")
     .option("--rotate <key>", "a new value for a secret, as in togather:jwtSecret", collect, []);
 }
 

@@ -1,6 +1,7 @@
 import { otherStacksRecords } from "../../components/secrets/records.ts";
 import type { SecretFormat } from "../../components/secrets/secret.ts";
 import type { System } from "../../components/system.ts";
+import { backupSecretKeys } from "../../config/backup-secrets.ts";
 import { parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import type { LabHome } from "../home.ts";
@@ -76,6 +77,10 @@ function asWritten({ values, images, generatedKeys }: PlannedStack, substitutes:
     secretKeys.push("berth:tlsPrivateKeyPem");
   }
   withGeneratedPasswords(written, secretKeys);
+  if (written["berth:backups"] !== undefined) {
+    for (const key of backupSecretKeys) written[key] = substitutes.secret(key);
+    secretKeys.push(...backupSecretKeys);
+  }
   return { values: written, secretKeys };
 }
 
@@ -108,6 +113,7 @@ function placeholders({ request, images }: PlannedStack): Overrides {
  */
 export function formatOf(definitions: readonly System[], key: string): SecretFormat {
   if (key === registryPasswordKey) return registryPasswordFormat;
+  if (backupSecretKeys.includes(key)) return { kind: "text", minimumLength: 32 };
   const [namespace = "", name = ""] = key.split(":");
   const spec = definitions.find((definition) => definition.name === namespace)?.secrets[name];
   if (spec === undefined) throw new Error(`no system declares the secret ${key}`);

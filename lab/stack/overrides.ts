@@ -1,5 +1,7 @@
 import type { SecretRecords } from "../../components/secrets/records.ts";
+import { backupSecretKeys } from "../../config/backup-secrets.ts";
 import { pebbleDirectory } from "../acme/pebble.ts";
+import { labStore } from "../backups/store.ts";
 import { hasIpv6 } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import type { StackCertificate } from "./certificate.ts";
@@ -95,8 +97,16 @@ export function overriddenValues(
   for (const key of planned.generatedKeys) values[key] = overrides.secret(key);
   // The records in the file are about the real secrets.
   values["berth:secretRecords"] = overrides.secretRecords;
+  delete values["berth:backups"];
+  for (const key of backupSecretKeys) delete values[key];
+  const backupKeys = planned.request.backups ? backupSecretKeys : [];
+  if (planned.request.backups) {
+    const store = labStore(home, overrides.authorityPem);
+    values["berth:backups"] = { ...objectAt(planned.values["berth:backups"]), store };
+    for (const key of backupKeys) values[key] = overrides.secret(key);
+  }
   const given = certificate === undefined ? [] : ["berth:tlsPrivateKeyPem"];
-  const secretKeys = [...given, tokenKey, ...planned.generatedKeys];
+  const secretKeys = [...given, tokenKey, ...planned.generatedKeys, ...backupKeys];
   overrideRegistries(values, secretKeys, planned.registryLogin, overrides.registryPassword);
   return { values, secretKeys };
 }

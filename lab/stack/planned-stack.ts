@@ -18,6 +18,8 @@ export interface StackRequest {
   readonly settings?: readonly string[];
   /** Certificates by ACME, from Pebble; otherwise from the lab's own authority. */
   readonly acme?: boolean;
+  /** Backups, to the lab's store; left out, there are none. */
+  readonly backups?: boolean;
 }
 
 /** An image that the stack uses. */

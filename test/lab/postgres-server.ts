@@ -18,6 +18,8 @@ export interface PostgresTestServer {
   /** Its container, and the engine that runs it, as the docker command takes them. */
   readonly container: string;
   readonly dockerHost: string;
+  /** By digest, as another one can be started from it. */
+  readonly image: string;
   /** Runs one statement as the superuser and gives back its rows. */
   query(statement: string, database?: string): Promise<Record<string, unknown>[]>;
   /** Connects as any user; throws PostgreSQL's error. */
@@ -81,6 +83,7 @@ export async function startPostgres(
     port,
     password,
     container: container.id,
+    image,
     dockerHost: `unix://${docker.socketPath}`,
     login,
     query: (statement, database = "postgres") =>

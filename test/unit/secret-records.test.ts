@@ -114,6 +114,7 @@ describe("a secret in two environments", () => {
       /^Pulumi\.production\.yaml: 1 problem\n {2}✖ togather:jwtSecret: \[secret\] is the one of the stack staging/,
     );
     expect(parseConfig({ ...source, otherStacks: [] }, systems, policies).warnings).toEqual([
+      expect.stringMatching(/^berth:backups: not set/),
       "togather:jwtSecret, togather:adminApiKey: set, but not recorded, so neither age nor use in another environment is seen. " +
         "Record it: npm run ops -- record-secrets --stack production",
     ]);

@@ -115,7 +115,7 @@ require_room() {
 Room on the disk of $DIRECTORY: $(df -Ph "$DIRECTORY" | awk 'NR == 2 { print $4 " of " $2 }'). What takes it: sudo du --one-file-system --human-readable --max-depth=2 / | sort -h | tail"
 }
 
-# Writes a snapshot, complete or not there at all, and keeps the last ones. Sets `snapshot`, its name. A file named as the
+# Writes a snapshot, complete or not there at all, and removes expired ones. Sets `snapshot`, its name. A file named as the
 # argument is not removed for its age.
 write_snapshot() {
   local spared=${1:-} now partial error=/run/lock/berth-${database_id}_snapshot-error
@@ -144,7 +144,16 @@ Room on the disk of $DIRECTORY: $(df -Ph "$DIRECTORY" | awk 'NR == 2 { print $4 
   mv "$partial.tar" "$DIRECTORY/$snapshot"
   note INFO "snapshot $snapshot, $(stat --format %s "$DIRECTORY/$snapshot") bytes"
   local old
-  snapshots | head -n "-$KEEP" | while read -r old; do [ "$old" = "$spared" ] || rm -f "${DIRECTORY:?}/$old"; done
+  expired_snapshots | while read -r old; do [ "$old" = "$spared" ] || rm -f "${DIRECTORY:?}/$old"; done
+}
+
+# Snapshots that neither number nor age keeps: all but the last KEEP, and but the newest of each of the last KEEP_DAYS days, so that many
+# releases of one day do not push out the days before.
+expired_snapshots() {
+  snapshots | sed -E 's/^.*_([0-9]{8})_[0-9]{6}\..*$/\1 &/' |
+    awk -v keep="$KEEP" -v since="$(date -u -d "$((${KEEP_DAYS:-14} - 1)) days ago" +%Y%m%d)" '
+      { day[NR] = $1; name[NR] = $2; newest[$1] = NR }
+      END { for (n = 1; n <= NR - keep; n++) if (day[n] < since || newest[day[n]] != n) print name[n] }'
 }
 
 # Names of the database's snapshots, oldest first. Those in plain SQL (.sql.gz) were written by earlier versions.

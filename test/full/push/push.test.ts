@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cloudToken } from "../../../lab/stack/cloud-access.ts";
-import { expectNoFailure, home, labOk, onMachine, running, underLoad } from "../support.ts";
+import { expectNoFailure, home, labOk, onMachine, running, testSystem, underLoad } from "../support.ts";
+import { mfaSystem } from "../systems.ts";
 import { dockerfiles, plainGit, reboot, settings, type WorkTree, workTree } from "./app.ts";
 
 /**
@@ -30,7 +31,10 @@ async function pushed(tree = app) {
 }
 
 beforeAll(async () => {
-  await labOk("up", "registry", ...settings);
+  // MFA comes with the first push.
+  testSystem({ ...mfaSystem, name: "registry" });
+  await labOk("up", ...settings);
+  testSystem(mfaSystem);
   app = workTree();
 }, 25 * minutes);
 afterAll(() => app?.remove());
@@ -51,7 +55,7 @@ describe("a push", () => {
   });
 
   test("serves under load without a failed request, with the seconds of each step", async () => {
-    const { result, load } = await underLoad("a push", () => pushed(), "mfa");
+    const { result, load } = await underLoad("a push", () => pushed());
     process.stdout.write(`\n## a push under load\n${result.output}\n`);
     expectNoFailure(load);
     for (const step of ["pull", "snapshot", "migration", "probe", "switch"])
@@ -69,7 +73,7 @@ describe("a push", () => {
   ])("whose %s fails leaves the old version serving, and says why", async (what, dockerfile, says) => {
     const before = await mfa();
     const commit = app.commit(dockerfile);
-    const { result, load } = await underLoad(`a push whose ${what} fails`, () => app.push(), "mfa");
+    const { result, load } = await underLoad(`a push whose ${what} fails`, () => app.push());
     process.stdout.write(`\n## a push whose ${what} fails\n${result.output.slice(-5000)}\n`);
     expect(result.exitCode).not.toBe(0);
     expect(result.output).toMatch(says);

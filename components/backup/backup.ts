@@ -1,0 +1,233 @@
+import type { local } from "@pulumi/command";
+import {
+  ComponentResource,
+  type ComponentResourceOptions,
+  type Output,
+  type Resource,
+  unsecret,
+} from "@pulumi/pulumi";
+import { hostCommand, installedScript, readScript } from "../host/command.ts";
+import type { Host } from "../host/host.ts";
+import { deployUser } from "../host/host-files.ts";
+import { diskFloorMebibytes, hostPaths } from "../host/paths.ts";
+import type { StoredData } from "../host/stored-data.ts";
+import type { BackupSecret, BackupsConfig } from "./backup-config.ts";
+
+export interface BackupArgs {
+  readonly host: Host;
+  /** What is backed up: a system's name, or `host-<name>`. */
+  readonly of: string;
+  readonly stack: string;
+  readonly environmentName: string;
+  readonly config: BackupsConfig;
+  readonly secrets: Readonly<Record<BackupSecret, Output<string>>>;
+  readonly data: readonly StoredData[];
+  /** There before the first backup: a system's release. */
+  readonly after: readonly Resource[];
+}
+
+/** What the last drill of a database that an `up` has run measured. */
+export interface DrillResult {
+  readonly id: string;
+  readonly written: string;
+  readonly tables: number;
+  readonly rows: number;
+  /** How old the backup was: what would have been lost. */
+  readonly rpoSeconds: number;
+  /** How long it took until the database was there again and checked. */
+  readonly rtoSeconds: number;
+}
+
+/** The first backup, and with it the packages; and the first drill. */
+const firstDeadlineSeconds = 7200;
+/** How long one waits for another of the same host. */
+const waitSeconds = 14_400;
+const unitDeadline = "6h";
+
+/**
+ * Backs up everything that a system keeps on its host, or that the host keeps itself, to a store elsewhere: daily by a timer of the host,
+ * encrypted before it leaves (restic), read back, kept by age. A second timer restores the newest backup of each database into a throwaway
+ * server, checks and measures it. An `up` that declares it for the first time, or changes it, does both at once, so that a store that
+ * cannot be used and a backup that does not restore fail that run. Removing it leaves what is in the store.
+ *
+ * Why these tools, what a stolen key of the host can do, what point in time would take: docs/decisions/0018-backups-leave-the-host.md.
+ */
+export class Backup extends ComponentResource {
+  /** By database, as the last drill of an `up` found it. */
+  readonly drilled: Output<Readonly<Record<string, DrillResult>>>;
+
+  /** @throws when a newest row is declared of a database that the system does not have */
+  constructor(name: string, args: BackupArgs, opts?: ComponentResourceOptions) {
+    super("berth:backup:Backup", name, {}, opts);
+    const child = { parent: this };
+    const { host, of, config, secrets } = args;
+    const { connection } = host;
+    const parameters = backupParameters(args);
+    const scripts = ["store", "take", "drill", "main"].map((file) =>
+      readScript(import.meta.url, `./scripts/${file}.sh`),
+    );
+    const database = readScript(import.meta.url, "../release/scripts/database.sh");
+    // Each database by itself: database.sh names its files and locks after the one that it is about.
+    const body = ["about_database() {", "POSTGRES_SERVICE=$1 DATABASE=$2", database, "}", ...scripts].join(
+      "\n",
+    );
+    const script = installedScript(parameters, body, "arguments and input");
+    const unit = hostPaths.backupUnit(of);
+    const installed = hostCommand(
+      `${name}-timers`,
+      {
+        connection,
+        script: readScript(import.meta.url, "./scripts/install.sh"),
+        removeScript: readScript(import.meta.url, "./scripts/remove.sh"),
+        parameters: {
+          NAME: of,
+          UNIT: unit,
+          UNITS: JSON.stringify(units(unit, args), undefined, 1),
+          SCRIPT: script,
+          SCRIPT_PATH: hostPaths.backupScript(of),
+          STORE_URL: parameters.STORE_URL,
+          STORE_PREFIX: parameters.STORE_PREFIX,
+          STORE_FILE: parameters.STORE_FILE,
+          RECORD: parameters.RECORD,
+          REGION: config.store.region,
+          AUTHORITY: config.store.trustedAuthorityPem ?? "",
+          AUTHORITY_FILE: hostPaths.backupAuthority(of),
+        },
+        secrets: {
+          KEY_ID: secrets.backupsAccessKeyId,
+          KEY: secrets.backupsSecretAccessKey,
+          PASSWORD: secrets.backupsPassword,
+        },
+        deadlineSeconds: firstDeadlineSeconds,
+        dependsOn: [host.ready, ...args.data.flatMap((each) => each.after), ...args.after],
+      },
+      child,
+    );
+    const drill: local.Command = hostCommand(
+      `${name}-drill`,
+      {
+        connection,
+        script: readScript(import.meta.url, "./scripts/first-drill.sh"),
+        parameters: {
+          SCRIPT_PATH: hostPaths.backupScript(of),
+          RECORD: parameters.RECORD,
+          SOURCES: parameters.SOURCES,
+          STORE: `${parameters.STORE_URL}/${parameters.STORE_PREFIX}`,
+          REGION: config.store.region,
+          NEWEST_QUERY: parameters.NEWEST_QUERY,
+        },
+        deadlineSeconds: firstDeadlineSeconds,
+        answers: true,
+        dependsOn: [installed],
+      },
+      child,
+    );
+    this.drilled = unsecret(drill.stdout).apply(
+      (said) => JSON.parse(said.split("\n")[1] ?? "{}") as Record<string, DrillResult>,
+    );
+    this.registerOutputs();
+  }
+}
+
+/** Body of the script on the host: scripts/main.sh says what can be asked of it. */
+export function backupScript(
+  database = readScript(import.meta.url, "../release/scripts/database.sh"),
+): string {
+  const own = ["store", "take", "drill", "main"].map((file) =>
+    readScript(import.meta.url, `./scripts/${file}.sh`),
+  );
+  // Each database by itself: database.sh names its files and locks after the one that it is about.
+  return ["about_database() {", "POSTGRES_SERVICE=$1 DATABASE=$2", database, "}", ...own].join("\n");
+}
+
+/** What that script is told. */
+export function backupParameters({
+  of,
+  stack,
+  environmentName,
+  config,
+  data,
+}: Omit<BackupArgs, "host" | "secrets" | "after">) {
+  const { store, keep, drill } = config;
+  const newest = drill.newest[of];
+  const names = data.flatMap((each) => (each.kind === "database" ? [each.name] : []));
+  const newestDatabase = newest && (newest.database ?? (names.length === 1 ? names[0] : undefined));
+  if (newest !== undefined && (newestDatabase === undefined || !names.includes(newestDatabase))) {
+    throw new Error(
+      `berth:backups.drill.newest.${of}.database: ${newest.database === undefined ? "missing" : `"${newest.database}" is no database of ${of}`}; use one of: ${names.join(", ") || "none, it has no database"}`,
+    );
+  }
+  return {
+    NAME: of,
+    STACK: stack,
+    // Of database.sh.
+    SYSTEM: of,
+    ENVIRONMENT_NAME: environmentName,
+    FLOOR_MEBIBYTES: diskFloorMebibytes,
+    KEEP: 1,
+    DIRECTORY: hostPaths.nightlyDumps(of),
+    SOURCES: data.map(sourceLine).join("\n"),
+    DUMPS: hostPaths.nightlyDumps(of),
+    SNAPSHOTS: hostPaths.backups(of),
+    SCRATCH: hostPaths.drill,
+    DATA_VOLUME: hostPaths.dataVolume,
+    RECORD: hostPaths.backupRecord(of),
+    STORE_FILE: hostPaths.backupStore(of),
+    AUTHORITY_FILE: store.trustedAuthorityPem === undefined ? "" : hostPaths.backupAuthority(of),
+    STORE_URL: `${store.endpoint}/${store.bucket}`,
+    STORE_PREFIX: `${stack}/${of}`,
+    STORE_HOST: `${stack}-${of}`,
+    KEEP_DAILY: keep.daily,
+    KEEP_WEEKLY: keep.weekly,
+    DRILL_MEBIBYTES: drill.memoryMebibytes,
+    NEWEST_DATABASE: newestDatabase ?? "",
+    NEWEST_QUERY: newest?.query ?? "",
+    NEWEST_HOURS: newest?.maxAgeHours ?? 0,
+    WAIT_SECONDS: waitSeconds,
+  };
+}
+
+/** One line of SOURCES, fields between tabs. */
+function sourceLine(data: StoredData): string {
+  if (data.kind === "folder") return `folder\t${data.path}`;
+  return ["database", data.server, data.name, data.image, data.dataPath].join("\t");
+}
+
+function units(unit: string, { of, config }: BackupArgs): Record<string, string> {
+  const path = hostPaths.backupScript(of);
+  const service = (what: string, verb: string) => `[Unit]
+Description=${what} of ${of}
+After=docker.service network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=4h
+StartLimitBurst=3
+
+[Service]
+Type=oneshot
+User=${deployUser}
+Nice=10
+IOSchedulingClass=idle
+ExecStart=${path} ${verb}
+TimeoutStartSec=${unitDeadline}
+Restart=on-failure
+RestartSec=20min
+`;
+  const timer = (what: string, calendar: string) => `[Unit]
+Description=${what} of ${of}
+
+[Timer]
+OnCalendar=${calendar}
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+`;
+  const { on, at } = config.drill;
+  const day = on === "daily" ? "" : `${on.slice(0, 3)} `;
+  return {
+    [`${unit}.service`]: service("Backup", "take"),
+    [`${unit}.timer`]: timer("Backup", `*-*-* ${config.at}:00 UTC`),
+    [`${unit}-drill.service`]: service("Restore drill", "drill"),
+    [`${unit}-drill.timer`]: timer("Restore drill", `${day}*-*-* ${at}:00 UTC`),
+  };
+}

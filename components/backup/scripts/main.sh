@@ -1,0 +1,33 @@
+# shellcheck shell=bash disable=SC2154,SC2034
+# What the timers and the operator's commands call: take, first (what has no backup yet), drill, list, fetch. Runs after drill.sh. One at a
+# time on a host: each may use a processor, and the way to the store, to itself.
+verb=${1:-}
+case $verb in
+  take-one) back_up_"$3" "$2" "${@:4}" ;;
+  drill-one)
+    FEWER_ROWS=$2
+    drill_database "${@:3}"
+    ;;
+  list) backups ;;
+  take | first | drill | fetch)
+    exec 8>/run/lock/berth-backups
+    flock --wait "$WAIT_SECONDS" 8 || fail "another backup or drill of this host still runs after $WAIT_SECONDS seconds"
+    case $verb in
+      take) back_up_all ;;
+      first)
+        if all_have_one; then
+          require_kept_versions
+          open_repository
+        else
+          back_up_all
+        fi
+        ;;
+      drill)
+        FEWER_ROWS=${2:-no}
+        drill_all
+        ;;
+      fetch) fetch "${@:2}" ;;
+    esac
+    ;;
+  *) fail "use one of: take, first, drill, list, fetch" ;;
+esac

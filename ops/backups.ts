@@ -1,0 +1,187 @@
+import { hostPaths } from "../components/host/paths.ts";
+import { hostItself } from "../components/host/stored-data.ts";
+import { age, type Backend } from "./backend.ts";
+import { size } from "./database.ts";
+import type { Deployment } from "./deployment.ts";
+import { type HostAccess, hostOfSystem, hostsOf, quote } from "./host-access.ts";
+import type { RunCommand } from "./run.ts";
+import { renderTable } from "./table.ts";
+
+/** A backup in the store. */
+export interface BackupEntry {
+  readonly id: string;
+  /** When it was sent. */
+  readonly time: string;
+  /** `database togather_postgres/togather`, `folder /mnt/data/registry/server`. */
+  readonly source: string;
+  /** Of the dump, or of the folder's files, before the store's compression. */
+  readonly bytes: number;
+}
+
+interface Attempt {
+  /** When it went well last. */
+  readonly ok?: string;
+  readonly attempt: string;
+  /** What is wrong, empty when nothing is. */
+  readonly problem: string;
+}
+
+/** What a host records of the backups of one system, or of its own. */
+export interface BackupRecord {
+  readonly of: string;
+  readonly host: string;
+  readonly backup?: { readonly attempt: string; readonly problem: string };
+  readonly sources?: Readonly<Record<string, Attempt & { readonly id?: string; readonly bytes?: number }>>;
+  readonly drills?: Readonly<
+    Record<
+      string,
+      Attempt & {
+        readonly id?: string;
+        readonly rows?: number;
+        readonly rpoSeconds?: number;
+        readonly rtoSeconds?: number;
+      }
+    >
+  >;
+}
+
+/** Daily, and some time for it to run. */
+const staleBackupHours = 26;
+/** Weekly, and a day. */
+const staleDrillHours = 8 * 24;
+/** What the first of several on a host may take, until the last one has its turn. */
+const longSeconds = 6 * 3600;
+const shortSeconds = 600;
+
+/** The script on the host that does all of it; see components/backup/scripts/main.sh. */
+export class Backups {
+  readonly of: string;
+  readonly #host: HostAccess;
+  readonly #backend: Backend;
+
+  constructor(of: string, host: HostAccess, backend: Backend) {
+    this.of = of;
+    this.#host = host;
+    this.#backend = backend;
+  }
+
+  /** Everything now. @returns what the host says of each part; @throws when one failed. */
+  take(): Promise<string> {
+    return this.#run(["take"], longSeconds);
+  }
+
+  async list(): Promise<readonly BackupEntry[]> {
+    return JSON.parse(await this.#run(["list"], shortSeconds)) as BackupEntry[];
+  }
+
+  /**
+   * Restores the newest backup of each database into a throwaway server and checks it.
+   * @param fewerRows acknowledges that much was deleted since the last good drill
+   */
+  drill(fewerRows: boolean): Promise<string> {
+    return this.#run(["drill", fewerRows ? "yes" : "no"], longSeconds);
+  }
+
+  /** Puts a backup of a database among the snapshots on its host. @returns its name there. */
+  async fetch(id: string, database: { readonly server: string; readonly name: string }): Promise<string> {
+    if (!/^[0-9a-f]{8,64}$/.test(id))
+      throw new Error(`"${id}" is not a backup; ${this.#backend.opsCommand} backups ${this.of} lists them`);
+    const words = ["fetch", id.slice(0, 8), `database ${database.server}/${database.name}`];
+    return (await this.#run(words, longSeconds)).trim();
+  }
+
+  #run(words: readonly string[], timeoutSeconds: number): Promise<string> {
+    const script = hostPaths.backupScript(this.of);
+    const missing = `there are no backups of ${this.of}: set berth:backups and run up (docs/runbooks/backups.md)`;
+    return this.#host.run(
+      `[ -x ${quote(script)} ] || { echo ${quote(missing)} >&2; exit 1; }\n${[script, ...words].map(quote).join(" ")} 8<&- </dev/null\n`,
+      timeoutSeconds,
+    );
+  }
+}
+
+/**
+ * The backups of a system, or of a host by its name.
+ * @throws when there is no such system, and no such host
+ */
+export async function backupsOf(backend: Backend, of: string, run: RunCommand): Promise<Backups> {
+  const deployment = await backend.read();
+  const host = hostsOf(deployment, run).find(({ provider }) => provider === `${of}-docker`);
+  return host === undefined
+    ? new Backups(of, hostOfSystem(deployment, of, run), backend)
+    : new Backups(hostItself(of), host, backend);
+}
+
+export function renderBackups(entries: readonly BackupEntry[]): string {
+  if (entries.length === 0) return "There are no backups in the store yet.";
+  return renderTable(
+    ["backup", "age", "size", "of"],
+    entries.toReversed().map(({ id, time, bytes, source }) => [id, age(time), size(bytes), source]),
+  );
+}
+
+/** What each host records. Hosts without backups have none. */
+export async function readBackupRecords(deployment: Deployment, run: RunCommand): Promise<BackupRecord[]> {
+  const script = `for file in ${hostPaths.backupRecords}/*.json; do
+  [ ! -e "$file" ] || jq --compact-output --arg of "$(basename "$file" .json)" '. + { of: $of }' "$file"
+done
+`;
+  const found = await Promise.all(
+    hostsOf(deployment, run).map(async (host) =>
+      (await host.run(script, 30))
+        .split("\n")
+        .filter((line) => line !== "")
+        .map(
+          (line) => ({ ...JSON.parse(line), host: host.provider.replace(/-docker$/, "") }) as BackupRecord,
+        ),
+    ),
+  );
+  return found.flat();
+}
+
+/** What is wrong with the backups of a stack, one sentence each: where alerts come from. */
+export function backupProblems(records: readonly BackupRecord[], now = new Date()): string[] {
+  const hours = (time: string) => (now.getTime() - Date.parse(time)) / 3_600_000;
+  return records.flatMap(({ of, backup, sources = {}, drills = {} }) => {
+    const each = (what: string, parts: Readonly<Record<string, Attempt>>, staleHours: number) =>
+      Object.entries(parts).flatMap(([source, { ok, attempt, problem }]) => [
+        ...(problem === "" ? [] : [`${what} of ${source} (${of}), ${age(attempt)} ago: ${problem}`]),
+        ...(ok === undefined || hours(ok) > staleHours
+          ? [
+              `${what} of ${source} (${of}) is STALE: the last good one is ${ok === undefined ? "none" : `${age(ok)} old`}`,
+            ]
+          : []),
+      ]);
+    const undrilled = Object.keys(sources).filter(
+      (source) => source.startsWith("database ") && drills[source] === undefined,
+    );
+    return [
+      ...(backup === undefined || backup.problem === "" ? [] : [`backup of ${of}: ${backup.problem}`]),
+      ...each("backup", sources, staleBackupHours),
+      ...each("drill", drills, staleDrillHours),
+      ...undrilled.map((source) => `drill of ${source} (${of}): there was none yet`),
+    ];
+  });
+}
+
+export function renderBackupRecords(records: readonly BackupRecord[], problems: readonly string[]): string {
+  if (records.length === 0) return "backups: none, nothing leaves the hosts (docs/runbooks/backups.md)";
+  const rows = records.flatMap(({ of, sources = {}, drills = {} }) =>
+    Object.entries(sources).map(([source, { ok, bytes, id }]) => {
+      const { rpoSeconds, rtoSeconds, rows: counted, ok: drilled } = drills[source] ?? {};
+      return [
+        ...[of, source, id ?? "none", ok === undefined ? "never" : age(ok)],
+        bytes === undefined ? "" : size(bytes),
+        source.startsWith("database ") ? (drilled === undefined ? "never" : age(drilled)) : "",
+        counted === undefined ? "" : String(counted),
+        rpoSeconds === undefined ? "" : `${rpoSeconds} s`,
+        rtoSeconds === undefined ? "" : `${rtoSeconds} s`,
+      ];
+    }),
+  );
+  const table = renderTable(
+    ["backups of", "what", "newest", "age", "size", "restored in a drill", "rows", "RPO", "RTO"],
+    rows,
+  );
+  return [table, ...problems.map((problem) => `PROBLEM: ${problem}`)].join("\n");
+}

@@ -1,0 +1,26 @@
+import type { ConfigurationRule } from "../config.ts";
+
+/** What a drill is told about a system is about one that is deployed. */
+export const drillsAreOfSystems: ConfigurationRule = ({ stack, berth: { backups }, systems }) =>
+  Object.keys(backups?.drill.newest ?? {})
+    .filter((name) => systems[name] === undefined)
+    .map(
+      (name) =>
+        `berth:backups.drill.newest.${name}: no system "${name}" in berth:systems; use one of: ${Object.keys(systems).join(", ")}. ` +
+        `Remove it: npx pulumi config rm --path berth:backups.drill.newest.${name} --stack ${stack}`,
+    );
+
+/** A drill of a host's database is over before the next backup, and not at the same minute. */
+export const drillsHaveTheirOwnTime: ConfigurationRule = ({ berth: { backups } }) =>
+  backups !== undefined && backups.drill.at === backups.at
+    ? [`berth:backups.drill.at: ${backups.at} is the time of the backup; use a later one, as in "04:00"`]
+    : [];
+
+/** Without backups that leave it, a host that is lost takes all data with it. */
+export const backupsLeaveTheHost: ConfigurationRule = ({ stack, berth: { backups, environment } }) =>
+  backups !== undefined || environment === "development"
+    ? []
+    : [
+        `berth:backups: not set, so nothing leaves the host: a server or volume that is lost takes its databases and their snapshots with it. ` +
+          `Set it: npx pulumi config set --path berth:backups.store.kind s3 --stack ${stack} (docs/runbooks/backups.md has the rest)`,
+      ];

@@ -1,0 +1,73 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { type ProgramRun, runProgram } from "./support.ts";
+
+/** What a stack with `berth:backups` registers, and what one without does not. */
+
+const secrets = {
+  "berth:backupsAccessKeyId": "canary-backups-key-id",
+  "berth:backupsSecretAccessKey": "canary-backups-secret-key",
+  "berth:backupsPassword": "canary-backups-password-0123",
+};
+const store = { kind: "s3", endpoint: "https://store.example", bucket: "berth-backups", region: "fsn1" };
+
+let program: ProgramRun;
+let without: ProgramRun;
+beforeAll(async () => {
+  without = await runProgram("production");
+  program = await runProgram(
+    "production",
+    { "berth:backups": JSON.stringify({ store }), ...secrets },
+    Object.keys(secrets),
+  );
+  expect(program.error).toBeUndefined();
+});
+
+const names = (run: ProgramRun) => run.registrations.map(({ urn }) => urn);
+
+describe("backups", () => {
+  test("add a script with timers and a drill for each system and for the host, and change nothing else", () => {
+    const added = program.registrations.filter(({ urn }) => !names(without).includes(urn));
+    expect(added.map(({ name }) => name).toSorted()).toEqual([
+      "host-main-backup",
+      "host-main-backup-drill",
+      "host-main-backup-timers",
+      "togather-backup",
+      "togather-backup-drill",
+      "togather-backup-timers",
+    ]);
+    const inputs = (run: ProgramRun) =>
+      Object.fromEntries(run.registrations.map(({ urn, inputs }) => [urn, JSON.stringify(inputs)]));
+    expect(inputs(program)).toMatchObject(inputs(without));
+    expect(names(without).filter((urn) => urn.includes("backup"))).toEqual([]);
+  });
+
+  test("come after the release, the drill after the backup", () => {
+    const timers = program.find("command:local:Command", "togather-backup-timers");
+    expect(timers.dependsOn).toContain("togather_app-switch");
+    expect(program.find("command:local:Command", "togather-backup-drill").dependsOn).toContain(
+      "togather-backup-timers",
+    );
+  });
+
+  test("have their secrets in no input in clear", () => {
+    for (const { name, inputs } of program.registrations) {
+      const clear = JSON.stringify(inputs, (_, value) =>
+        typeof value === "object" && value !== null && "4dabf18193072939515e22adb298388d" in value
+          ? "[secret]"
+          : value,
+      );
+      for (const value of Object.values(secrets)) expect(clear, name).not.toContain(value);
+    }
+    const timers = JSON.stringify(
+      program.find("command:local:Command", "togather-backup-timers").inputs.stdin,
+    );
+    expect(timers).toContain(secrets["berth:backupsPassword"]);
+  });
+
+  test("run as the deploy user at 02:00, the drill on Sundays", () => {
+    const { stdin } = program.find("command:local:Command", "togather-backup-timers").inputs;
+    const text = JSON.stringify(stdin);
+    for (const line of ["OnCalendar=*-*-* 02:00:00 UTC", "OnCalendar=sun *-*-* 04:00:00 UTC", "User=deploy"])
+      expect(text).toContain(line);
+  });
+});

@@ -1,0 +1,224 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { backupParameters } from "../../components/backup/backup.ts";
+import { backupsSchema } from "../../components/backup/backup-config.ts";
+import { parseConfig } from "../../config.ts";
+import { type BackupRecord, backupProblems, renderBackupRecords, renderBackups } from "../../ops/backups.ts";
+import { policies } from "../../policy/configuration.ts";
+import { systems } from "../../stacks/index.ts";
+import { completeConfig } from "../program/committed-config.ts";
+import { changedValues, problemsOf } from "./changed-config.ts";
+
+const complete = completeConfig("production");
+const store = {
+  kind: "s3",
+  endpoint: "https://fsn1.your-objectstorage.com",
+  bucket: "berth-backups",
+  region: "fsn1",
+};
+const secrets = {
+  "berth:backupsAccessKeyId": "HOSTKEY",
+  "berth:backupsSecretAccessKey": "canary-of-the-stores-key",
+  "berth:backupsPassword": "canary-of-the-repositories-password",
+};
+const values = { ...complete.values, "berth:backups": JSON.stringify({ store }), ...secrets };
+const secretKeys = [...complete.secretKeys, ...Object.keys(secrets)];
+const problems = (input: Readonly<Record<string, string>>) => problemsOf(input, secretKeys);
+const set = "npx pulumi config set --secret";
+
+describe("berth:backups", () => {
+  test("is complete with a store and three secrets", () => {
+    expect(problems(values)).toEqual([]);
+    expect(backupsSchema.parse({ store })).toMatchObject({
+      at: "02:00",
+      keep: { daily: 7, weekly: 4 },
+      drill: { on: "sunday", at: "04:00", memoryMebibytes: 512, newest: {} },
+    });
+  });
+
+  const cases: [path: string, value: unknown, says: string][] = [
+    ["store.kind", "ftp", 'berth:backups.store.kind: "ftp" is invalid; use one of: s3'],
+    [
+      "store.endpoint",
+      "http://store.example",
+      'berth:backups.store.endpoint: "http://store.example" is not an endpoint; use https:// and the store\'s host, without bucket and path, as in https://fsn1.your-objectstorage.com',
+    ],
+    [
+      "store.endpoint",
+      "https://store.example/berth-backups",
+      'berth:backups.store.endpoint: "https://store.example/berth-backups" is not an endpoint; use https:// and the store\'s host, without bucket and path, as in https://fsn1.your-objectstorage.com',
+    ],
+    [
+      "store.bucket",
+      "Backups",
+      'berth:backups.store.bucket: "Backups" is not a bucket\'s name; use 3 to 63 lower-case letters, digits, dots and dashes',
+    ],
+    [
+      "store.region",
+      "",
+      'berth:backups.store.region: "" is not a region; use the store\'s own word, as in fsn1 or us-east-1',
+    ],
+    [
+      "store.trustedAuthorityPem",
+      "x",
+      'berth:backups.store.trustedAuthorityPem: "x" is not a certificate; use PEM',
+    ],
+    ["store.password", "x", "berth:backups.store.password: unknown key"],
+    [
+      "at",
+      "2 am",
+      'berth:backups.at: "2 am" is not a time of day; use hours and minutes in UTC, as in "02:00", with the quotes',
+    ],
+    [
+      "at",
+      "04:00",
+      'berth:backups.drill.at: 04:00 is the time of the backup; use a later one, as in "04:00"',
+    ],
+    ["keep.daily", 0, "berth:backups.keep.daily: 0 is too small; use 1 to 3650"],
+    ["keep.weekly", 900, "berth:backups.keep.weekly: 900 is too large; use 1 to 520"],
+    ["keep.hourly", 3, "berth:backups.keep.hourly: unknown key"],
+    [
+      "drill.on",
+      "friyay",
+      'berth:backups.drill.on: "friyay" is invalid; use one of: daily, monday, tuesday, wednesday, thursday, friday, saturday, sunday',
+    ],
+    ["drill.memoryMebibytes", 64, "berth:backups.drill.memoryMebibytes: 64 is too small; use 256 or more"],
+    [
+      "drill.newest.mfa",
+      { query: "SELECT now()", maxAgeHours: 1 },
+      'berth:backups.drill.newest.mfa: no system "mfa" in berth:systems; use one of: togather. Remove it: npx pulumi config rm --path berth:backups.drill.newest.mfa --stack production',
+    ],
+    [
+      "drill.newest.togather",
+      { query: "", maxAgeHours: 0 },
+      'berth:backups.drill.newest.togather.query: "" is empty\nberth:backups.drill.newest.togather.maxAgeHours: 0 is too small; use 1 or more',
+    ],
+  ];
+  test.each(cases)("%s %j", (path, value, says) => {
+    expect(problems(changedValues(values, `berth:backups.${path}`, value)).join("\n")).toBe(says);
+  });
+
+  test("asks for each secret that is missing, in clear or too weak, and shows none", () => {
+    const { "berth:backupsPassword": _, ...without } = values;
+    expect(problems(without)).toEqual([
+      `berth:backupsPassword: missing; what backups are encrypted with; keep a copy elsewhere, no backup opens without it. Set it: openssl rand -base64 32 | ${set} berth:backupsPassword --stack production`,
+    ]);
+    expect(problemsOf(values, complete.secretKeys).join("\n")).toMatch(
+      /berth:backupsAccessKeyId: is stored unencrypted.*\n.*backupsSecretAccessKey: is stored unencrypted.*\n.*backupsPassword: is stored unencrypted/,
+    );
+    const weak = problems({ ...values, "berth:backupsPassword": "hunter2" }).join("\n");
+    expect(weak).toContain("berth:backupsPassword: [secret] is invalid");
+    expect(weak).not.toContain("hunter2");
+  });
+
+  test("secrets without it are refused", () => {
+    const { "berth:backups": _, ...without } = values;
+    expect(problems(without)).toHaveLength(3);
+    expect(problems(without)[0]).toContain(
+      "berth:backupsAccessKeyId: there is no berth:backups that it belongs to",
+    );
+  });
+
+  test("left out is said at each preview, but for development", () => {
+    const warnings = (more: Readonly<Record<string, string>>) =>
+      parseConfig(
+        { stack: "production", values: more, isSecret: (key) => secretKeys.includes(key) },
+        systems,
+        policies,
+      ).warnings.filter((warning) => warning.startsWith("berth:backups"));
+    expect(warnings(complete.values)[0]).toContain("nothing leaves the host");
+    expect(warnings(values)).toEqual([]);
+  });
+
+  test("of the runbook is valid", () => {
+    const text = readFileSync(new URL("../../docs/runbooks/backups.md", import.meta.url), "utf8");
+    const [, yaml = ""] = /```yaml\n([\s\S]*?)```/.exec(text) ?? [];
+    const shown = parse(yaml)["berth:backups"];
+    expect(problems({ ...values, "berth:backups": JSON.stringify(shown) })).toEqual([]);
+    const { newest: _, ...drill } = shown.drill;
+    expect(backupsSchema.parse({ ...shown, drill })).toEqual(backupsSchema.parse({ store: shown.store }));
+  });
+
+  test("a newest row is of a database that the system has", () => {
+    const parameters = (newest: object) =>
+      backupParameters({
+        ...{ of: "gadgetbot", stack: "production", environmentName: "production" },
+        config: backupsSchema.parse({ store, drill: { newest: { gadgetbot: newest } } }),
+        data: ["gadgetbot", "zitadel"].map((name) => ({
+          ...{ kind: "database" as const, of: "gadgetbot", server: `gadgetbot_${name}`, name, after: [] },
+          ...{ image: "postgres:16", dataPath: "/var/lib/postgresql/data" },
+        })),
+      });
+    const check = { query: "SELECT now()", maxAgeHours: 1 };
+    expect(() => parameters(check)).toThrow(
+      "berth:backups.drill.newest.gadgetbot.database: missing; use one of: gadgetbot, zitadel",
+    );
+    expect(() => parameters({ ...check, database: "other" })).toThrow('"other" is no database of gadgetbot');
+    expect(parameters({ ...check, database: "zitadel" })).toMatchObject({ NEWEST_DATABASE: "zitadel" });
+  });
+});
+
+describe("status", () => {
+  const now = new Date("2026-11-26T12:00:00Z");
+  const source = "database togather_postgres/togather";
+  const good: BackupRecord = {
+    ...{ of: "togather", host: "main" },
+    backup: { attempt: "2026-11-26T02:01:00Z", problem: "" },
+    sources: {
+      [source]: {
+        ok: "2026-11-26T02:00:30Z",
+        attempt: "2026-11-26T02:00:30Z",
+        problem: "",
+        id: "1a2b3c4d",
+        bytes: 2048,
+      },
+    },
+    drills: {
+      [source]: {
+        ...{ ok: "2026-11-22T04:00:30Z", attempt: "2026-11-22T04:00:30Z", problem: "" },
+        ...{ rows: 100, rpoSeconds: 7200, rtoSeconds: 12 },
+      },
+    },
+  };
+  const changed = (part: "sources" | "drills", more: object) =>
+    backupProblems([{ ...good, [part]: { [source]: { ...good[part]?.[source], ...more } } }], now);
+
+  test("says nothing of what is well, and what a drill measured", () => {
+    expect(backupProblems([good], now)).toEqual([]);
+    const text = renderBackupRecords([good], []);
+    expect(text).toContain("7200 s");
+    expect(text).toContain("12 s");
+  });
+
+  test("says what is stale, failed, small, never drilled", () => {
+    expect(changed("sources", { ok: "2026-11-25T02:00:00Z" })).toEqual([
+      expect.stringMatching(/^backup of database togather_postgres\/togather \(togather\) is STALE/),
+    ]);
+    expect(changed("sources", { problem: "it has 10 bytes" })).toEqual([
+      expect.stringContaining("it has 10 bytes"),
+    ]);
+    expect(changed("drills", { ok: "2026-11-17T04:00:00Z" })).toEqual([expect.stringContaining("is STALE")]);
+    expect(changed("drills", { ok: undefined, problem: "does not restore" })).toEqual([
+      expect.stringContaining("does not restore"),
+      expect.stringContaining("the last good one is none"),
+    ]);
+    const { drills: _, ...undrilled } = good;
+    expect(backupProblems([undrilled], now)).toEqual([`drill of ${source} (togather): there was none yet`]);
+    const failed = { ...good, backup: { attempt: "2026-11-26T02:01:00Z", problem: "1 of 2 failed" } };
+    expect(backupProblems([failed], now)).toEqual(["backup of togather: 1 of 2 failed"]);
+  });
+
+  test("says that nothing leaves the hosts", () => {
+    expect(renderBackupRecords([], [])).toContain("nothing leaves the hosts");
+  });
+
+  test("lists the newest backup first", () => {
+    const entry = (id: string, time: string) => ({ id, time, source, bytes: 1024 });
+    const text = renderBackups([
+      entry("aaaaaaaa", "2026-11-24T02:00:00Z"),
+      entry("bbbbbbbb", "2026-11-25T02:00:00Z"),
+    ]);
+    expect(text.indexOf("bbbbbbbb")).toBeLessThan(text.indexOf("aaaaaaaa"));
+  });
+});
