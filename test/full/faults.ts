@@ -74,8 +74,8 @@ export async function strayFile(path: string, text: string): Promise<Undo> {
   return () => onMachine(`sudo rm -f ${path}`);
 }
 
-/** Cuts the machine's power or restores it, by the cloud's API; resolves when that is done. */
-export async function power(what: "poweroff" | "poweron"): Promise<void> {
+/** Cuts the machine's power, restores it or reboots it, by the cloud's API; resolves when that is done. */
+export async function power(what: "poweroff" | "poweron" | "reboot"): Promise<void> {
   const ask = async <T>(method: string, path: string): Promise<T> => {
     const response = await fetch(`${cloudEndpoint(home)}${path}`, {
       method,

@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StateFileBackend } from "../../../lab/commands/state-file-backend.ts";
-import { cloudEndpoint, cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { gitAccess } from "../../../ops/host-access.ts";
-import { home, ops, stack, stateFile } from "../support.ts";
+import { ops, stack, stateFile } from "../support.ts";
 
 /** A developer's work tree of MFA, and what a developer types in it. */
 
@@ -72,16 +71,4 @@ export async function plainGit(): Promise<{ readonly ssh: string; readonly url: 
   const deployment = await new StateFileBackend(stack, stateFile).read();
   const { sshCommand, url } = gitAccess(deployment, "code");
   return { ssh: sshCommand, url };
-}
-
-/** Reboots the one server, by Hetzner's API. */
-export async function reboot(): Promise<void> {
-  const call = async (method: string, path: string) => {
-    const headers = { Authorization: `Bearer ${cloudToken(home)}` };
-    const response = await fetch(`${cloudEndpoint(home)}${path}`, { method, headers });
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return response.json();
-  };
-  const { servers } = (await call("GET", "/servers")) as { servers: { id: number }[] };
-  for (const { id } of servers) await call("POST", `/servers/${id}/actions/reboot`);
 }

@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cloudToken } from "../../../lab/stack/cloud-access.ts";
+import { power } from "../faults.ts";
 import { expectNoFailure, home, labOk, onMachine, running, testSystem, underLoad } from "../support.ts";
 import { mfaSystem } from "../systems.ts";
-import { dockerfiles, plainGit, reboot, settings, type WorkTree, workTree } from "./app.ts";
+import { dockerfiles, plainGit, settings, type WorkTree, workTree } from "./app.ts";
 
 /**
  * Push to deploy on a host of the lab: Git, Docker's builder, the registry behind Traefik with a certificate of Pebble's, and the release of
@@ -176,7 +177,7 @@ describe("the host", () => {
   });
 
   test("comes up again after a reboot, with its registry, and takes a push", async () => {
-    await reboot();
+    await power("reboot");
     await expect
       .poll(() => mfa().then(({ healthy }) => healthy), { timeout: 3 * minutes, interval: 3000 })
       .toBe(true);
