@@ -110,7 +110,7 @@ export interface Context<P extends Parts, Key extends string> extends Place {
 }
 
 export interface Declaration<P extends Parts, Key extends string> {
-  /** Configuration namespace and prefix of every name on the host: lower-case letters and digits. */
+  /** Configuration namespace and prefix of every name on the host: lower-case letters, digits and hyphens. */
   readonly name: string;
   /** `<name>:<key>`, set with `pulumi config set --secret`. */
   readonly secrets: Readonly<Record<Key, SecretSpec>>;

@@ -14,7 +14,7 @@ export type Environment = (typeof environments)[number];
  * anything, by the configuration parser, the DNS component, the lab and the documentation; `build` declares the resources.
  */
 export interface System<Settings = unknown> {
-  /** Configuration namespace and prefix of every name on the host: lower-case letters and digits. */
+  /** Configuration namespace and prefix of every name on the host: lower-case letters, digits and hyphens. */
   readonly name: string;
   /** `<name>:<key>` in Pulumi.<stack>.yaml, each key with its schema; strict, so unknown keys are refused. */
   readonly settings: z.ZodObject & z.ZodType<Settings>;

@@ -7,7 +7,7 @@ import { tlsSchema } from "../components/edge/tls.ts";
 import { hostSchema, sshSchema } from "../components/host/host-config.ts";
 import { pullPatienceSchema, registriesSchema } from "../components/host/registries.ts";
 import { imageSchema } from "../components/image.ts";
-import { domainSchema, nameSchema } from "../components/schema.ts";
+import { domainSchema, hyphenatedNameSchema, nameSchema } from "../components/schema.ts";
 import { secretRecordsSchema } from "../components/secrets/records.ts";
 import { environments } from "../components/system.ts";
 
@@ -27,7 +27,7 @@ export const berthSchema = z.strictObject({
   /** What exists at Hetzner and is adopted: resource's name to id. See docs/runbooks/infrastructure.md. */
   adopt: z.record(z.string(), z.coerce.string()).default({}),
   systems: z.record(
-    nameSchema,
+    hyphenatedNameSchema,
     z.strictObject({
       host: nameSchema,
       domain: domainSchema,

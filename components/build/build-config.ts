@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { imageSchema } from "../image.ts";
-import { nameSchema } from "../schema.ts";
+import { hyphenatedNameSchema, nameSchema } from "../schema.ts";
 import { plainVariables } from "../variables.ts";
 
 /** Images that a host builds from what is pushed to it: `berth:builds`. */
@@ -24,7 +24,7 @@ const buildSchema = (name: string) =>
     setting: z
       .string()
       .regex(
-        /^[a-z][a-z0-9]*:[A-Za-z][A-Za-z0-9]*$/,
+        /^[a-z][a-z0-9-]*:[A-Za-z][A-Za-z0-9]*$/,
         "is not a setting with a version; use one as in mfa:app",
       ),
     /** The one branch that is built. */
@@ -42,7 +42,16 @@ const buildSchema = (name: string) =>
       set: { VERSION: undefined, REVISION: undefined, CREATED: undefined },
       secrets: {},
       credentials: "and a build argument stands in clear in this file and in the image",
-    }).prefault({}),
+    })
+      .superRefine((all, context) => {
+        for (const [argument, value] of Object.entries(all)) {
+          if (!/^VITE_[A-Z0-9_]*_URL$/.test(argument) || /^(https?:\/\/\S+)?$/.test(value)) continue;
+          const message =
+            "is not a URL; use one as in https://api.example.org, or an empty one for the page's own";
+          context.addIssue({ code: "custom", path: [argument], input: value, message });
+        }
+      })
+      .prefault({}),
     /** What each step of a build may take. */
     memoryMebibytes: z.int().min(256, "is too small; use 256 or more").default(2048),
     cpus: z.number().min(0.1, "is too small; use 0.1 or more").max(64).default(1),
@@ -50,7 +59,7 @@ const buildSchema = (name: string) =>
   });
 
 /** By the name of the repository, `/mnt/data/git/<name>.git`. */
-export const buildsSchema = z.record(nameSchema, z.unknown()).transform((builds, context) =>
+export const buildsSchema = z.record(hyphenatedNameSchema, z.unknown()).transform((builds, context) =>
   Object.fromEntries(
     Object.entries(builds).flatMap(([name, build]) => {
       const parsed = buildSchema(name).safeParse(build, { reportInput: true });

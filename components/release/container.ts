@@ -19,6 +19,8 @@ export interface ReleaseContainer {
   readonly shim: ServiceConfig | undefined;
   readonly networkIds: readonly Output<string>[];
   readonly memoryMebibytes: number;
+  /** Processors that one task may use; all of them when left out. */
+  readonly cpus?: number | undefined;
 }
 
 /** The command line of a container, through the shim where there is one. */

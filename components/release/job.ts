@@ -2,13 +2,13 @@ import { type Input, output } from "@pulumi/pulumi";
 import { z } from "zod";
 import { readScript } from "../host/command.ts";
 import { labels } from "../labels.ts";
+import { cpusSchema } from "../schema.ts";
 import { type MountedSecret, type ReleaseContainer, shimPath } from "./container.ts";
 
 /** What a job may take of its host, as a system's settings. */
 export const jobLimits = {
   memoryMebibytes: z.int().min(64, "is too small; use 64 or more").default(512),
-  /** Processors, as in 0.5; without it as many as there are. */
-  cpus: z.number().min(0.1, "is too small; use 0.1 or more").max(64).optional(),
+  cpus: cpusSchema.optional(),
 };
 
 export interface JobLimits {

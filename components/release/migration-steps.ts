@@ -47,6 +47,8 @@ const step = z.discriminatedUnion("kind", [
         z.string(),
       )
       .default({}),
+    /** It reads the service's plain variables too, as a program does that checks all of its environment before anything else. */
+    serviceVariables: z.boolean().default(false),
     /** Secrets of the service that it needs, by the names of their variables. */
     secrets: z.array(z.string().min(1)).default([]),
     /** Without one in its image it takes its secrets as files in /run/secrets, and the database's name by `@DATABASE@` alone. */

@@ -28,6 +28,8 @@ export interface MigrationArgs {
   readonly secrets: readonly MountedSecret[];
   /** The service's own, for the steps that name them. */
   readonly serviceSecrets: readonly MountedSecret[];
+  /** The service's own, for the steps that take them. */
+  readonly serviceEnvironment: Readonly<Record<string, Input<string>>>;
   /** How the service is told of the database in parts; its steps are told likewise, of the copy in a rehearsal. */
   readonly connection: ConnectionNames;
   readonly databaseTls: ClientTls;
@@ -140,6 +142,7 @@ function stepFor(name: string, args: MigrationArgs, step: MigrationStep) {
   });
   const environment: Record<string, Input<string>> = step.kind === "command"
     ? {
+        ...(step.serviceVariables ? args.serviceEnvironment : {}),
         ...database.connection(args.connection, args.databaseTls).variables,
         ...Object.fromEntries(
           parts.filter(([, part]) => part === "name").map(([name]) => [name, "@DATABASE@"]),

@@ -134,6 +134,7 @@ export function release(
     shim: parts.secretsAs === "variables" ? shim : undefined,
     networkIds: parts.networks.map((network) => network.id),
     memoryMebibytes: settings.memoryMebibytes,
+    cpus: settings.cpus,
   };
   const about: RecordedRelease = {
     system,
@@ -176,6 +177,7 @@ export function release(
               ...scope.database.authority,
             }),
             serviceSecrets: container.secrets,
+            serviceEnvironment: container.environment,
             ...{ connection: service.connection, databaseTls: service.databaseTls },
             networks: parts.networks.filter((network) => network !== service.edge.network),
             deadlineSeconds: schema.migrations.deadlineSeconds,
@@ -197,8 +199,8 @@ export function release(
       replicas: settings.replicas,
       order,
       restartedAt: settings.restartedAt,
-      healthcheck: dockerCheck(health),
-      startPeriodSeconds: patienceSeconds(parts.probe),
+      healthcheck: { ...settings.healthCheck, test: dockerCheck(health) },
+      patienceSeconds: patienceSeconds(parts.probe),
       retained,
       dependsOn: before,
     },

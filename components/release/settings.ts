@@ -8,9 +8,9 @@ import {
   type SettingsKey,
   type SettingsProblem,
 } from "../declaration.ts";
-import { memorySchema } from "../schema.ts";
+import { cpusSchema, memorySchema } from "../schema.ts";
 import { plainVariables } from "../variables.ts";
-import { restartTime } from "./slot.ts";
+import { type HealthCheck, healthCheckSettings, restartTime } from "./slot.ts";
 
 /** Ready-made settings of services that are released, slot after slot. */
 
@@ -20,6 +20,10 @@ interface Declared {
   readonly image: string;
   /** Memory limit of one task by default. */
   readonly memoryMebibytes: number;
+  /** Processors of one task by default; all of them when left out. */
+  readonly cpus?: number;
+  /** Docker's own check, where it is another one than every 2 s. */
+  readonly healthCheck?: Partial<HealthCheck>;
   /** Tasks by default; 1 when left out. */
   readonly replicas?: number;
   /** Plain variables that follow settings: see {@link ServicePart.variables}. */
@@ -50,6 +54,9 @@ function releaseShape(key: SettingsKey, declared: Omit<Declared, "image">) {
       .max(10)
       .default(declared.replicas ?? 1),
     memoryMebibytes: memorySchema.default(declared.memoryMebibytes),
+    /** Processors of one task. */
+    cpus: declared.cpus === undefined ? cpusSchema.optional() : cpusSchema.default(declared.cpus),
+    healthCheck: healthCheckSettings(declared.healthCheck),
     /** More variables, as CORS_ALLOWED_ORIGINS. */
     environment: plainVariables({
       path: `${key}.environment`,

@@ -16,10 +16,10 @@ export interface SlotArgs {
   readonly order: "start-first" | "stop-first";
   /** Another one is a new slot, although nothing else has changed. */
   readonly restartedAt: string | undefined;
-  /** Test of Docker's own check, from `dockerCheck`. */
-  readonly healthcheck: readonly string[];
-  /** How long it may take to become healthy; the probe's patience. */
-  readonly startPeriodSeconds: number;
+  /** Docker's own check; its test is from `dockerCheck`. */
+  readonly healthcheck: HealthCheck & { readonly test: readonly string[] };
+  /** How long it may take to become healthy: the probe's patience, which is at least the start period. */
+  readonly patienceSeconds: number;
   readonly dependsOn: Input<Resource>[];
   /** When it is replaced, Pulumi forgets it and the host removes it later: see record.ts. */
   readonly retained: boolean;
@@ -29,6 +29,36 @@ export interface SlotArgs {
 export const restartTime = z.iso.datetime({
   error: 'is not a time in UTC; use one as in "2026-01-28T14:30:22Z"',
 });
+
+/** How often Docker asks a task whether it is healthy, how long it waits for an answer, and what it takes from it. */
+export const healthCheckSettings = (declared: Partial<HealthCheck> = {}) => {
+  const seconds = (most: number) => z.int().min(1).max(most);
+  const shape = {
+    /** The first question comes after as long, too; Docker 25 and newer ask every 5 s while it starts. */
+    intervalSeconds: seconds(300).default(declared.intervalSeconds ?? 2),
+    timeoutSeconds: seconds(120).default(declared.timeoutSeconds ?? 5),
+    /** Failures in a row that end a task. */
+    retries: z
+      .int()
+      .min(1)
+      .max(20)
+      .default(declared.retries ?? 3),
+    /** Failures do not count for so long, and never within the probe's patience. */
+    startPeriodSeconds: z
+      .int()
+      .min(0)
+      .max(3600)
+      .default(declared.startPeriodSeconds ?? 0),
+  };
+  return z.strictObject(shape).prefault({});
+};
+
+export interface HealthCheck {
+  readonly intervalSeconds: number;
+  readonly timeoutSeconds: number;
+  readonly retries: number;
+  readonly startPeriodSeconds: number;
+}
 
 /** What a task may take to finish its work after SIGTERM. */
 const stopGraceSeconds = 30;
@@ -47,7 +77,7 @@ const stopGraceSeconds = 30;
  * the switch has scaled an old slot to zero long before Pulumi deletes it.
  */
 export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions): Service {
-  const { container, order } = args;
+  const { container, order, healthcheck } = args;
   return new Service(
     name,
     {
@@ -85,15 +115,20 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
               ? []
               : [{ configId: container.shim.id, configName: container.shim.name, fileName: shimPath }],
           healthcheck: {
-            tests: [...args.healthcheck],
-            interval: "2s",
-            timeout: "5s",
-            retries: 3,
-            // Swarm kills what fails the check three times after this.
-            startPeriod: goDuration(args.startPeriodSeconds),
+            tests: [...healthcheck.test],
+            interval: goDuration(healthcheck.intervalSeconds),
+            timeout: goDuration(healthcheck.timeoutSeconds),
+            retries: healthcheck.retries,
+            // Swarm kills what fails the check so often after this.
+            startPeriod: goDuration(Math.max(args.patienceSeconds, healthcheck.startPeriodSeconds)),
           },
         },
-        resources: { limits: { memoryBytes: container.memoryMebibytes * 1024 * 1024 } },
+        resources: {
+          limits: {
+            memoryBytes: container.memoryMebibytes * 1024 * 1024,
+            ...(container.cpus === undefined ? {} : { nanoCpus: Math.round(container.cpus * 1e9) }),
+          },
+        },
         restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
         networksAdvanceds: container.networkIds.map((id) => ({ id })),
       },

@@ -14,8 +14,8 @@ export interface SecretSpec {
 export type SecretFormat =
   | { readonly kind: "base64"; readonly bytes: number }
   | { readonly kind: "hex"; readonly bytes: number }
-  /** Given by somebody else (an API token): any printable text of at least this length. */
-  | { readonly kind: "text"; readonly minimumLength: number }
+  /** Any text of at least this length: given by somebody else (an API token), or `random`, made by whoever sets it. */
+  | { readonly kind: "text"; readonly minimumLength: number; readonly random?: true }
   /** Where and as whom a service of somebody else is used: anybody could guess it, and environments may share it. */
   | { readonly kind: "host" | "port" | "address" }
   /** Letters and digits, exactly so many, as the key of a cipher that is read as text. */
@@ -34,6 +34,7 @@ export function generateCommand(format: SecretFormat): string {
     case "hex":
       return `openssl rand -hex ${format.bytes}`;
     case "text":
+      return format.random ? `openssl rand -base64 ${format.minimumLength}` : "cat value.txt";
     case "host":
     case "port":
     case "address":

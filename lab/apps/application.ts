@@ -104,6 +104,10 @@ export interface Migrations {
     readonly applied: string;
     /** SQL that records `$1`, a name. */
     readonly record: string;
+    /** Two of them at once may apply the same migration; left out, the second waits for the first. */
+    readonly unlocked?: true;
+    /** It refuses to run when any variable of the app is missing, not only those of the database. */
+    readonly checksAllVariables?: true;
   };
 }
 
@@ -128,6 +132,10 @@ export interface HttpService {
   /** Routes that need no code, as `GET /path`. */
   readonly routes?: Readonly<Record<string, DeclaredRoute>>;
   readonly limits?: readonly ClientLimit[];
+  /** What pages of other origins may read. */
+  readonly cors?: Cors;
+  /** From SIGTERM on it accepts nothing and answers 503; left out, it serves for DRAIN_SECONDS before it stops accepting. */
+  readonly refusesAtOnce?: true;
   /** The log message when it starts to serve. Default `serving`. */
   readonly startedMessage?: string;
 }
@@ -137,6 +145,17 @@ export type DeclaredRoute =
   | { readonly status?: number; readonly json: unknown }
   | { readonly status?: number; readonly html: string }
   | { readonly status?: number; readonly sql: string };
+
+/** Cross-origin requests: an allowed origin is named in the answer, another one is not, and a preflight is answered with 204 either way. */
+export interface Cors {
+  /** Beginning of the paths. */
+  readonly under: string;
+  /** Variable that lists the origins, separated by commas. */
+  readonly origins: string;
+  readonly methods: readonly string[];
+  readonly headers: readonly string[];
+  readonly exposed: readonly string[];
+}
 
 /** Requests of one client beyond which the app itself answers 429, as a token bucket of `perMinute`. */
 export interface ClientLimit {
@@ -182,7 +201,8 @@ export function standIn(declaration: StandIn): StandIn {
   if (jobs !== undefined && database === undefined) problems.push("jobs need a database");
   const connection = Object.values(database?.connection ?? {});
   const limits = (http?.limits ?? []).flatMap((limit) => [limit.perMinute, limit.trustedProxies ?? 0]);
-  for (const name of [...connection, ...limits.filter((each) => typeof each === "string")]) {
+  const origins = http?.cors === undefined ? [] : [http.cors.origins];
+  for (const name of [...connection, ...origins, ...limits.filter((each) => typeof each === "string")]) {
     if (!(name in variables)) problems.push(`${name} is used and not among the variables`);
   }
   for (const [path, file] of Object.entries(files)) {

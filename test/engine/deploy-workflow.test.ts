@@ -30,7 +30,7 @@ describe("deploy on tag", () => {
         .split("\n")
         .filter((line) => /^ *- uses:|^ +uses: (?!owner)/.test(line)),
     );
-    expect(used).toHaveLength(9);
+    expect(used).toHaveLength(10);
     for (const line of used) expect(line).toMatch(/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 

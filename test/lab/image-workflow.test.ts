@@ -53,7 +53,7 @@ afterAll(async () => {
   rmSync(home.stateDir, { recursive: true, force: true });
 });
 
-const steps = () =>
+const steps = (buildArguments = "VITE_API_URL=https://api.example.org\n") =>
   execa(
     "bash",
     [
@@ -78,7 +78,7 @@ const steps = () =>
         VERSION: "v1.2.0",
         CONTEXT: ".",
         DOCKERFILE: "apps/backend/Dockerfile",
-        BUILD_ARGUMENTS: "VITE_API_URL=https://api.example.org\n",
+        BUILD_ARGUMENTS: buildArguments,
       },
     },
   );
@@ -99,6 +99,15 @@ test("an image is built from a folder of a monorepo, with its arguments and labe
   ]);
   expect(readFileSync(join(folder, "password"), "utf8")).toBe("token-canary-3f2a\n");
 });
+
+test.each(["VITE_API_URL=api.example.org", "vite_api=x", "VITE_API_URL"])(
+  "the build argument %s is refused before anything is built",
+  async (argument) => {
+    const { exitCode, all } = await steps(`${argument}\n`);
+    expect(exitCode).toBe(1);
+    expect(all).toContain(`build argument ${argument}: use NAME=value, and https:// for a VITE_…_URL`);
+  },
+);
 
 test("a version that the registry has is not built again", async () => {
   writeFileSync(join(folder, "released"), "");

@@ -18,6 +18,8 @@ export const testSecrets: Readonly<Record<string, string>> = {
   "mfa:smtpUser": "canary-smtp-user",
   "mfa:smtpPassword": "canary-smtp-password",
   "mfa:smtpFrom": "canary@mail.example",
+  "connected-repo:sessionSecret": "canary-session-secret-0123456789abcdef",
+  "connected-repo:googleClientSecret": "canary-google-client-secret",
 };
 
 /** Versions of images that the stacks use, for all systems and for single ones. */

@@ -22,7 +22,7 @@ const passwords = ({ registrations }: ProgramRun) =>
 
 /** The line, and the password of before; one of a role that logs in is followed by that of another role. */
 const lines: readonly [setting: string, key: string, password: string, next: string][] = [
-  ...["togather", "mfa"].flatMap((system): [string, string, string, string][] => [
+  ...["togather", "mfa", "connected-repo"].flatMap((system): [string, string, string, string][] => [
     [
       `${system}:postgres`,
       "passwordGeneration",

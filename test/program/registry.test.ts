@@ -243,6 +243,11 @@ describe("a build", () => {
       `${path}.arguments.API_TOKEN: is a credential by its name, and a build argument stands in clear in this file and in the image. Remove it: npx pulumi config rm --path ${path}.arguments.API_TOKEN`,
     ],
     [
+      "URL",
+      { ...good, arguments: { VITE_API_URL: "api.example.org" } },
+      `${path}.arguments.VITE_API_URL: "api.example.org" is not a URL; use one as in https://api.example.org, or an empty one for the page's own`,
+    ],
+    [
       "own",
       { ...good, arguments: { VERSION: "1" } },
       `${path}.arguments.VERSION: is set by Berth. Remove it: npx pulumi config rm --path ${path}.arguments.VERSION`,

@@ -51,14 +51,14 @@ const seeds: readonly Seed[] = [
       api: {
         version: "v1.0.0",
         googleClientId: "1234.apps.googleusercontent.com",
-        allowedOrigins: "https://app.connected-repo.example",
+        allowedOrigins: ["https://app.connected-repo.example"],
         webappUrl: "https://app.connected-repo.example",
       },
       postgres: { version: "16" },
     },
     secrets: ["sessionSecret", "googleClientSecret"],
     services: [
-      ["api", "connected-repo/api", 1024],
+      ["api", "connected-repo/api", 2048],
       ["postgres", "connected-repo/postgres", 512],
     ],
   },
@@ -106,7 +106,10 @@ const seeds: readonly Seed[] = [
 
 test("none of them can be configured before it is implemented", () => {
   const known = seeds.map(({ definition }) => definition.name);
-  expect(systems.map(({ name }) => name).filter((name) => known.includes(name))).toEqual(["mfa"]);
+  expect(systems.map(({ name }) => name).filter((name) => known.includes(name))).toEqual([
+    "mfa",
+    "connected-repo",
+  ]);
 });
 
 describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets, services }) => {

@@ -100,7 +100,9 @@ describe("bad input", () => {
     [
       "an unknown namespace",
       { "togehter:app": "x" },
-      ['togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa, registry'],
+      [
+        'togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa, connected-repo, registry',
+      ],
     ],
     [
       "a missing secret",
@@ -191,7 +193,7 @@ describe("bad input", () => {
     [
       "an unknown system",
       { "berth:systems": { togather: placement, mfaa: placement } },
-      ["berth:systems.mfaa: no such system; use one of: togather, mfa, registry"],
+      ["berth:systems.mfaa: no such system; use one of: togather, mfa, connected-repo, registry"],
     ],
     [
       "a system on an unknown host",

@@ -184,7 +184,7 @@ describe("the requirements of a service for its image", () => {
   });
   const elsewhere = {
     ...{ kind: "command" as const, name: "river", command: ["river", "up"], upToDate: ["river-check"] },
-    ...{ environment: {}, secrets: [], shell: true, writes: [] },
+    ...{ environment: {}, serviceVariables: false, secrets: [], shell: true, writes: [] },
   };
   const names = (change: Partial<Parameters<typeof imageNeeds>[0]>) =>
     imageNeeds({ command: ["/app/server"], secretsAs: "files", healthcheck: ["NONE"], ...change }).map(

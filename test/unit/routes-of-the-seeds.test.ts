@@ -17,7 +17,7 @@ const rendered: readonly [route: string, location: string, target: string, speci
     "connected-repo api 0",
     "/",
     "slot_3000",
-    ["limit_req zone=service_0 burst=200 nodelay", "limit_req_status 429", "proxy_read_timeout 60s"],
+    ["limit_req zone=service_0 burst=199 nodelay", "limit_req_status 429", "proxy_read_timeout 60s"],
   ],
   ["sertantai frontend 0", "/", "slot_3000", ["proxy_read_timeout 60s"]],
   ["sertantai backend 0", "/api/", "slot_4000", ["proxy_read_timeout 60s"]],

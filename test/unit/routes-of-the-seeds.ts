@@ -28,7 +28,7 @@ export const routesOfTheSeeds: Readonly<Record<string, Readonly<Record<string, r
     ],
   },
   "connected-repo": {
-    api: [{ ...connectedRepo, path: "/", rateLimit: { requestsPerMinute: 200, burst: 200 } }],
+    api: [{ ...connectedRepo, path: "/", rateLimit: { requestsPerMinute: 200, burst: 199 } }],
   },
   sertantai: {
     frontend: [{ ...legal, path: "/", port: 3000 }],

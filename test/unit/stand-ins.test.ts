@@ -159,6 +159,11 @@ describe("the seeds' descriptions", () => {
       user: "1001:1001",
       ports: [3000],
     });
+    // rake-db's `per-migration` holds no lock, and the app checks all of its environment first.
+    expect(connectedRepo.database?.migrations?.runner).toMatchObject({
+      unlocked: true,
+      checksAllVariables: true,
+    });
     expect(textAt("usr/local/bin/docker-entrypoint.sh")).toMatch(/db_script\.js up[\s\S]*exec "\$@"/);
     expect(textAt("app/apps/backend/dist/server.js")).toBe('import("/opt/stand-in/server/main.ts");\n');
   });

@@ -73,9 +73,10 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
   async function shutDown(signal: string): Promise<void> {
     if (ending) return;
     ending = true;
-    log.info("draining", { signal, seconds: settings.drainSeconds });
+    const drainSeconds = http?.refusesAtOnce ? 0 : settings.drainSeconds;
+    log.info("draining", { signal, seconds: drainSeconds });
     service?.drain();
-    await new Promise((resolve) => setTimeout(resolve, settings.drainSeconds * 1000));
+    await new Promise((resolve) => setTimeout(resolve, drainSeconds * 1000));
     const [answered] = await Promise.all([service?.close(inFlightSeconds), worker?.stop(inFlightSeconds)]);
     if (answered === false) {
       log.warn("requests were still unanswered at the end", { seconds: inFlightSeconds });

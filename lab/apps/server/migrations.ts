@@ -6,7 +6,7 @@ import { textOf } from "./log.ts";
 import { createPool } from "./pool.ts";
 import { connectionOf, readSettings } from "./settings.ts";
 
-/** Only one runner at a time, also when several replicas start at once. */
+/** Only one runner at a time, also when several replicas start at once, unless the app's own takes no lock. */
 const lockKey = 4_071_968;
 
 async function migrate(): Promise<void> {
@@ -17,16 +17,19 @@ async function migrate(): Promise<void> {
     throw new Error(`${declaration.name} declares no runner of migrations`);
   }
   const { folder } = database.migrations;
-  // Only the variables of the database are required: a migration job has no others.
+  // Mostly only the variables of the database are required: a migration job has no others.
+  const needed = runner.checksAllVariables
+    ? Object.keys(declaration.variables)
+    : Object.values(database.connection);
   const variables = Object.fromEntries(
-    Object.values(database.connection).map((name) => [name, declaration.variables[name] ?? { is: name }]),
+    needed.map((name) => [name, declaration.variables[name] ?? { is: name }]),
   );
   const { values } = readSettings({ variables }, process.env);
   const pool = createPool(connectionOf(database, values), `${declaration.name} migrations`);
   console.log("🔍 Checking for pending migrations...");
   const client = await pool.connect();
   try {
-    await client.query("SELECT pg_advisory_lock($1)", [lockKey]);
+    if (!runner.unlocked) await client.query("SELECT pg_advisory_lock($1)", [lockKey]);
     await client.query(runner.create);
     const { rows } = await client.query<{ name: string }>(runner.applied);
     const applied = new Set(rows.map(({ name }) => name));

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { hostname } from "node:os";
 import type { Pool } from "pg";
 import type { DeclaredRoute, HttpService } from "../application.ts";
+import { createCors } from "./cors.ts";
 import { type Considered, evaluateHealth, type Findings, healthBody, withBrokenHealth } from "./health.ts";
 import { BadRequest, readJson } from "./http.ts";
 import { createLimits } from "./limit.ts";
@@ -66,6 +67,7 @@ export function serve(options: ServeOptions): Service {
   const broken = failure === "health" ? (brokenHealth(version) ?? "always") : undefined;
   const startedAt = process.uptime();
   const limit = createLimits(http.limits ?? [], settings.values);
+  const cors = createCors(http.cors, settings.values);
   const instance = hostname();
   let draining = false;
   let served = 0;
@@ -89,6 +91,14 @@ export function serve(options: ServeOptions): Service {
     const url = request.url ?? "/";
     const mark = url.indexOf("?");
     const path = mark < 0 ? url : url.slice(0, mark);
+    if (draining && http.refusesAtOnce) return { status: 503, body: { status: "unavailable" } };
+    const { headers, preflight } = cors(request, path);
+    if (preflight) return { status: 204, headers };
+    const result = await routed(request, path, new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)));
+    return { ...result, headers: { ...headers, ...result.headers } };
+  }
+
+  async function routed(request: IncomingMessage, path: string, query: URLSearchParams): Promise<Answer> {
     if (path === http.health.path) return health();
     served += 1;
     if (failure === "after" && served >= settings.brokenAfterRequests) {
@@ -99,7 +109,7 @@ export function serve(options: ServeOptions): Service {
     const refused = limit(key, request);
     if (refused !== undefined) return refused;
     const route = routes[key];
-    if (route !== undefined) return route(request, new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)));
+    if (route !== undefined) return route(request, query);
     const other = Object.keys(routes).filter((each) => each.endsWith(` ${path}`));
     if (other.length > 0) return { status: 405, body: { error: `${path} answers ${other.join(", ")}` } };
     return { status: 404, body: { error: `nothing at ${path}` } };

@@ -4,8 +4,17 @@ CREATE TABLE prompts (
     category varchar(100),
     "createdAt" timestamptz NOT NULL DEFAULT now()
 );
+CREATE TABLE users (
+    id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    email text NOT NULL UNIQUE
+);
 CREATE TABLE sessions (
-    id text PRIMARY KEY,
-    token text NOT NULL UNIQUE,
+    token text PRIMARY KEY,
+    "userId" uuid NOT NULL REFERENCES users,
+    "expiresAt" timestamptz NOT NULL
+);
+CREATE TABLE verifications (
+    identifier text PRIMARY KEY,
+    value text NOT NULL,
     "expiresAt" timestamptz NOT NULL
 );
