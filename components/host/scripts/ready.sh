@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Waits until cloud-init is done and Docker's Swarm answers, then mounts the data volume and makes the host's folders.
+# Waits until cloud-init is done and Docker's Swarm answers, then mounts the data volume and makes the host's folders. After a start of the
+# machine it waits for its services too.
 # VOLUME_DEVICE, DATA_VOLUME and EDGE_DIRECTORY are parameters.
 status=$(cloud-init status --wait 2>&1) || true
 case $status in
@@ -27,3 +28,14 @@ if ! mountpoint -q "$DATA_VOLUME"; then
 fi
 sudo install -d -m 0755 "$DATA_VOLUME" /var/lib/berth /var/lib/berth/sockets /var/backups
 sudo install -d -m 0755 "$EDGE_DIRECTORY"
+
+# Docker starts the services again after a power-off; what comes next asks for them. One that cannot start is named by what asks for it.
+for _ in $(seq 60); do
+  missing=
+  while read -r service replicas; do
+    case $replicas in */0*) continue ;; esac
+    [ -n "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$service" --filter status=running)" ] || missing=$service
+  done < <(docker service ls --filter mode=replicated --filter mode=global --format '{{.Name}} {{.Replicas}}' 2>/dev/null)
+  [ -n "$missing" ] || break
+  sleep 1
+done
