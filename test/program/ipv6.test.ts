@@ -32,7 +32,7 @@ describe("IPv6", () => {
     const server = without.find("hcloud:index/server:Server", "main-server");
     expect(server.inputs.publicNets).toMatchObject([{ ipv4Enabled: true, ipv6Enabled: false }]);
     const inputs = JSON.stringify(without.registrations.map((each) => each.inputs));
-    for (const text of ["IPV6", "ADDRESS6=", "berth_client", "[::]", "ipv6Subnet", "<SUBNET>"]) {
+    for (const text of ["IPV6", "ADDRESS6=", "_64:", "[::]", "ipv6Subnet", "<SUBNET>"]) {
       expect(inputs, text).not.toContain(text);
     }
   });

@@ -92,7 +92,7 @@ http {
     "~504$" 504;
   }
 
-${ipv6 ? clientNetworks : ""}  # Default server: unknown host names.
+${clientNetworks}  # Default server: unknown host names.
   server {
 ${listen(edgePorts.http, " default_server", ipv6, "    ")}
     server_name _;
@@ -121,7 +121,10 @@ ${listen(edgePorts.https, " ssl default_server", ipv6, "    ")}
 `;
 }
 
-/** A client of IPv6 takes any address of its /64: that is what is limited and banned. Binary addresses have 4 bytes or 16. */
+/**
+ * A client of IPv6 takes any address of its /64: that is what is limited and banned. Binary addresses have 4 bytes or 16. Always there: when a
+ * host gives its IPv6 up, the services' limits name these until their switches write them anew.
+ */
 const clientNetworks = `  map $binary_remote_addr $berth_client {
     default $binary_remote_addr;
     "~(?s)^(?<berth_prefix>.{${clientPrefixBits / 8}}).{8}$" $berth_prefix;
