@@ -57,6 +57,7 @@ const packageOf = {
   "mkfs.ext4": "e2fsprogs",
   "mkfs.xfs": "xfsprogs",
   debootstrap: "debootstrap",
+  restic: "restic",
 } as const;
 type HostTool = keyof typeof packageOf;
 

@@ -24,6 +24,7 @@ import { backupParameters, backupScript } from "../../components/backup/backup.t
 import { backupsSchema } from "../../components/backup/backup-config.ts";
 import { readScript, wholeScript } from "../../components/host/command.ts";
 import { ensureStore, labStore, stopStore, storeFiles, storeOwner } from "../../lab/backups/store.ts";
+import { ensureTools } from "../../lab/docker/index.ts";
 import { labHome } from "../../lab/home.ts";
 import { ensureAuthority } from "../../lab/images/index.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
@@ -158,6 +159,7 @@ beforeAll(async () => {
   // The tests run as root, maybe without sudo.
   await writeFile(at("bin", "sudo"), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 });
   await rm(storeFiles(home).folder, { recursive: true, force: true });
+  await ensureTools(["restic"], (message) => process.stdout.write(`  ${message}\n`));
   await ensureStore(home, hostKey, (message) => process.stdout.write(`  ${message}\n`));
   await server.query(`CREATE ROLE togather LOGIN PASSWORD '${canary}'`);
   await server.query("CREATE DATABASE togather OWNER togather");
