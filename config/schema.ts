@@ -27,7 +27,11 @@ export const berthSchema = z.strictObject({
   /** What exists at Hetzner and is adopted: resource's name to id. See docs/runbooks/infrastructure.md. */
   adopt: z.record(z.string(), z.coerce.string()).default({}),
   systems: z.record(
-    hyphenatedNameSchema,
+    // Backups of a host itself have the name `host-<host>`; see hostItself.
+    hyphenatedNameSchema.refine(
+      (name) => !name.startsWith("host-"),
+      "is the name of a host's own backups; use one that does not begin with host-",
+    ),
     z.strictObject({
       host: nameSchema,
       domain: domainSchema,

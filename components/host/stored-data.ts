@@ -26,5 +26,5 @@ export type StoredData = Stored &
       }
   );
 
-/** Whose the certificates and repositories of a host are; no system's name has a dash. */
+/** Whose the certificates and repositories of a host are; no system may be called so (config/schema.ts). */
 export const hostItself = (host: string) => `host-${host}`;

@@ -97,6 +97,11 @@ const cases: [path: string, value: unknown, says: string][] = [
     { host: "main" },
     "berth:systems.connected-repo-: is not a name; use lower-case letters and digits, words joined by single hyphens",
   ],
+  [
+    "berth:systems.host-main",
+    { host: "main" },
+    "berth:systems.host-main: is the name of a host's own backups; use one that does not begin with host-",
+  ],
 ];
 
 test("the file itself is taken, and a secret of 32 characters", () => {
