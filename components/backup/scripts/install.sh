@@ -2,10 +2,7 @@
 # Puts on the host what backs NAME up: the script, what opens its store (secrets, from standard input), and the timers; then writes the
 # first backup when there is none, so that a store that cannot be used fails this run and not a night. SCRIPT, SCRIPT_PATH, STORE_FILE,
 # AUTHORITY, AUTHORITY_FILE, RECORD, UNIT, UNITS (JSON: name to text), STORE_URL, STORE_PREFIX, REGION are parameters; KEY_ID, KEY and PASSWORD are secrets.
-if ! command -v restic >/dev/null; then
-  said=$(sudo env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -o DPkg::Lock::Timeout=120 update && apt-get -o DPkg::Lock::Timeout=120 install --yes restic' 2>&1) ||
-    fail "the package restic cannot be installed: $(tail -n 5 <<<"$said")"
-fi
+command -v restic >/dev/null || install_packages restic
 sudo install -d -m 0700 "$(dirname "$STORE_FILE")"
 {
   printf '%s=%q\n' AWS_ACCESS_KEY_ID "$KEY_ID" AWS_SECRET_ACCESS_KEY "$KEY" AWS_DEFAULT_REGION "$REGION" RESTIC_PASSWORD "$PASSWORD" \

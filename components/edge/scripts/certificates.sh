@@ -3,15 +3,9 @@
 # TIMER_UNIT, named RENEWAL_UNIT), and runs it once. Its words on a failure are this script's.
 command -v certbot >/dev/null || fail "certbot is not installed on this host: sudo apt-get install --yes certbot"
 changed=
-write() {
-  if ! sudo cmp -s "$1" - <<<"$3"; then
-    changed=yes
-    sudo install -D -m "$2" /dev/stdin "$1" <<<"$3"
-  fi
-}
-write "$RENEWAL_SCRIPT" 0755 "$SCRIPT"
-write "/etc/systemd/system/$RENEWAL_UNIT.service" 0644 "$SERVICE_UNIT"
-write "/etc/systemd/system/$RENEWAL_UNIT.timer" 0644 "$TIMER_UNIT"
+write_file "$RENEWAL_SCRIPT" 0755 "$SCRIPT"
+write_file "/etc/systemd/system/$RENEWAL_UNIT.service" 0644 "$SERVICE_UNIT"
+write_file "/etc/systemd/system/$RENEWAL_UNIT.timer" 0644 "$TIMER_UNIT"
 [ -z "$changed" ] || sudo systemctl daemon-reload
 sudo systemctl enable --now --quiet "$RENEWAL_UNIT.timer"
 "$RENEWAL_SCRIPT"

@@ -3,14 +3,8 @@
 # edge takes connections at ADDRESS and each of PORTS.
 [ -e /proc/net/if_inet6 ] || fail "the host's kernel has no IPv6: cat /proc/cmdline"
 changed=
-write() {
-  if ! sudo cmp -s "$1" - <<<"$3"; then
-    changed=yes
-    sudo install -D -m "$2" /dev/stdin "$1" <<<"$3"
-  fi
-}
-write "$SCRIPT_PATH" 0755 "$SCRIPT"
-write "/etc/systemd/system/$UNIT" 0644 "$SERVICE_UNIT"
+write_file "$SCRIPT_PATH" 0755 "$SCRIPT"
+write_file "/etc/systemd/system/$UNIT" 0644 "$SERVICE_UNIT"
 [ -z "$changed" ] || sudo systemctl daemon-reload
 sudo systemctl enable --quiet "$UNIT"
 if [ -n "$changed" ]; then sudo systemctl restart "$UNIT"; else sudo systemctl start "$UNIT"; fi ||

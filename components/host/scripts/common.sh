@@ -73,6 +73,15 @@ await_stop() {
   done
 }
 
+# write_file PATH MODE TEXT: unless the file has that text. Sets `changed` when it is written.
+write_file() {
+  if ! sudo cmp -s "$1" - <<<"$3"; then
+    # shellcheck disable=SC2034 # The caller's.
+    changed=yes
+    sudo install -D -m "$2" /dev/stdin "$1" <<<"$3"
+  fi
+}
+
 # install_packages PACKAGE...: those that are missing, from the distribution's sources. Another run of apt is waited for.
 install_packages() {
   local package missing=() said

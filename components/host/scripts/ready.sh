@@ -34,7 +34,7 @@ for _ in $(seq 60); do
   missing=
   while read -r service replicas; do
     case $replicas in */0*) continue ;; esac
-    [ -n "$(docker ps --quiet --filter "label=com.docker.swarm.service.name=$service" --filter status=running)" ] || missing=$service
+    [ -n "$(service_containers "$service")" ] || missing=$service
   done < <(docker service ls --filter mode=replicated --filter mode=global --format '{{.Name}} {{.Replicas}}' 2>/dev/null)
   [ -n "$missing" ] || break
   sleep 1
