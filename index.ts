@@ -93,7 +93,7 @@ for (const { edge } of machines) edge.certify(records);
 /** Seconds until the edge serves a new registry: its certificate, which the same run requests, and its DNS record. */
 const registryWaitSeconds = 300;
 
-/** Hosts that run or build an image of a registry. The others need no login, and do not wait for it. */
+/** Hosts that run an image of a registry, and those that build any. The others need no login, and do not wait for it. */
 function hostsThatUse(registry: string): string[] {
   const ofRegistry = (image: string) => config.images[image]?.repository.startsWith(`${registry}/`) ?? false;
   return [

@@ -35,6 +35,7 @@ export interface HostObservation {
   readonly databases: Readonly<Record<string, readonly string[]>>;
 }
 
+/** In the order in which they can be deleted. */
 export const cloudKinds = [
   "server",
   "volume",

@@ -2,6 +2,7 @@ import type { Deployment } from "./deployment.ts";
 import {
   type CloudKind,
   type CloudObject,
+  cloudKinds,
   cloudTypes,
   type DockerObject,
   dockerKinds,
@@ -73,18 +74,9 @@ function namesSlot(routes: string, name: string): boolean {
 }
 
 function planCloud(state: StateIndex, objects: readonly CloudObject[]): Action[] {
-  const order: readonly CloudKind[] = [
-    "server",
-    "volume",
-    "primary_ip",
-    "firewall",
-    "ssh_key",
-    "network",
-    "zone",
-  ];
   const orphans = objects.filter((object) => !state.names(cloudTypes[object.kind], object.id));
   // A server first: firewalls, addresses and volumes that are in use cannot be removed.
-  return order.flatMap((kind) =>
+  return cloudKinds.flatMap((kind) =>
     orphans
       .filter((object) => object.kind === kind)
       .map((object): Action => {

@@ -133,6 +133,13 @@ const restic = (...words: string[]) =>
     { env: { NO_PROXY: "*" } },
   );
 
+/** A file as a backup of the database, whatever is in it. */
+const send = (file: string, bytes: number) =>
+  restic(
+    ...["backup", "--host", "production-togather", "--tag", `source=${source}`, "--tag", `bytes=${bytes}`],
+    at(file),
+  );
+
 const record = async () => JSON.parse(await readFile(at("record.json"), "utf8"));
 const backups = async () =>
   (JSON.parse(await ok("list")) as { id: string; source: string; bytes: number }[]).filter(
@@ -270,16 +277,7 @@ describe("a drill catches", () => {
 
   test("an empty file in the place of a backup", async () => {
     await writeFile(at("nothing.tar"), "");
-    await restic(
-      "backup",
-      "--host",
-      "production-togather",
-      "--tag",
-      `source=${source}`,
-      "--tag",
-      "bytes=0",
-      at("nothing.tar"),
-    );
+    await send("nothing.tar", 0);
     expect(await fails("drill")).toContain("cannot be restored: it does not begin as a snapshot does");
   });
 
@@ -295,16 +293,7 @@ describe("a drill catches", () => {
       ],
       { cwd: folder },
     );
-    await restic(
-      "backup",
-      "--host",
-      "production-togather",
-      "--tag",
-      `source=${source}`,
-      "--tag",
-      "bytes=9",
-      at("foreign.tar"),
-    );
+    await send("foreign.tar", 9);
     expect(await fails("drill")).toContain(
       "it is of mfa, production, database togather; here is togather, production",
     );
