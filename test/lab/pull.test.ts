@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -216,7 +217,8 @@ describe("a pull", () => {
     expect(await pullImage(image)).toMatchObject({ status: 0, stderr: "", notes: "" });
   });
 
-  const large = () => publish([{ path: "app/large", text: "x".repeat(4 << 20) }]);
+  // Another text each time: the engine outlives the tests, and does not pull a layer that one before has left.
+  const large = () => publish([{ path: "app/large", text: `${randomUUID()}${"x".repeat(4 << 20)}` }]);
 
   test("that stands still ends with that as its reason, and Docker ends it too", async () => {
     access = { bytesPerSecond: 0 };
