@@ -1,4 +1,4 @@
-import { local } from "@pulumi/command";
+import type { local } from "@pulumi/command";
 import { Provider as DockerProvider } from "@pulumi/docker";
 import * as hcloud from "@pulumi/hcloud";
 import {
@@ -6,25 +6,22 @@ import {
   ComponentResource,
   type ComponentResourceOptions,
   type Input,
-  interpolate,
   mergeOptions,
   type Output,
   output,
   type Resource,
   ResourceHook,
-  type ResourceHookFunction,
   secret,
 } from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { type Adoptions, adoption } from "../adoption.ts";
-import { edgePorts } from "../edge/route.ts";
 import { labels } from "../labels.ts";
 import { cloudInit } from "./cloud-init.ts";
-import { hostText, readScript, wholeScript } from "./command.ts";
-import { type Connection, dockerHost, shellAssignments, sshCommand, sshOptions } from "./connection.ts";
+import { type Connection, dockerHost, sshOptions } from "./connection.ts";
+import { connectionPort, firewallRules, refuseLockout, sshPorts } from "./firewall.ts";
+import { gate } from "./gate.ts";
 import type { HostConfig } from "./host-config.ts";
 import { deployUser } from "./host-files.ts";
-import { hostPaths } from "./paths.ts";
 import { announcePowerOff, firstAddress } from "./public-net.ts";
 import type { PullPatience } from "./registries.ts";
 import { type RegistryLogin, registryLogin, setPasswordOf } from "./registry-login.ts";
@@ -47,9 +44,6 @@ interface HostLogin {
   /** The command that sets another password. */
   readonly setPassword: string;
 }
-
-/** How long a new server may take until SSH, cloud-init, Docker and the volume are ready; package downloads included. */
-const readyDeadlineSeconds = 600;
 
 /**
  * A Hetzner server that is ready for services: primary IP, firewall, data volume, SSH key, server with Docker and a
@@ -263,88 +257,6 @@ export class Host extends ComponentResource {
       hostKey: hostKey.trim(),
     }));
   }
-}
-
-type Ports = Pick<HostConfig, "sshPort" | "sshPortBefore">;
-
-/** Where sshd listens, the port that stays first. */
-export function sshPorts({ sshPort, sshPortBefore }: Ports): readonly [number, ...number[]] {
-  return sshPortBefore === undefined ? [sshPort] : [sshPort, sshPortBefore];
-}
-
-/** Where this run connects. */
-function connectionPort({ sshPort, sshPortBefore }: Ports): number {
-  return sshPortBefore ?? sshPort;
-}
-
-/** Inbound rules; everything else is dropped. Derived from the same declaration as the published ports. */
-export function firewallRules(config: Ports & Pick<HostConfig, "sshAllowedFrom">) {
-  const everywhere = ["0.0.0.0/0", "::/0"];
-  const tcp = (port: number, sourceIps: string[], description: string) => ({
-    direction: "in",
-    protocol: "tcp",
-    port: String(port),
-    sourceIps,
-    description,
-  });
-  return [
-    ...sshPorts(config).map((port) => tcp(port, [...config.sshAllowedFrom], "SSH")),
-    tcp(edgePorts.http, everywhere, "HTTP"),
-    tcp(edgePorts.https, everywhere, "HTTPS"),
-  ];
-}
-
-/**
- * Hook before the firewall is updated, in a preview too.
- * It throws when the port of the run's connections was not open before: sshd does not listen there, and once the firewall
- * closes the old one nobody comes in.
- */
-export function refuseLockout(port: number): ResourceHookFunction {
-  return ({ name, oldInputs }) => {
-    const rules: unknown = oldInputs?.rules;
-    const open = (Array.isArray(rules) ? rules : [])
-      .filter((rule: { description?: unknown }) => rule.description === "SSH")
-      .map((rule: { port?: unknown }) => Number(rule.port));
-    if (open.length === 0 || open.includes(port)) return;
-    throw new Error(
-      `${name}: sshPort: ${port} is a new port, and nobody could connect: the host listens on ${open.join(", ")}. It takes two runs. ` +
-        `First set sshPortBefore: ${open[0]} beside it and run up, which opens both; then remove sshPortBefore and run up again`,
-    );
-  };
-}
-
-function gate(
-  name: string,
-  connection: Connection,
-  own: Record<string, Output<string>>,
-  opts: ComponentResourceOptions,
-): local.Command {
-  const parameters = shellAssignments({
-    ...own,
-    DATA_VOLUME: hostPaths.dataVolume,
-    EDGE_DIRECTORY: hostPaths.edge,
-  });
-  return new local.Command(
-    `${name}-ready`,
-    {
-      interpreter: ["/bin/sh", "-c", readScript(import.meta.url, "./scripts/wait-for-ssh.sh")],
-      create: interpolate`${name}-ready on ${hostText(connection)}`,
-      environment: {
-        HOST: name,
-        // Not the shared connection: cloud-init restarts sshd with Berth's settings, and one that was opened before keeps
-        // the old ones, among them ten sessions at most.
-        SSH_COMMAND: sshCommand(connection, "alone"),
-        DEADLINE_SECONDS: String(readyDeadlineSeconds),
-      },
-      stdin: interpolate`${parameters}${wholeScript(readScript(import.meta.url, "./scripts/ready.sh"))}`,
-      logging: "none",
-      addPreviousOutputInEnv: false,
-    },
-    mergeOptions(opts, {
-      additionalSecretOutputs: ["stdout", "stderr"],
-      customTimeouts: { create: `${2 * readyDeadlineSeconds}s`, update: `${2 * readyDeadlineSeconds}s` },
-    }),
-  );
 }
 
 /** Hetzner's ids are numbers; Pulumi keeps every id as text. */

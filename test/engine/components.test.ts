@@ -5,10 +5,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { relativeName } from "../../components/dns/records.ts";
-import { renderMain } from "../../components/edge/nginx/render.ts";
+import { renderMain } from "../../components/edge/nginx/render-main.ts";
 import { cloudInit } from "../../components/host/cloud-init.ts";
 import { shellQuote } from "../../components/host/connection.ts";
-import { firewallRules } from "../../components/host/host.ts";
+import { firewallRules } from "../../components/host/firewall.ts";
 import { hostFiles } from "../../components/host/host-files.ts";
 import { secretProblem } from "../../components/secrets/secret.ts";
 

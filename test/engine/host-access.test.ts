@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { listenForTunnel } from "../../components/data/tunnel.ts";
-import { firewallRules, refuseLockout, sshPorts } from "../../components/host/host.ts";
+import { firewallRules, refuseLockout, sshPorts } from "../../components/host/firewall.ts";
 import { hostFiles } from "../../components/host/host-files.ts";
 import { keyFingerprint } from "../../components/host/ssh-keys.ts";
 

@@ -1,13 +1,12 @@
 import { describe, expect, test } from "vitest";
+import { renderMain, renderSite } from "../../components/edge/nginx/render-main.ts";
 import {
   checkPaths,
   renderChecks,
   renderLimits,
   renderLocations,
-  renderMain,
-  renderSite,
   renderUpstream,
-} from "../../components/edge/nginx/render.ts";
+} from "../../components/edge/nginx/render-routes.ts";
 
 const site = { domain: "app.example", headers: { hstsIncludeSubDomains: true, frames: "deny" } } as const;
 

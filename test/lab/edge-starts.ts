@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EdgeKind } from "../../components/edge/kinds.ts";
-import * as nginx from "../../components/edge/nginx/render.ts";
+import * as nginxMain from "../../components/edge/nginx/render-main.ts";
+import * as nginxRoutes from "../../components/edge/nginx/render-routes.ts";
 import type { Route } from "../../components/edge/route.ts";
 import { renderRoutes } from "../../components/edge/traefik/routes.ts";
 import { traefik } from "../../components/edge/traefik/traefik.ts";
@@ -47,28 +48,28 @@ async function startNginx(
   ipv6 = false,
 ): Promise<RunningEdge> {
   const { folder, put } = folderOf(images, "nginx");
-  await put("nginx.conf", nginx.renderMain(5, ipv6));
+  await put("nginx.conf", nginxMain.renderMain(5, ipv6));
   for (const folderName of ["checks", "limits"]) await put(`${folderName}/none.conf`, "");
   for (const [service, list] of Object.entries(routes)) {
-    await put(`upstreams/${service}/${service}.conf`, nginx.renderUpstream(service, list));
-    await put(`limits/${service}.conf`, nginx.renderLimits(service, list, ipv6));
+    await put(`upstreams/${service}/${service}.conf`, nginxRoutes.renderUpstream(service, list));
+    await put(`limits/${service}.conf`, nginxRoutes.renderLimits(service, list, ipv6));
     for (const each of new Set(list.map((route) => route.domain))) {
       await put(
         `locations/${each}/${service}.conf`,
-        nginx.renderLocations(service, service, each, list, ipv6),
+        nginxRoutes.renderLocations(service, service, each, list, ipv6),
       );
     }
   }
   for (const site of sites) {
-    await put(`sites/${site.domain}.conf`, nginx.renderSite(site, ipv6));
+    await put(`sites/${site.domain}.conf`, nginxMain.renderSite(site, ipv6));
     await put(`tls/${site.domain}.pem`, selfSigned(site.domain));
   }
   const container = await images.start(await images.pull("nginx", "1.28.3"), {
-    Cmd: ["nginx", "-c", `${nginx.containerDirectory}/nginx.conf`, "-g", "daemon off;"],
+    Cmd: ["nginx", "-c", `${nginxMain.containerDirectory}/nginx.conf`, "-g", "daemon off;"],
     HostConfig: {
       Binds: [
-        `${folder}:${nginx.containerDirectory}:ro`,
-        `${await challenges(images)}:${nginx.challengesDirectory}:ro`,
+        `${folder}:${nginxMain.containerDirectory}:ro`,
+        `${await challenges(images)}:${nginxMain.challengesDirectory}:ro`,
       ],
     },
   });

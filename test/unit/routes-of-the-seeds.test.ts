@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { missingFeatures } from "../../components/edge/kinds.ts";
-import { renderLimits, renderLocations, renderUpstream } from "../../components/edge/nginx/render.ts";
+import { renderLimits, renderLocations, renderUpstream } from "../../components/edge/nginx/render-routes.ts";
 import { type Route, routeProblems } from "../../components/edge/route.ts";
 import { routesOfTheSeeds } from "./routes-of-the-seeds.ts";
 

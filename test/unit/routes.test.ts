@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { renderLimits, renderLocations, renderMain, renderSite } from "../../components/edge/nginx/render.ts";
+import { renderMain, renderSite } from "../../components/edge/nginx/render-main.ts";
+import { renderLimits, renderLocations } from "../../components/edge/nginx/render-routes.ts";
 import { announceRestart } from "../../components/edge/restart.ts";
 import { type Route, routeProblems } from "../../components/edge/route.ts";
 

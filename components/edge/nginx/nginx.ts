@@ -1,17 +1,7 @@
 import { readScript } from "../../host/command.ts";
 import type { ProxyKind } from "../proxy-edge.ts";
-import {
-  challengesDirectory,
-  checkPaths,
-  checkPort,
-  containerDirectory,
-  renderChecks,
-  renderLimits,
-  renderLocations,
-  renderMain,
-  renderSite,
-  renderUpstream,
-} from "./render.ts";
+import { challengesDirectory, checkPort, containerDirectory, renderMain, renderSite } from "./render-main.ts";
+import { checkPaths, renderChecks, renderLimits, renderLocations, renderUpstream } from "./render-routes.ts";
 
 const script = (name: string) => readScript(import.meta.url, `./scripts/${name}`);
 
