@@ -13,6 +13,8 @@ export default defineConfig({
           include: ["test/{unit,program}/**/*.test.ts"],
           // Modules are loaded once per worker, not once per file: loading Pulumi's SDK takes longer than most files.
           isolate: false,
+          // Vitest leaves one processor free by default: half of two.
+          maxWorkers: "100%",
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
@@ -25,6 +27,7 @@ export default defineConfig({
         test: {
           name: "engine",
           include: ["test/engine/**/*.test.ts"],
+          maxWorkers: "100%",
           testTimeout: 180_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 1 },

@@ -1,4 +1,4 @@
-import { type FSWatcher, readFileSync, watch } from "node:fs";
+import { type FSWatcher, mkdirSync, readFileSync, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import {
   type PendingOperation,
@@ -41,13 +41,14 @@ export class StepWatch {
   readonly #watcher: FSWatcher;
   #running = new Map<string, WatchedStep>();
 
-  /** @param stateFile need not exist yet; its folder must exist */
+  /** @param stateFile need not exist yet, nor its folder */
   constructor(stateFile: string, onBegin: (step: WatchedStep) => void = () => undefined) {
     this.#file = stateFile;
     this.#onBegin = onBegin;
     // Operations that an earlier run left pending are not steps of this one.
     this.#look(false);
     const name = basename(stateFile);
+    mkdirSync(dirname(stateFile), { recursive: true });
     this.#watcher = watch(dirname(stateFile), (_event, changed) => {
       if (changed === name) this.#look(true);
     });

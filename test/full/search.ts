@@ -17,13 +17,18 @@ export function scenariosOf(system: TestedSystem, ...options: readonly string[])
   testSystem(system);
   beforeAll(async () => {
     sampler.start();
-    const { stdout } = await lab("status", "--json");
-    const { systems } = JSON.parse(stdout || '{"systems":[]}') as { systems: { name: string }[] };
-    if (systems.some(({ name }) => name !== system.name)) await labOk("down");
+    await endOtherSystems(system.name);
     await labOk("up", ...options);
   });
   afterEach(expectNoCanaries);
   afterAll(() => sampler.stop());
+}
+
+/** Ends the lab if it runs any other system than these. */
+export async function endOtherSystems(...names: readonly string[]): Promise<void> {
+  const { stdout } = await lab("status", "--json");
+  const { systems } = JSON.parse(stdout || '{"systems":[]}') as { systems: { name: string }[] };
+  if (systems.some(({ name }) => !names.includes(name))) await labOk("down");
 }
 
 export async function expectNoCanaries(): Promise<void> {

@@ -26,7 +26,7 @@ export interface TestedSystem {
 export const set = (...settings: readonly string[]): string[] => settings.flatMap((each) => ["--set", each]);
 
 /** The port of the tunnel to the system's database, its own so that another lab may deploy meanwhile. */
-const tunnelPort = process.env.BERTH_TEST_TUNNEL_PORT ?? "15440";
+export const tunnelPort = process.env.BERTH_TEST_TUNNEL_PORT ?? "15440";
 export const tunnelSetting = `togather:postgres.tunnelPort=${tunnelPort}`;
 
 /** The versions are Docker Hub's tags, of what the lab has. */

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { runComparison } from "../../../lab/bench/compare/compare.ts";
 import { renderComparison } from "../../../lab/bench/compare/render.ts";
 import { requestsPerSecond, stack } from "../support.ts";
+import { tunnelPort } from "../systems.ts";
 
 /** Berth on Traefik beside `docker stack deploy` as the seed does it, start-first and stop-first: `npm run bench -- compare --system mfa`. */
 test("MFA by Berth and by docker stack deploy, side by side under the same load", async () => {
@@ -9,7 +10,7 @@ test("MFA by Berth and by docker stack deploy, side by side under the same load"
     stack,
     system: "mfa",
     versions: ["v1.1.0", "broken-health-1"],
-    settings: [`mfa:postgres.tunnelPort=${process.env.BERTH_TEST_MFA_TUNNEL_PORT ?? "15441"}`],
+    settings: [`mfa:postgres.tunnelPort=${tunnelPort}`],
     requestsPerSecond,
     endLab: false,
     progress: (message) => process.stdout.write(`compare: ${message}\n`),

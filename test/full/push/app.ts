@@ -5,15 +5,15 @@ import { join } from "node:path";
 import { StateFileBackend } from "../../../lab/commands/state-file-backend.ts";
 import { gitAccess } from "../../../ops/host-access.ts";
 import { ops, stack, stateFile } from "../support.ts";
+import { mfaSystem, set } from "../systems.ts";
 
 /** A developer's work tree of MFA, and what a developer types in it. */
 
 /** Every `up` of these scenarios: `ops push` runs one too. */
 export const settings: readonly string[] = [
-  "--acme",
-  ...["--set", `mfa:postgres.tunnelPort=${process.env.BERTH_TEST_MFA_TUNNEL_PORT ?? "15441"}`],
+  ...mfaSystem.options,
   // A version that is never healthy is given up within 20 s.
-  ...["--set", "mfa:probe={graceSeconds: 10, attempts: 5, intervalSeconds: 2}"],
+  ...set("mfa:probe={graceSeconds: 10, attempts: 5, intervalSeconds: 2}"),
 ];
 
 /** What the image is made from in the lab: its stand-in at a version, from the lab's registry. */

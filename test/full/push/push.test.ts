@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { power } from "../faults.ts";
+import { endOtherSystems } from "../search.ts";
 import { expectNoFailure, home, labOk, onMachine, running, testSystem, underLoad } from "../support.ts";
 import { mfaSystem } from "../systems.ts";
 import { dockerfiles, plainGit, settings, type WorkTree, workTree } from "./app.ts";
@@ -34,6 +35,7 @@ async function pushed(tree = app) {
 beforeAll(async () => {
   // MFA comes with the first push.
   testSystem({ ...mfaSystem, name: "registry" });
+  await endOtherSystems("registry", "mfa");
   await labOk("up", ...settings);
   testSystem(mfaSystem);
   app = workTree();
