@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { IncomingHttpHeaders } from "node:http";
 import { request } from "node:https";
 import { runningDaemon } from "../daemon/client.ts";
 import { ensureDocker } from "../docker/index.ts";
@@ -34,6 +35,7 @@ interface HealthAnswer {
   readonly healthy: boolean;
   /** Status line and body, or the reason for no response. */
   readonly text: string;
+  readonly headers?: IncomingHttpHeaders;
 }
 
 const healthSeconds = 5;
@@ -100,7 +102,8 @@ export function askHealth(home: LabHome, system: SystemOutput, address: string):
           response.on("error", fail);
           response.on("end", () => {
             const body = Buffer.concat(parts).toString("utf8").trim().slice(0, 500);
-            resolve({ healthy: response.statusCode === 200, text: `${response.statusCode} ${body}` });
+            const { headers, statusCode } = response;
+            resolve({ healthy: statusCode === 200, text: `${statusCode} ${body}`, headers });
           });
         },
       );

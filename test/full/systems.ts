@@ -64,3 +64,27 @@ export const mfaSystem: TestedSystem = {
   canaries: ["mfa:jwtSecret", "mfa:openaiApiKey", "mfa:airtableAccessToken", "mfa:smtpPassword"],
   rotated: { key: "mfa:jwtSecret", file: "JWT_SECRET" },
 };
+
+export const connectedRepoSystem: TestedSystem = {
+  name: "connected-repo",
+  service: "api",
+  companions: [],
+  host: "main",
+  sshPort: 22,
+  options: [
+    "--acme",
+    ...set(
+      `connected-repo:postgres.tunnelPort=${tunnelPort}`,
+      // The load is of two addresses, which its limit of 200 requests a minute would refuse.
+      "connected-repo:limits={requestsPerMinute: 100000, burst: 10000}",
+      "connected-repo:api.replicas=1",
+      // Three replicas of 1 GiB, and three more during a release, do not fit on its server.
+      "connected-repo:api.memoryMebibytes=512",
+    ),
+  ],
+  edges: { nginx: [], traefik: edge("main", "traefik") },
+  edge: "nginx",
+  writes: ["POST /api/auth/sign-in/social"],
+  canaries: ["connected-repo:sessionSecret", "connected-repo:googleClientSecret"],
+  rotated: { key: "connected-repo:sessionSecret", file: "SESSION_SECRET" },
+};

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { loadMix } from "../../../lab/apps/index.ts";
 import { readOutputs } from "../../../lab/commands/outputs.ts";
 import { askHealth } from "../../../lab/commands/status.ts";
 import type { BackReport } from "../../../ops/back.ts";
@@ -44,10 +45,12 @@ export function goingBack(): void {
       .split("\n")
       .filter((name) => name !== "")
       .toSorted();
+  /** As the rotated secret is called on the host: jwt-secret. */
+  const secretName = tested.rotated.file.toLowerCase().replaceAll("_", "-");
   const secrets = async () =>
     (
       await onMachine(
-        `docker secret ls --filter label=berth.resource=${nameOf()}-jwt-secret --format '{{.Name}}'`,
+        `docker secret ls --filter label=berth.resource=${nameOf()}-${secretName} --format '{{.Name}}'`,
       )
     )
       .split("\n")
@@ -62,13 +65,16 @@ export function goingBack(): void {
     const system = systems[tested.name];
     if (system === undefined)
       throw new Error(`no ${tested.name} in ${readFileSync(stateFile, "utf8").slice(0, 200)}`);
+    const where = loadMix(tested.name).find(({ version }) => version !== undefined)?.version;
+    if (where === undefined) throw new Error(`nothing in the load of ${tested.name} says its version`);
     const began = performance.now();
     let seconds: number | undefined;
     let ended = false;
     const watching = (async () => {
       while (seconds === undefined && !ended) {
-        const { text } = await askHealth(home, system, hosts[system.host]?.address ?? "");
-        if (text.includes(`"version":"${version}"`)) seconds = (performance.now() - began) / 1000;
+        const { text, headers = {} } = await askHealth(home, system, hosts[system.host]?.address ?? "");
+        const said = "header" in where ? headers[where.header] : /"version":"([^"]*)"/.exec(text)?.[1];
+        if (said === version) seconds = (performance.now() - began) / 1000;
         else await sleep(100);
       }
     })();
