@@ -42,7 +42,7 @@ create_job() {
 wait_for_job() {
   local started=$SECONDS
   while :; do
-    job_state=$(docker service ps --no-trunc --format '{{.CurrentState}}|{{.Error}}' "$job" | head -n 1)
+    job_state=$(docker service ps --no-trunc --format '{{.CurrentState}}{{with .Error}} {{.}}{{end}}' "$job" | head -n 1)
     case $job_state in
       Complete*) return 0 ;;
       Failed* | Rejected* | Shutdown* | Orphaned*) return 1 ;;

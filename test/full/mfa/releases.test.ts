@@ -77,7 +77,7 @@ printf '%s\\n' 'BEGIN;' "INSERT INTO programs (name) VALUES ('somebody');" 'SELE
     expect(failed.output).toContain("canceling statement due to lock timeout");
     expect(failed.output).toMatch(
       new RegExp(
-        `process ${blocker} \\(somebody-at-lunch, role postgres, from the host\\): active, its transaction open for \\d+ s; the step waits for programs`,
+        `process ${blocker} \\(somebody-at-lunch, role postgres, from 127\\.0\\.0\\.1\\): active, its transaction open for \\d+ s; the step waits for programs`,
       ),
     );
     expect((await service()).slot).toBe(before.slot);
