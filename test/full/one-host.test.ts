@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { endOtherSystems } from "./search.ts";
-import { expectNoFailure, labOk, running, testSystem, underLoad } from "./support.ts";
+import { labOk, running, testSystem } from "./support.ts";
 import { connectedRepoSystem, mfaSystem, set } from "./systems.ts";
+import { expectNoFailure, underLoad } from "./under-load.ts";
 
 /** MFA and connected-repo on one host, on either kind of edge: each with its own certificate of Pebble's, on networks of its own. */
 

@@ -1,21 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import { loadMix } from "../../lab/apps/index.ts";
-import { releaseStep, StepWatch, type WatchedStep } from "../../lab/bench/step-watch.ts";
+import { StepWatch, type WatchedStep } from "../../lab/bench/step-watch.ts";
 import { StateFileBackend } from "../../lab/commands/state-file-backend.ts";
 import { labHome } from "../../lab/home.ts";
-import { type LoadReport, renderReport, startLoad } from "../../lab/load/index.ts";
-import { authorityFile } from "../../lab/stack/certificate.ts";
-import { cloudEndpoint, cloudToken } from "../../lab/stack/cloud-access.ts";
-import { Cloud } from "../../ops/cloud.ts";
-import { pendingOperations, resources } from "../../ops/deployment.ts";
-import { observeHost } from "../../ops/host.ts";
 import { hostsOf } from "../../ops/host-access.ts";
-import { planRecovery } from "../../ops/plan.ts";
 import { runCommand } from "../../ops/run.ts";
 import { ArgumentSampler } from "./canaries.ts";
 import { type TestedSystem, togatherSystem } from "./systems.ts";
@@ -32,7 +23,7 @@ export const stack = "production";
 export const home = labHome();
 export const stateFile = join(home.stateDir, `${stack}.json`);
 const projectDir = fileURLToPath(new URL("../..", import.meta.url));
-const backend = new StateFileBackend(stack, stateFile);
+export const backend = new StateFileBackend(stack, stateFile);
 
 /** The system that this file's scenarios are about; Togather unless {@link testSystem} says another. */
 export let tested: TestedSystem = togatherSystem;
@@ -214,88 +205,6 @@ export async function running(name: string, service: string, of = stack): Promis
   return { address, healthy, domain: new URL(urls[0] ?? "").hostname, version, slot };
 }
 
-/** Requests a second. Fewer only on a busy machine; the report contains the rate. */
-export const requestsPerSecond = Number(process.env.BERTH_TEST_RATE ?? 200);
-const loadSeconds = 3000;
-/** Seconds of load before and after the work, as a baseline. */
-const baselineSeconds = 2;
-
-/**
- * Runs `work` while 200 requests per second arrive from two addresses, on kept-open and on fresh connections,
- * and prints the figures.
- */
-export async function underLoad<T>(
-  title: string,
-  work: () => Promise<T>,
-): Promise<{ readonly result: T; readonly load: LoadReport }> {
-  const { address, domain } = await service();
-  const load = await startLoad({
-    home,
-    address,
-    domain,
-    requests: loadMix(tested.name),
-    caPem: readFileSync(authorityFile(home), "utf8"),
-    seconds: loadSeconds,
-    requestsPerSecond,
-    clients: 2,
-  });
-  let result: T;
-  try {
-    await sleep(baselineSeconds * 1000);
-    result = await work();
-    await sleep(baselineSeconds * 1000);
-  } finally {
-    const report = await load.stop();
-    process.stdout.write(
-      `\n## ${title}, under ${requestsPerSecond} requests a second\n${renderReport(report)}\n`,
-    );
-  }
-  return { result, load: await load.done };
-}
-
-/** The load had the requested rate, and no request failed. */
-export function expectNoFailure(load: LoadReport): void {
-  // A client that is seconds late cannot close idle connections in time, which causes failures.
-  const late = `the clients themselves were ${load.clientDelayMs} ms late${load.clientDelayMs > 2000 ? ": this machine is too busy to judge by" : ""}`;
-  expect(load.failureKinds, late).toEqual([]);
-  expect(load.failures).toBe(0);
-  expect(load.clients).toHaveLength(2);
-  expect(load.requests / load.seconds).toBeGreaterThan(requestsPerSecond * 0.975);
-  expect(load.modes["keep-alive"].requests).toBeGreaterThan(load.requests * 0.45);
-  expect(load.modes.fresh.requests).toBeGreaterThan(load.requests * 0.45);
-}
-
-/** Prints the seconds of each step of a deploy. */
-export function printSteps(title: string, run: LabRun): void {
-  const rows = run.steps.map((step) => {
-    const seconds =
-      step.endedMs === undefined ? "killed" : ((step.endedMs - step.startedMs) / 1000).toFixed(2);
-    return [releaseStep(step) ?? step.operation, `${step.type.split(":").at(-1)} ${step.name}`, seconds];
-  });
-  printTable(`${title}: ${run.seconds.toFixed(1)} s in all`, ["step", "resource", "seconds"], rows);
-}
-
-export function printTable(
-  title: string,
-  head: readonly string[],
-  rows: readonly (readonly (string | number)[])[],
-) {
-  const lines = [head, ...rows].map((row) =>
-    row.map((cell, column) => String(cell).padEnd(column === row.length - 1 ? 0 : 28)).join("  "),
-  );
-  process.stdout.write(`\n## ${title}\n${lines.join("\n")}\n`);
-}
-
-/** Prints the errors of a failed `up`. */
-export function printFailure(title: string, run: LabRun): void {
-  const said = run.output.slice(run.output.indexOf("up failed")).split("\n");
-  printTable(
-    title,
-    [],
-    said.map((line) => [line]),
-  );
-}
-
 /** Runs a script on the machine and returns its output. */
 export async function onMachine(script: string, timeoutSeconds = 60): Promise<string> {
   const [host] = hostsOf(await backend.read(), runCommand);
@@ -313,42 +222,4 @@ export async function expectTasks(count: number): Promise<void> {
   await expect
     .poll(states, { timeout: 60_000, interval: 1000 })
     .toEqual(Array.from({ length: count }, () => "Running"));
-}
-
-/**
- * Everything that should not exist: objects outside of the state, pending operations, resources awaiting deletion, resources
- * without an object, locks, slots besides the serving one.
- */
-export async function leftovers(): Promise<string[]> {
-  const found: string[] = [];
-  const deployment = await backend.read();
-  const known = resources(deployment);
-  for (const { type, resource } of pendingOperations(deployment))
-    found.push(`pending: ${type} ${resource.urn}`);
-  for (const { urn, delete: old } of known) if (old) found.push(`awaits deletion: ${urn}`);
-  if ((await backend.lock()) !== undefined) found.push("a deploy lock");
-  const hosts = hostsOf(deployment, runCommand);
-  const worlds = await Promise.all(hosts.map((host) => observeHost(host, deployment, stack)));
-  const cloud = await new Cloud({ endpoint: cloudEndpoint(home), token: cloudToken(home) }).list(stack);
-  for (const action of planRecovery(deployment, { hosts: worlds, cloud })) {
-    if (action.kind === "keep") found.push(`unknown: ${action.what}`);
-    else if ("object" in action) found.push(`unknown: ${action.object.kind} ${action.object.name}`);
-    else found.push(action.kind);
-  }
-  const objects = worlds.flatMap((world) => world.objects);
-  for (const { type, id, urn } of known) {
-    if (type.startsWith("docker:") && !objects.some((object) => object.id === id)) found.push(`gone: ${urn}`);
-  }
-  const kept = worlds.flatMap((world) => world.kept);
-  for (const each of [tested.service, ...tested.companions]) {
-    const slots = objects.filter(
-      ({ kind, resource, name }) =>
-        kind === "service" && resource === `${tested.name}_${each}` && !kept.includes(name),
-    );
-    if (slots.length !== 1)
-      found.push(`${slots.length} slots of ${each}: ${slots.map(({ name }) => name).join(", ")}`);
-  }
-  for (const { commands, provider } of worlds)
-    if (commands > 0) found.push(`${commands} commands on ${provider}`);
-  return found;
 }

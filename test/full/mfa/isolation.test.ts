@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openClient } from "../clients.ts";
 import { scenariosOf } from "../search.ts";
-import { home, labOk, nameOf, onMachine, ops, printTable, service } from "../support.ts";
+import { home, labOk, nameOf, onMachine, ops, service } from "../support.ts";
 import { mfaSystem } from "../systems.ts";
+import { printTable } from "../tables.ts";
 import { type Outside, openOutside } from "./outside.ts";
 
 /** Who reaches whom, asked in the network of each container. */

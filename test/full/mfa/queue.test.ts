@@ -3,9 +3,11 @@ import { expect, test } from "vitest";
 import { openClient } from "../clients.ts";
 import { sql } from "../database.ts";
 import { power } from "../faults.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenariosOf } from "../search.ts";
-import { labOk, leftovers, nameOf, onMachine, printTable, service, setting } from "../support.ts";
+import { labOk, nameOf, onMachine, service, setting } from "../support.ts";
 import { mfaSystem, set } from "../systems.ts";
+import { printTable } from "../tables.ts";
 
 /** 10,000 jobs in Redis while everything around them is released and restarted: none is lost, each has one effect. */
 

@@ -1,22 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { sql } from "../database.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenariosOf } from "../search.ts";
-import {
-  expectNoFailure,
-  lab,
-  labOk,
-  leftovers,
-  nameOf,
-  onMachine,
-  ops,
-  printFailure,
-  printSteps,
-  service,
-  setting,
-  underLoad,
-} from "../support.ts";
+import { lab, labOk, nameOf, onMachine, ops, service, setting } from "../support.ts";
 import { mfaSystem, set } from "../systems.ts";
+import { printFailure, printSteps } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** What MFA's releases have beside those of any system: a worker in the same release, and migrations of its own runner. */
 

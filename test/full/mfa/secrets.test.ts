@@ -2,20 +2,12 @@ import { afterAll, describe, expect, test } from "vitest";
 import { mfa } from "../../../stacks/mfa.ts";
 import { plantedCanaries } from "../canaries.ts";
 import { sql } from "../database.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenariosOf } from "../search.ts";
-import {
-  expectNoFailure,
-  home,
-  type LabRun,
-  labOk,
-  leftovers,
-  nameOf,
-  onMachine,
-  printTable,
-  service,
-  underLoad,
-} from "../support.ts";
+import { home, type LabRun, labOk, nameOf, onMachine, service } from "../support.ts";
 import { mfaSystem, set } from "../systems.ts";
+import { printTable } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /**
  * Each of the eleven secrets rotated under load: nine that a person sets, and Berth's two. No request fails, and what was replaced is in no

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { runComparison } from "../../../lab/bench/compare/compare.ts";
 import { renderComparison } from "../../../lab/bench/compare/render.ts";
-import { requestsPerSecond, stack } from "../support.ts";
+import { stack } from "../support.ts";
 import { tunnelPort } from "../systems.ts";
+import { requestsPerSecond } from "../under-load.ts";
 
 /** Berth on Traefik beside `docker stack deploy` as the seed does it, start-first and stop-first: `npm run bench -- compare --system mfa`. */
 test("MFA by Berth and by docker stack deploy, side by side under the same load", async () => {

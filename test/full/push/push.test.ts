@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { power } from "../faults.ts";
 import { endOtherSystems } from "../search.ts";
-import { expectNoFailure, home, labOk, onMachine, running, testSystem, underLoad } from "../support.ts";
+import { home, labOk, onMachine, running, testSystem } from "../support.ts";
 import { mfaSystem } from "../systems.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 import { dockerfiles, plainGit, settings, type WorkTree, workTree } from "./app.ts";
 
 /**

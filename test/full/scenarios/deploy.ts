@@ -1,18 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { releaseStep } from "../../../lab/bench/step-watch.ts";
-import {
-  expectNoFailure,
-  expectTasks,
-  type LabRun,
-  labOk,
-  leftovers,
-  printSteps,
-  releaseOf,
-  service,
-  setting,
-  tested,
-  underLoad,
-} from "../support.ts";
+import { leftovers } from "../leftovers.ts";
+import { expectTasks, type LabRun, labOk, releaseOf, service, setting, tested } from "../support.ts";
+import { printSteps } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** What happens every day: nothing to do, a new version, the old one again, a rotated secret, more and fewer replicas. */
 export function deploy(): void {

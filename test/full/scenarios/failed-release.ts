@@ -1,17 +1,8 @@
 import { describe, expect, test } from "vitest";
-import {
-  expectNoFailure,
-  lab,
-  labOk,
-  leftovers,
-  nameOf,
-  printFailure,
-  printSteps,
-  service,
-  setting,
-  tested,
-  underLoad,
-} from "../support.ts";
+import { leftovers } from "../leftovers.ts";
+import { lab, labOk, nameOf, service, setting, tested } from "../support.ts";
+import { printFailure, printSteps } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** Versions that do not become healthy: the deploy fails with the reason, no request fails, and the next deploy succeeds. */
 export function failedRelease(): void {

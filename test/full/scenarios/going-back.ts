@@ -7,21 +7,10 @@ import { askHealth } from "../../../lab/commands/status.ts";
 import type { BackReport } from "../../../ops/back.ts";
 import type { HistoryLine } from "../../../ops/deployments.ts";
 import type { ServiceState } from "../../../ops/records.ts";
-import {
-  expectNoFailure,
-  home,
-  labOk,
-  leftovers,
-  nameOf,
-  onMachine,
-  ops,
-  printTable,
-  service,
-  setting,
-  stateFile,
-  tested,
-  underLoad,
-} from "../support.ts";
+import { leftovers } from "../leftovers.ts";
+import { home, labOk, nameOf, onMachine, ops, service, setting, stateFile, tested } from "../support.ts";
+import { printTable } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** Going back: by a release, and by a switch alone while the previous slot stays. What a deployment leaves on the host. */
 export function goingBack(): void {

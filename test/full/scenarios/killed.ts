@@ -1,16 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { WatchedStep } from "../../../lab/bench/step-watch.ts";
 import type { LoadReport } from "../../../lab/load/index.ts";
-import {
-  expectNoFailure,
-  labOk,
-  leftovers,
-  printTable,
-  service,
-  setting,
-  startLab,
-  underLoad,
-} from "../support.ts";
+import { leftovers } from "../leftovers.ts";
+import { labOk, service, setting, startLab } from "../support.ts";
+import { printTable } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** kill -9 of a deploy, at every step it has: what comes next converges, leaves nothing over and costs no request. */
 export function killed(): void {

@@ -3,23 +3,22 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { LoadReport } from "../../../lab/load/index.ts";
 import { runCommand } from "../../../ops/run.ts";
 import { power } from "../faults.ts";
+import { leftovers } from "../leftovers.ts";
 import {
   captured,
   edgeKind,
   type LabRun,
   lab,
   labOk,
-  leftovers,
   nameOf,
   onMachine,
-  printTable,
-  requestsPerSecond,
   service,
   setting,
   startLab,
   tested,
-  underLoad,
 } from "../support.ts";
+import { printTable } from "../tables.ts";
+import { requestsPerSecond, underLoad } from "../under-load.ts";
 
 /**
  * What takes the service itself away, or would: an app that dies when its requests come, a database, an engine, a machine that

@@ -6,7 +6,8 @@ import { ensurePebble, pebbleDirectory, pebbleFiles, stopPebble } from "../../..
 import { cloudEndpoint, cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { trust } from "../clients.ts";
 import { expectNoCanaries } from "../search.ts";
-import { expectNoFailure, home, lab, labOk, onMachine, sampler, togather, underLoad } from "../support.ts";
+import { home, lab, labOk, onMachine, sampler, togather } from "../support.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** Certificates by ACME: issued, renewed under load, and what becomes of them when DNS or the authority is in the way. */
 

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { runComparison } from "../../../lab/bench/compare/compare.ts";
 import { renderComparison } from "../../../lab/bench/compare/render.ts";
-import { requestsPerSecond, stack, tunnelSetting } from "../support.ts";
+import { stack, tunnelSetting } from "../support.ts";
+import { requestsPerSecond } from "../under-load.ts";
 
 /** Berth beside `docker stack deploy`, as `npm run bench -- compare` measures it: good and broken versions under one load. */
 test("Berth and docker stack deploy, side by side under the same load", async () => {

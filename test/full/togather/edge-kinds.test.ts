@@ -1,21 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LoadReport } from "../../../lab/load/index.ts";
 import { strayFile } from "../faults.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  expectTasks,
-  type LabRun,
-  lab,
-  labOk,
-  leftovers,
-  onMachine,
-  printFailure,
-  printTable,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { expectTasks, type LabRun, lab, labOk, onMachine, togather } from "../support.ts";
 import { togatherSystem } from "../systems.ts";
+import { printFailure, printTable } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /**
  * Another kind of edge by changing the host's edge alone: the ports change hands in a gap that the preview names, no slot is replaced, and

@@ -1,19 +1,11 @@
 import { afterAll, describe, expect, test } from "vitest";
 import type { LoadReport } from "../../../lab/load/index.ts";
 import { diskFull, operatorCutOff, registryGone, strayFile } from "../faults.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  type LabRun,
-  lab,
-  labOk,
-  leftovers,
-  onMachine,
-  printTable,
-  startLab,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { type LabRun, lab, labOk, onMachine, startLab, togather } from "../support.ts";
+import { printTable } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /**
  * Faults around a deploy of a good version: nginx' files, the registry, the disk, the network. The deploy fails with

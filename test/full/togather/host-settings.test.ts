@@ -8,7 +8,8 @@ import { canGrowMounted } from "../../../lab/machine/volumes.ts";
 import { cloudEndpoint, cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { addressOf } from "../clients.ts";
 import { scenarios } from "../search.ts";
-import { expectNoFailure, home, lab, labOk, onMachine, togather, underLoad } from "../support.ts";
+import { home, lab, labOk, onMachine, togather } from "../support.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** A host after its first day: keys, sshd's port, jails and the volume change under load, and nobody is locked out. */
 

@@ -1,19 +1,11 @@
 import { hostname, userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  type LabRun,
-  lab,
-  labOk,
-  leftovers,
-  ops,
-  printTable,
-  startLab,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { type LabRun, lab, labOk, ops, startLab, togather } from "../support.ts";
+import { printTable } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** The deploy lock: a second deploy beside a running one, and the lock of one that was killed. */
 

@@ -3,18 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureDocker } from "../../../lab/docker/index.ts";
 import { build } from "../../../lab/images/outer.ts";
 import { deployCommittedVersion, opsOk, rehearsal, sql } from "../database.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  home,
-  lab,
-  labOk,
-  leftovers,
-  onMachine,
-  printFailure,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { home, lab, labOk, onMachine, togather } from "../support.ts";
+import { printFailure } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** Migrations of several kinds: golang-migrate, a command in an image of its own, a command that has no version. */
 

@@ -1,20 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { decorate, deployCommittedVersion, dumpAll, opsOk, rehearsal, sql } from "../database.ts";
+import { leftovers } from "../leftovers.ts";
 import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  lab,
-  labOk,
-  leftovers,
-  onMachine,
-  ops,
-  printFailure,
-  startLab,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { lab, labOk, onMachine, ops, startLab, togather } from "../support.ts";
+import { printFailure } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** Migrations that fail, a probe that fails, and going back to a version that is older than the database. */
 

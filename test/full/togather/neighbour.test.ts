@@ -2,7 +2,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { home, labOk, onMachine, printTable, togather, tunnelSetting } from "../support.ts";
+import { home, labOk, onMachine, togather, tunnelSetting } from "../support.ts";
+import { printTable } from "../tables.ts";
 
 /** Two systems on one host. The second one is Togather's own stack file under another name, in a copy of the project. */
 

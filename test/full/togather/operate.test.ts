@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { deployCommittedVersion, opsOk, sql } from "../database.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import { expectNoFailure, labOk, leftovers, onMachine, ops, togather, underLoad } from "../support.ts";
+import { labOk, onMachine, ops, togather } from "../support.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** What an operator does inside of a running system, and a restart by the release's own graph. */
 

@@ -5,19 +5,10 @@ import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 import { findCommand } from "../../../lab/docker/index.ts";
 import { parseDeployment, resources } from "../../../ops/deployment.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  home,
-  type LabRun,
-  lab,
-  labOk,
-  leftovers,
-  startLab,
-  stateFile,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { home, type LabRun, lab, labOk, startLab, stateFile, togather } from "../support.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** The whole rehearsal through a real Pulumi: the pulumi on the PATH, its own state and lock, the lab's providers. */
 

@@ -4,16 +4,10 @@ import { findCommand } from "../../../lab/docker/index.ts";
 import { providerPackages } from "../../../lab/pulumi/providers/index.ts";
 import { findPlugin } from "../../../lab/pulumi/providers/plugin.ts";
 import { parseDeployment, resources } from "../../../ops/deployment.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  expectTasks,
-  labOk,
-  leftovers,
-  stateFile,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { expectTasks, labOk, stateFile, togather } from "../support.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** As in production: the pulumi on the PATH and Pulumi's real provider plugins, on the lab's cloud and machine. */
 

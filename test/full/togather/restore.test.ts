@@ -3,18 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { copies, decorate, deployCommittedVersion, dropReplaced, dumpAll, opsOk, sql } from "../database.ts";
+import { leftovers } from "../leftovers.ts";
 import { expectSameDump } from "../same-dump.ts";
 import { scenarios } from "../search.ts";
-import {
-  expectNoFailure,
-  labOk,
-  leftovers,
-  onMachine,
-  ops,
-  printTable,
-  togather,
-  underLoad,
-} from "../support.ts";
+import { labOk, onMachine, ops, togather } from "../support.ts";
+import { printTable } from "../tables.ts";
+import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** Snapshots and their way back: rows deleted, one command, rows there again, while everything runs. */
 
