@@ -166,6 +166,17 @@ describe("URNs, durations, masks", () => {
     reporter.say("info", `1 hunter"2 2 ${JSON.stringify('hunter"2')} 3 MIIEvQIBADANBgkq 4 ${key} 5 plain ok`);
     expect(said).toEqual(['1 [secret] 2 "[secret]" 3 [secret] 4 [secret] 5 plain ok']);
   });
+
+  test("whole scripts may be secrets, more of them than one regular expression takes", () => {
+    const said: string[] = [];
+    const reporter = new Reporter((event) => event.kind === "diagnostic" && said.push(event.message));
+    const scripts = Array.from({ length: 50 }, (_, index) => `${index}: ${"echo a line\n".repeat(10_000)}`);
+    expect(() => "a".replace(new RegExp(scripts.join("|"), "g"), "")).toThrow("too large");
+    for (const script of scripts) reporter.addSecret(script);
+    for (const word of ["secret", "sec"]) reporter.addSecret(word);
+    reporter.say("info", `a ${scripts[7]} b echo a line c sec d`);
+    expect(said).toEqual(["a [secret] b echo a line c [secret] d"]);
+  });
 });
 
 describe("deletion order", () => {

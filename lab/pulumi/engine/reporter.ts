@@ -9,6 +9,8 @@ type Severity = "debug" | "info" | "warning" | "error";
 const maskedLengthMin = 3;
 // Single lines of a multi-line secret (a key, a certificate) are masked from this length on.
 const maskedLineLengthMin = 12;
+// Stands for a masked secret until all are masked: no text of one is found in it.
+const placeholder = "\0";
 
 /**
  * Everything that a run reports: events as they happen, and the result at the end. Every secret that the engine has seen
@@ -19,7 +21,7 @@ export class Reporter {
   readonly #steps: EngineResult["steps"][number][] = [];
   readonly #diagnostics: EngineResult["diagnostics"][number][] = [];
   readonly #secrets = new Set<string>();
-  #pattern: RegExp | undefined;
+  #sorted: readonly string[] | undefined;
   /** True once an error was reported. */
   failed = false;
 
@@ -35,7 +37,7 @@ export class Reporter {
         continue;
       this.#secrets.add(part);
       this.#secrets.add(JSON.stringify(part).slice(1, -1));
-      this.#pattern = undefined;
+      this.#sorted = undefined;
     }
   }
 
@@ -44,16 +46,16 @@ export class Reporter {
     collectSecrets(map, (text) => this.addSecret(text));
   }
 
-  /** The text with every known secret replaced. */
+  /**
+   * The text with every known secret replaced, the longest first. Not by one regular expression of all: whole scripts are secrets, V8 refuses
+   * a pattern of their size, and its error quotes the pattern.
+   */
   mask(text: string): string {
-    if (this.#secrets.size === 0) return text;
-    if (!this.#pattern) {
-      const escaped = [...this.#secrets]
-        .sort((a, b) => b.length - a.length)
-        .map((secret) => secret.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-      this.#pattern = new RegExp(escaped.join("|"), "g");
-    }
-    return text.replace(this.#pattern, "[secret]");
+    this.#sorted ??= [...this.#secrets].sort((a, b) => b.length - a.length);
+    let masked = text;
+    for (const secret of this.#sorted)
+      if (secret.length <= text.length) masked = masked.replaceAll(secret, placeholder);
+    return masked.replaceAll(placeholder, "[secret]");
   }
 
   say(severity: Severity, message: string, urn?: string): void {
