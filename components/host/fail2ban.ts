@@ -34,7 +34,7 @@ findtime = 1m
 `;
 
 /**
- * What the edge refused itself (401, 403, 429), and what a service refused on a route that says so (`banOn`): the lines of its access
+ * What the edge refused itself (401, 403), and what a service refused on a route that says so (`banOn`): the lines of its access
  * log that it writes to standard error. No client can forge their first fields, and no other request costs anything.
  */
 export const edgeRefusal = `^\\S+ \\S+: \\{"time":"[^"]+","client":"<ADDR>","status":4\\d\\d,`;

@@ -172,7 +172,7 @@ describe("cloud-init", () => {
     const line = (status: number, path: string) =>
       `main edge_nginx-1.1.x: {"time":"2026-01-28T14:30:22+00:00","client":"198.51.100.7","status":${status},"path":${JSON.stringify(path)}}`;
     expect(expression.exec(line(403, "/"))?.groups?.address).toBe("198.51.100.7");
-    expect(expression.exec(line(429, "/"))).not.toBeNull();
+    expect(expression.exec(line(401, "/"))).not.toBeNull();
     expect(expression.exec(line(200, "/"))).toBeNull();
     const forged = line(403, "/").slice(line(403, "/").indexOf("{")).replace("198.51.100.7", "203.0.113.9");
     expect(expression.exec(line(200, `x y: ${forged}`))).toBeNull();

@@ -257,7 +257,7 @@ describe("Traefik's log", () => {
 
   test.each([
     ["the edge's own refusal", { DownstreamStatus: 403, OriginStatus: undefined }, true],
-    ["the edge's own limit", { DownstreamStatus: 429, OriginStatus: 0 }, true],
+    ["the edge's own limit", { DownstreamStatus: 429, OriginStatus: 0 }, false],
     ["the service's own 429", { DownstreamStatus: 429, OriginStatus: 429 }, false],
     ["a 404 of the edge", { DownstreamStatus: 404, OriginStatus: undefined }, false],
     [

@@ -328,10 +328,10 @@ describe.each(kinds)("%s", (kind, start) => {
     const lines = (await edge.refused()).split("\n").filter((line) => line.includes('"client"'));
     const expression = new RegExp(edgeRefusal.replace("<ADDR>", "(?<address>[0-9a-f.:]+)"));
     const found = lines.map((line) => expression.exec(`main edge: ${line.slice(line.indexOf('{"'))}`));
-    expect(found.length).toBeGreaterThan(3);
+    expect(found.length).toBeGreaterThan(1);
     for (const match of found) expect(match?.groups?.address).toBe(images.home.gateway);
     const statuses = lines.map((line) => Number(/"status":(\d+)/.exec(line)?.[1]));
-    expect(new Set(statuses)).toEqual(new Set([401, 403, 429]));
+    expect(new Set(statuses)).toEqual(new Set([401, 403]));
   });
 
   test.each(["/socket", "/electric/socket", "/api/socket"])("a WebSocket passes at %s", async (path) => {

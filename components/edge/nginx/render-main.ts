@@ -21,8 +21,11 @@ export const keepaliveSeconds = 10;
 /** When clients are told to give up an idle connection themselves: before the edge does. */
 const keepaliveHintSeconds = keepaliveSeconds - 2;
 
-/** What the edge itself answers to somebody who tries what is not for him: no key, not from there, too often. */
-const refusals = [401, 403, 429];
+/**
+ * What the edge itself answers to somebody who tries what is not for him: no key, not from there. Too often (429) is no such thing: a thousand
+ * people may share one address, and a limit that they pass a little must not shut all of them out.
+ */
+const refusals = [401, 403];
 
 /**
  * The main configuration: everything that does not depend on a route. A worker that was told to end serves streams for

@@ -17,7 +17,7 @@ function seconds(name, as, text) {
   sub(/:[0-9]+$/, "", client)
   match($0, /"StartUTC":"[^"]*"/)
   time = substr($0, RSTART + 12, RLENGTH - 13)
-  refused = status ~ /^(401|403|429)$/ && $0 !~ /"OriginStatus":[1-9]/
+  refused = status ~ /^(401|403)$/ && $0 !~ /"OriginStatus":[1-9]/
   if (match($0, /"RouterName":"[^"]*_ban[0-9_]*@/)) {
     counted = substr($0, RSTART, RLENGTH)
     sub(/.*_ban/, "", counted)
