@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import "./scripts/compile-cache.ts";
 import { ProgressReporter } from "./scripts/test-reporter.ts";
 
 export default defineConfig({
