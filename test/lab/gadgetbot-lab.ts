@@ -145,3 +145,50 @@ export async function signInAs(
   const subject = tokens.claims()?.sub ?? "";
   return { tokens, person: await oidc.fetchUserInfo(config, tokens.access_token, subject) };
 }
+
+/**
+ * Makes the app's application at Zitadel as somebody does in the console: signed in as the first user, by the management API.
+ * @returns its client id
+ */
+export async function makeApplication(
+  send: Send,
+  person: { readonly loginName: string; readonly password: string },
+): Promise<string> {
+  const auth = `https://${authDomain}`;
+  const { body } = await send(`${auth}/ui/console/assets/environment.json`);
+  const { clientid } = JSON.parse(body) as { clientid: string };
+  const operator = { ...person, clientId: clientid, redirectUri: `${auth}/ui/console/auth/callback` };
+  const { tokens } = await signInAs(send, new Browser(send), operator);
+  const call = async (path: string, asked: object) => {
+    const headers = { authorization: `Bearer ${tokens.access_token}`, "content-type": "application/json" };
+    const reply = await send(`${auth}/management/v1${path}`, {
+      ...{ method: "POST", headers, body: JSON.stringify(asked) },
+    });
+    return JSON.parse(reply.body) as Record<string, string>;
+  };
+  const { id } = await call("/projects", { name: "GadgetBot" });
+  const { clientId, clientSecret } = await call(`/projects/${id}/apps/oidc`, {
+    name: "GadgetBot Web",
+    redirectUris: [`https://${domain}/api/auth/callback/zitadel`],
+    postLogoutRedirectUris: [`https://${domain}`],
+    authMethodType: "OIDC_AUTH_METHOD_TYPE_NONE",
+  });
+  if (clientId === undefined || clientSecret !== undefined) throw new Error(`no public client: ${clientId}`);
+  return clientId;
+}
+
+/** Signs in at the app, by Zitadel where it does not know who it is. @returns the address to which the app leads. */
+export async function signInAtApp(
+  browser: Browser,
+  person: { readonly loginName: string; readonly password: string },
+): Promise<string> {
+  const app = `https://${domain}`;
+  const begun = await browser.post(`${app}/api/auth/sign-in/social`, { provider: "zitadel" });
+  const { url } = JSON.parse(begun.body) as { url: string };
+  return browser.signIn(url, `${app}/admin`, person.loginName, person.password);
+}
+
+/** Who is signed in at the app; null for nobody. */
+export async function sessionAtApp(browser: Browser): Promise<unknown> {
+  return JSON.parse((await browser.ask(`https://${domain}/api/auth/get-session`)).body) as unknown;
+}

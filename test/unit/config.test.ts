@@ -166,7 +166,9 @@ describe("bad input", () => {
       "a server that is too small",
       { "berth:hosts": { main: { ...host, serverType: "cpx11" } } },
       [
-        "berth:hosts.main.serverType: cpx11 has 1536 MiB for services, its systems need 1536 MiB and 1024 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+        expect.stringContaining(
+          "berth:hosts.main.serverType: cpx11 has 2048 MiB, and the limits of what runs on it are 2560 MiB, 512 MiB too much; choose a larger type or lower the services' memoryMebibytes\n",
+        ),
       ],
     ],
     [

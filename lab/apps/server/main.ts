@@ -55,6 +55,7 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
   const service =
     http &&
     serve({
+      name,
       http,
       considers: http.health.considers ?? considered(declaration),
       routes: { ...createRoutes(http.routes ?? {}, pool), ...special.routes?.(context) },

@@ -13,6 +13,8 @@ import type { Answer, OtherRoutes, Route } from "./special.ts";
 import { brokenHealth, deliberateFailure } from "./version.ts";
 
 export interface ServeOptions {
+  /** `<system>/<service>` */
+  readonly name: string;
   readonly http: HttpService;
   readonly considers: Considered;
   /** By method and path. */
@@ -128,8 +130,6 @@ export function serve(options: ServeOptions): Service {
     response.writeHead(status, {
       "Content-Type": html === undefined ? "application/json" : "text/html; charset=utf-8",
       "Content-Length": Buffer.byteLength(text),
-      "X-Stand-In-Version": version,
-      "X-Stand-In-Instance": instance,
       // HTTP/2 has no such header (RFC 9113, 8.2.2).
       ...(draining && response.req.httpVersionMajor === 1 && { Connection: "close" }),
       ...headers,
@@ -139,6 +139,11 @@ export function serve(options: ServeOptions): Service {
 
   const listener = createListener(http.http2 ?? false, (request, response) => {
     const began = performance.now();
+    response.setHeader("X-Stand-In", options.name);
+    response.setHeader("X-Stand-In-Version", version);
+    response.setHeader("X-Stand-In-Instance", instance);
+    // Of the edge's connection, not of the client's.
+    response.setHeader("X-Stand-In-Protocol", request.httpVersion);
     answer(request, response)
       .catch((error: unknown): Answer => {
         if (error instanceof BadRequest) return { status: 400, body: { error: error.message } };
