@@ -152,6 +152,8 @@ const cases: [path: string, value: unknown, problems: string][] = [
 
 describe("bad input", () => {
   test.each(cases)("%s = %j", (path, value, says) => {
-    expect(problems(changed(path, value))).toEqual(says.split("\n"));
+    // A table may follow the first line.
+    const said = problems(changed(path, value)).map((problem) => problem.split("\n")[0]);
+    expect(said).toEqual(says.split("\n"));
   });
 });
