@@ -50,6 +50,12 @@ export interface ServiceSpec {
   readonly releasedWith?: string;
   /** Memory limit of all replicas together; 0 for what runs as a job of another service's release. */
   readonly memoryMebibytes: number;
+  /** Tasks; 1 when left out. */
+  readonly replicas?: number;
+  /** Processors of one task; all of the host's when left out. */
+  readonly cpus?: number;
+  /** It keeps data, so it never runs twice, at a release neither. */
+  readonly keepsData?: boolean;
   /** Memory limit of the jobs of its releases, which run one at a time beside it; none by default. */
   readonly jobMemoryMebibytes?: number;
   /** Port on the operator's loopback that leads to it during a deploy; every service needs its own. */

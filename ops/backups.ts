@@ -1,11 +1,11 @@
 import { hostPaths } from "../components/host/paths.ts";
 import { hostItself } from "../components/host/stored-data.ts";
+import { renderTable } from "../components/table.ts";
 import { age, type Backend } from "./backend.ts";
 import { size } from "./database.ts";
 import type { Deployment } from "./deployment.ts";
 import { type HostAccess, hostOfSystem, hostsOf, quote } from "./host-access.ts";
 import type { RunCommand } from "./run.ts";
-import { renderTable } from "./table.ts";
 
 /** A backup in the store. */
 export interface BackupEntry {

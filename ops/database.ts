@@ -1,8 +1,8 @@
 import { closeSync, openSync, renameSync, rmSync } from "node:fs";
+import { renderTable } from "../components/table.ts";
 import { age } from "./backend.ts";
 import { isTerminal } from "./host-access.ts";
 import type { SystemDatabase } from "./system-database.ts";
-import { renderTable } from "./table.ts";
 
 /** One line of `ops snapshots`. */
 export interface SnapshotEntry {

@@ -1,8 +1,8 @@
+import { renderTable } from "../components/table.ts";
 import type { Backend } from "./backend.ts";
 import { hostsOf } from "./host-access.ts";
 import { type DeploymentRecord, readRecords } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
-import { renderTable } from "./table.ts";
 
 /** A line of the history; `unfinished` runs now or was interrupted. */
 export type HistoryLine = Omit<DeploymentRecord, "outcome"> & {

@@ -1,6 +1,6 @@
 import { diskFloorMebibytes, hostPaths } from "../components/host/paths.ts";
+import { renderTable } from "../components/table.ts";
 import type { HostAccess } from "./host-access.ts";
-import { renderTable } from "./table.ts";
 
 export interface Disk {
   readonly host: string;

@@ -6,13 +6,13 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { type Build, buildsSchema } from "../components/build/build-config.ts";
 import { hostPaths } from "../components/host/paths.ts";
+import { renderTable } from "../components/table.ts";
 import { type Backend, isStale, type StackLock } from "./backend.ts";
 import { isObject, resources, textOf } from "./deployment.ts";
 import { readDeployments } from "./deployments.ts";
 import { gitAccess, hostsOf } from "./host-access.ts";
 import type { VersionToRecord } from "./record-version.ts";
 import { attach, type RunCommand } from "./run.ts";
-import { renderTable } from "./table.ts";
 
 const stackFile = z.object({ config: z.object({ "berth:builds": buildsSchema.optional() }) });
 

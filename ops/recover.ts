@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { renderTable } from "../components/table.ts";
 import { applyToState } from "./apply-to-state.ts";
 import { age, type Backend, isStale, liveLockMessage } from "./backend.ts";
 import { Cloud, type CloudAccess } from "./cloud.ts";
@@ -9,7 +10,6 @@ import type { HostObservation, Observation } from "./observed.ts";
 import { planRecovery } from "./plan.ts";
 import type { Action } from "./recovery-action.ts";
 import { type RunCommand, runCommand } from "./run.ts";
-import { renderTable } from "./table.ts";
 
 interface RecoverOptions {
   readonly backend: Backend;

@@ -10,8 +10,8 @@ import {
 } from "../components/secrets/records.ts";
 import { canBeGuessed } from "../components/secrets/secret.ts";
 import type { System } from "../components/system.ts";
+import { renderTable } from "../components/table.ts";
 import type { RunCommand } from "./run.ts";
-import { renderTable } from "./table.ts";
 
 /** `pulumi config --show-secrets --json`: the only place where values are read; only fingerprints of them are used. */
 const shownConfig = z.record(

@@ -1,4 +1,5 @@
 import type { System } from "../components/system.ts";
+import { renderTable } from "../components/table.ts";
 import { age, type Backend } from "./backend.ts";
 import { type BackupRecord, backupProblems, readBackupRecords, renderBackupRecords } from "./backups.ts";
 import { Cloud } from "./cloud.ts";
@@ -14,7 +15,6 @@ import { overdue } from "./secrets.ts";
 import { health, memoryOfServices, type SystemAnswer, systemAnswers } from "./service-status.ts";
 import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
-import { renderTable } from "./table.ts";
 import type { Target } from "./target.ts";
 
 interface StackStatus {

@@ -1,9 +1,10 @@
 import { zoneOf } from "../components/dns/records.ts";
 import { edgePorts } from "../components/edge/route.ts";
-import { serverTypeFile, soldIn } from "../components/host/server-types.ts";
+import { soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
 import { backupsLeaveTheHost, drillsAreOfSystems, drillsHaveTheirOwnTime } from "./backups.ts";
+import { memoryFits, processorsFit } from "./budget.ts";
 import {
   buildsFit,
   imagesAreKnown,
@@ -20,30 +21,6 @@ import {
   routesHaveOneOwner,
 } from "./routes.ts";
 import { services } from "./services.ts";
-
-/** Memory for operating system, Docker and edge; the rest is available to services. */
-const reservedMebibytes = 512;
-
-/** The services of a host fit into its memory, even while the largest of them is deployed and runs twice. */
-const servicesFit: ConfigurationRule = ({ berth, systems }) =>
-  Object.entries(berth.hosts).flatMap(([name, host]) => {
-    const needs = services(systems)
-      .filter(({ host: place }) => place === name)
-      .map(({ service }) => service);
-    const steady = needs.reduce((sum, { memoryMebibytes }) => sum + memoryMebibytes, 0);
-    const largest = Math.max(
-      0,
-      ...needs.map(({ memoryMebibytes, jobMemoryMebibytes = 0 }) =>
-        Math.max(memoryMebibytes, jobMemoryMebibytes),
-      ),
-    );
-    const available = serverTypeFile.serverTypes[host.serverType].memoryGibibytes * 1024 - reservedMebibytes;
-    if (steady + largest <= available) return [];
-    return [
-      `berth:hosts.${name}.serverType: ${host.serverType} has ${available} MiB for services, its systems need ${steady} MiB ` +
-        `and ${largest} MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes`,
-    ];
-  });
 
 /** sshd does not use a port of the edge. */
 const sshHasItsOwnPort: ConfigurationRule = ({ berth }) =>
@@ -155,7 +132,8 @@ const noTestsInProduction: ConfigurationRule = ({ stack, berth, systems }) =>
 
 const rules: readonly ConfigurationRule[] = [
   imagesAreKnown,
-  servicesFit,
+  memoryFits,
+  processorsFit,
   sshHasItsOwnPort,
   typeIsSoldInLocation,
   sshIsRestricted,

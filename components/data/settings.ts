@@ -122,7 +122,7 @@ function statefulPart<
     databaseTls: verifyFull,
     services: (name, settings) => {
       const { version, memoryMebibytes } = settings;
-      return [{ name, image, version, memoryMebibytes, ...more(settings) }];
+      return [{ name, image, version, memoryMebibytes, keepsData: true, ...more(settings) }];
     },
   };
 }

@@ -19,6 +19,8 @@ export interface Edge {
   readonly network: Network;
   /** Ready to take routes. */
   readonly ready: Resource;
+  /** The authority of its certificates, where machines do not trust it anyway. PEM. */
+  readonly issuerPem: string | undefined;
   /**
    * Sends the routes of a service to a slot: writes the new files, validates, reloads, waits until nothing uses the old
    * target any more, puts the old files back if anything fails. Ends when the old slot may go.

@@ -21,8 +21,9 @@ export function makeEdge(kind: EdgeKind, args: EdgeArgs) {
     forSystem(edgeNetwork: number): Edge {
       const network = networks[edgeNetwork - 1];
       if (network === undefined) throw new Error(`${host.name} has no edge network ${edgeNetwork}`);
-      const { ready } = edge;
-      return { kind, ready, network, switchTo: (name, target, opts) => edge.switchTo(name, target, opts) };
+      const { ready, issuerPem } = edge;
+      const switchTo: Edge["switchTo"] = (name, target, opts) => edge.switchTo(name, target, opts);
+      return { kind, ready, issuerPem, network, switchTo };
     },
   };
 }

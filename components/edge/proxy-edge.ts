@@ -86,6 +86,7 @@ const typeOf: Readonly<Record<EdgeKind, string>> = {
 export class ProxyEdge extends ComponentResource implements HostEdge {
   readonly kind: EdgeKind;
   readonly ready: Resource;
+  readonly issuerPem: string | undefined;
   /** Answers over IPv6; where its host has that. */
   readonly ready6: Resource | undefined;
   private readonly name: string;
@@ -105,6 +106,7 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
     this.proxy = proxy;
     this.args = args;
     this.host = args.host;
+    this.issuerPem = args.tls.issuerPem;
     this.domains = args.sites.map(({ domain }) => domain);
     // The edge cuts off what is open after its own time-out; this is the other side of it.
     const drainSeconds = args.webSocketGraceSeconds + 15;

@@ -15,7 +15,7 @@ const kinds = ["acme", "certificate"];
 
 /**
  * The authority that issues the certificates, where machines do not trust it anyway: Docker on every host then trusts it for the registries that
- * the stack serves. Of several, all in one text. PEM.
+ * the stack serves, and services that call others by their public names trust it too. Of several, all in one text. PEM.
  */
 const issuerPem = certificatePem.optional();
 

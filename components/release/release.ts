@@ -1,9 +1,19 @@
 import type { local } from "@pulumi/command";
 import { type Network, type Service, ServiceConfig } from "@pulumi/docker";
-import { type ComponentResource, type Input, mergeOptions, type Output, type Resource } from "@pulumi/pulumi";
+import {
+  type ComponentResource,
+  type Input,
+  mergeOptions,
+  type Output,
+  output,
+  type Resource,
+} from "@pulumi/pulumi";
+import type { ClientConnection } from "../data/client-connection.ts";
+import { authority } from "../data/client-tls.ts";
 import { Database } from "../data/database.ts";
 import type { ExternalDatabase } from "../data/external-database.ts";
 import type { ServiceContext } from "../declaration.ts";
+import type { Edge } from "../edge/edge.ts";
 import { dockerCheck, type Health } from "../health.ts";
 import { type Recorded, readScript } from "../host/command.ts";
 import { imagePull } from "../host/image-pull.ts";
@@ -34,11 +44,18 @@ export interface ReleaseArgs {
    * variables through the shim. A name may be a file's, as `zitadel.yaml`.
    */
   readonly secretsAs: "files" | "fileVariables" | "variables";
+  /**
+   * It calls services of the stack by their public names, and this variable names the file of the authorities that it trusts beside
+   * those of its image, `NODE_EXTRA_CA_CERTS`: where an authority of `berth:tls.issuerPem` issues the edge's certificates.
+   */
+  readonly trustsEdgeBy?: string;
   /** Which it connects to, by the variables of its declaration, and cannot do without. */
   readonly database?: Database | ExternalDatabase;
   /** What a release does to that database before the new slot starts, whenever the image changes. */
   readonly schema?: {
     readonly migrations: MigrationSettings;
+    /** For the steps that name them, and for nothing else. */
+    readonly secrets?: Readonly<Record<string, Output<string>>>;
     readonly snapshots: { readonly keep: number };
   };
   /** How long a new slot may take to become healthy. */
@@ -88,13 +105,15 @@ export function release(
   const { database, schema, health, order = "start-first" } = parts;
   const child = { parent };
   const connection = database?.connection(service.connection, service.databaseTls);
+  const trusted = edgeAuthority(parts.trustsEdgeBy, service.edge, connection);
   const environment = {
     ...settings.environment,
     ...service.variables,
     ...connection?.variables,
+    ...trusted?.variables,
     ...parts.environment,
   };
-  const secrets = { ...connection?.secrets, ...service.secrets, ...parts.secrets };
+  const secrets = { ...connection?.secrets, ...trusted?.secrets, ...service.secrets, ...parts.secrets };
   const fileVariables =
     parts.secretsAs === "fileVariables"
       ? Object.fromEntries(Object.keys(secrets).map((key) => [`${key}_FILE`, `/run/secrets/${key}`]))
@@ -176,7 +195,7 @@ export function release(
               PGPASSWORD: scope.database.password,
               ...scope.database.authority,
             }),
-            serviceSecrets: container.secrets,
+            serviceSecrets: [...container.secrets, ...mount(`${name}-migration`, schema.secrets ?? {})],
             serviceEnvironment: container.environment,
             ...{ connection: service.connection, databaseTls: service.databaseTls },
             networks: parts.networks.filter((network) => network !== service.edge.network),
@@ -217,4 +236,18 @@ export function release(
     order === "start-first" ? child : mergeOptions(child, { hooks: announcedGap(name, parts.probe) }),
   );
   return { slot: made, probed, container, record: (step) => record(step, made.name) };
+}
+
+/** What a service trusts that calls others of the stack by their public names: the database's authority too, since it is one file. */
+function edgeAuthority(
+  variable: string | undefined,
+  { issuerPem }: Edge,
+  connection: ClientConnection | undefined,
+): ClientConnection | undefined {
+  if (variable === undefined || issuerPem === undefined) return undefined;
+  const ofDatabase = connection?.secrets[authority] ?? output("");
+  return {
+    variables: { [variable]: "/run/secrets/AUTHORITIES" },
+    secrets: { AUTHORITIES: ofDatabase.apply((pem) => `${pem}${issuerPem}`) },
+  };
 }

@@ -158,13 +158,17 @@ function releasePart<Schema extends z.ZodType>(
     databaseTls,
     services(name, settings, other) {
       const own = settings as ReleaseSettings;
-      const memoryMebibytes = own.replicas * own.memoryMebibytes;
+      const { replicas, cpus } = own;
+      const limits = {
+        memoryMebibytes: replicas * own.memoryMebibytes,
+        ...{ replicas, ...(cpus === undefined ? {} : { cpus }) },
+      };
       if ("of" in declared) {
         const { image, version } = other(declared.of);
-        return [{ name, image, version, releasedWith: declared.of, memoryMebibytes }];
+        return [{ name, image, version, releasedWith: declared.of, ...limits }];
       }
       const integrationTests = "integrationTests" in own && own.integrationTests === true;
-      return [{ name, image: declared.image, version: versionIn(own), memoryMebibytes, integrationTests }];
+      return [{ name, image: declared.image, version: versionIn(own), ...limits, integrationTests }];
     },
     problems(settings, key, all) {
       const own = settings as ReleaseSettings;

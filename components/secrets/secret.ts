@@ -16,6 +16,8 @@ export type SecretFormat =
   | { readonly kind: "hex"; readonly bytes: number }
   /** Any text of at least this length: given by somebody else (an API token), or `random`, made by whoever sets it. */
   | { readonly kind: "text"; readonly minimumLength: number; readonly random?: true }
+  /** Chosen by a person: of at least this length, with lower and upper case, a digit and a symbol, as most products ask for. */
+  | { readonly kind: "password"; readonly minimumLength: number }
   /** Where and as whom a service of somebody else is used: anybody could guess it, and environments may share it. */
   | { readonly kind: "host" | "port" | "address" }
   /** Letters and digits, exactly so many, as the key of a cipher that is read as text. */
@@ -39,6 +41,8 @@ export function generateCommand(format: SecretFormat): string {
     case "port":
     case "address":
       return "cat value.txt";
+    case "password":
+      return `echo "$(openssl rand -base64 ${format.minimumLength})-Aa1"`;
     case "characters":
       return `openssl rand -hex ${Math.ceil(format.length / 2)} | cut -c 1-${format.length}`;
   }
@@ -62,6 +66,13 @@ export function secretProblem(format: SecretFormat, value: string): string | und
       return value.length === format.length
         ? undefined
         : `has ${value.length} characters, needs exactly ${format.length}`;
+    case "password": {
+      const wanted = { "a lower-case letter": /[a-z]/, "an upper-case letter": /[A-Z]/, "a digit": /\d/ };
+      const kinds = Object.entries({ ...wanted, "a symbol": /[^A-Za-z0-9\s]/ });
+      const missing = kinds.filter(([, pattern]) => !pattern.test(value)).map(([what]) => what);
+      if (missing.length > 0) return `lacks ${missing.join(", ")}`;
+      return tooShort(value, format.minimumLength);
+    }
     case "host":
       return /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i.test(value)
         ? undefined
@@ -75,8 +86,10 @@ export function secretProblem(format: SecretFormat, value: string): string | und
         ? undefined
         : "is not an e-mail address; use a form like coach@example.org or Coach <coach@example.org>";
     case "text":
-      return value.length < format.minimumLength
-        ? `has ${value.length} characters, needs at least ${format.minimumLength}`
-        : undefined;
+      return tooShort(value, format.minimumLength);
   }
+}
+
+function tooShort(value: string, least: number): string | undefined {
+  return value.length < least ? `has ${value.length} characters, needs at least ${least}` : undefined;
 }

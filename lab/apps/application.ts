@@ -22,6 +22,8 @@ export interface StandIn {
   readonly user: string;
   readonly entrypoint: readonly string[];
   readonly command?: readonly string[];
+  /** `false`: the image has no shell, as one that is made `FROM scratch`. */
+  readonly shell?: false;
   /** Files by absolute path, for the image's commands. */
   readonly files: Readonly<Record<string, ImageFile>>;
   /** Commands in `/usr/local/bin`. */
@@ -39,6 +41,8 @@ export interface StandIn {
   readonly packages?: readonly string[];
   /** External services that the real app connects to. */
   readonly outside?: readonly { readonly host: string; readonly why: string }[];
+  /** It answers at another domain than the system's, so its load is no part of the system's. */
+  readonly ownDomain?: true;
   /** What the load generator sends, all of it well-formed; {@link LoadRequest.weight} says how often. */
   readonly load?: readonly LoadRequest[];
 }
@@ -122,6 +126,8 @@ export interface ShippedMigration {
 export interface HttpService {
   /** Default of the variable PORT. */
   readonly port: number;
+  /** It speaks HTTP/2 in clear text too, on the same port. */
+  readonly http2?: true;
   readonly health: {
     readonly path: string;
     /** The fields of the JSON response. */

@@ -34,12 +34,13 @@ const created = "2026-01-28T00:00:00Z";
 /** The image of `name` (`<system>/<service>`) at any version; it contains the folder of that name beside the declaration. */
 export function applicationImage(name: string, declaration: StandIn, version: string): ApplicationImage {
   const { database, http, entrypoint, command, workingDirectory, user } = declaration;
-  const imported = [...(database === undefined ? [] : ["pg"]), ...(declaration.packages ?? [])];
+  // The server imports pg, whether or not there is a database.
+  const imported = ["pg", ...(declaration.packages ?? [])];
   const commit = createHash("sha256").update(version).digest("hex").slice(0, 40);
   return {
     created,
     layers: [
-      ...(imported.length === 0 ? [] : [packages(imported)]),
+      packages(imported),
       program(name, declaration),
       ...(database?.migrations === undefined ? [] : [migrations(name, database.migrations, version)]),
     ],
@@ -100,6 +101,7 @@ function program(name: string, declaration: StandIn): ImageEntry[] {
       : [];
   return [
     ...Object.entries(declaration.files).map(([path, file]) => imageFile(name, path, file)),
+    ...(declaration.shell === false ? shells.map((path) => ({ path, text: "" })) : []),
     { path: `${home}/package.json`, text: '{ "private": true, "type": "module" }\n' },
     { path: `${home}/declaration.json`, text: `${JSON.stringify({ name, ...declaration }, null, 2)}\n` },
     ...sources("server"),
@@ -116,23 +118,33 @@ function imageFile(name: string, path: string, file: ImageFile): ImageEntry {
   const target = `/${home}/${module}`;
   // An import that works in CommonJS and in ES modules, so that the file needs no package.json.
   if (/\.[cm]?js$/.test(path)) return { path: at, text: `import(${JSON.stringify(target)});\n` };
-  return { path: at, text: `#!/bin/sh\nexec /usr/local/bin/node ${target} "$@"\n`, mode: 0o755 };
+  return { path: at, text: `#!/usr/local/bin/node\nimport(${JSON.stringify(target)});\n`, mode: 0o755 };
 }
+
+/** Whiteouts of Debian's shells: a layer takes away what lies below it (OCI's image specification, "Whiteouts"). */
+const shells = ["bash", "dash", "rbash", "sh"].map((name) => `usr/bin/.wh.${name}`);
 
 /** Packages with all their dependencies, from this project's node_modules. */
 function packages(roots: readonly string[]): ImageEntry[] {
-  const found = new Map<string, string>();
+  const found = new Set<string>();
   const collect = (name: string, from: string) => {
-    if (found.has(name)) return;
     const folder = installedAt(name, from);
-    found.set(name, folder);
+    if (found.has(folder)) return;
+    found.add(folder);
     const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
       dependencies?: Record<string, string>;
     };
     for (const dependency of Object.keys(manifest.dependencies ?? {})) collect(dependency, folder);
   };
   for (const root of roots) collect(root, here);
-  return [...found].sort().map(([name, from]) => ({ path: `${home}/node_modules/${name}`, from }));
+  return (
+    [...found]
+      .map((folder) => [folder.slice(folder.indexOf("/node_modules/") + 1), folder] as const)
+      // Another version of a package lies in the folder of the one that needs it, and comes with that.
+      .filter(([path]) => path.lastIndexOf("node_modules/") === 0)
+      .sort()
+      .map(([path, from]) => ({ path: `${home}/${path}`, from }))
+  );
 }
 
 /** The folder in which Node finds a package, starting from a folder and going up. */

@@ -34,9 +34,14 @@ async function findDeclarations(): Promise<Record<string, StandIn | SameImage>> 
 /** By the name of the image. */
 export const declarations: Readonly<Record<string, StandIn | SameImage>> = await findDeclarations();
 
-/** The requests that the load generator sends to a system: those of its stand-ins, empty when none declares any. */
-export function loadMix(system: string): readonly LoadRequest[] {
-  return Object.entries(declarations).flatMap(([name, declaration]) =>
-    name.startsWith(`${system}/`) && "load" in declaration ? (declaration.load ?? []) : [],
-  );
+/**
+ * The requests that the load generator sends to a system's domain: those of its stand-ins, empty when none declares any.
+ * @param service the one whose domain is asked, where it has its own
+ */
+export function loadMix(system: string, service?: string): readonly LoadRequest[] {
+  return Object.entries(declarations).flatMap(([name, declaration]) => {
+    if ("like" in declaration || !name.startsWith(`${system}/`)) return [];
+    const asked = service === undefined ? !declaration.ownDomain : name === `${system}/${service}`;
+    return asked ? (declaration.load ?? []) : [];
+  });
 }

@@ -80,6 +80,8 @@ export function generateSecret(format: SecretFormat, canary = false): string {
       return String(1 + (randomBytes(2).readUInt16BE() % 65_535));
     case "address":
       return `${randomBytes(8).toString("hex")}@mail.example`;
+    case "password":
+      return `${canary ? canaryMarks.text : ""}${randomBytes(format.minimumLength).toString("hex")}-Aa1`;
     case "text": {
       const value = randomBytes(Math.max(16, Math.ceil(format.minimumLength / 2))).toString("hex");
       return canary ? canaryMarks.text + value : value;

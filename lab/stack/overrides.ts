@@ -88,7 +88,8 @@ export function overriddenValues(
       ...(overrides.issuerPem === undefined ? {} : { issuerPem: overrides.issuerPem }),
     };
   } else {
-    values["berth:tls"] = { kind: "certificate", certificatePem: certificate.chainPem };
+    const { chainPem: certificatePem } = certificate;
+    values["berth:tls"] = { kind: "certificate", certificatePem, issuerPem: overrides.authorityPem };
     values["berth:tlsPrivateKeyPem"] = certificate.privateKeyPem;
   }
   values["berth:builds"] = buildsOf(planned.values, planned.registries);

@@ -95,3 +95,21 @@ export const connectedRepoSystem: TestedSystem = {
   canaries: ["connected-repo:sessionSecret", "connected-repo:googleClientSecret"],
   rotated: { key: "connected-repo:sessionSecret", file: "SESSION_SECRET" },
 };
+
+/** Zitadel speaks HTTP/2 to the edge, which nginx does not: it has one kind. */
+export const gadgetbotSystem: TestedSystem = {
+  name: "gadgetbot",
+  service: "app",
+  companions: [],
+  host: "gadget",
+  sshPort: 22,
+  options: set(
+    `gadgetbot:postgres.tunnelPort=${tunnelPort}`,
+    `gadgetbot:zitadeldb.tunnelPort=${Number(tunnelPort) + 1}`,
+  ),
+  edges: { nginx: [], traefik: [] },
+  edge: "traefik",
+  writes: [],
+  canaries: ["gadgetbot:betterAuthSecret", "gadgetbot:zitadelMasterkey", "gadgetbot:zitadelAdminPassword"],
+  rotated: { key: "gadgetbot:betterAuthSecret", file: "BETTER_AUTH_SECRET" },
+};

@@ -20,6 +20,9 @@ export const testSecrets: Readonly<Record<string, string>> = {
   "mfa:smtpFrom": "canary@mail.example",
   "connected-repo:sessionSecret": "canary-session-secret-0123456789abcdef",
   "connected-repo:googleClientSecret": "canary-google-client-secret",
+  "gadgetbot:betterAuthSecret": Buffer.from("canary-better-auth-secret-0123456789").toString("base64"),
+  "gadgetbot:zitadelMasterkey": "canaryZitadelMasterkey0123456789",
+  "gadgetbot:zitadelAdminPassword": "Canary-zitadel-admin-password-1",
 };
 
 /** Versions of images that the stacks use, for all systems and for single ones. */
@@ -27,6 +30,7 @@ const versions: Readonly<Record<string, readonly string[]>> = {
   berth: ["1.28.3", "v1.0.0", "16"],
   mfa: ["3.6.12", "16-alpine", "7-alpine"],
   registry: ["3.0.0"],
+  gadgetbot: ["3.6.12", "v4.17.3", "17"],
 };
 
 /** A given certificate, instead of the committed stacks' ACME. */

@@ -84,16 +84,12 @@ const seeds: readonly Seed[] = [
   {
     ...{ definition: gadgetbot, routes: "gadgetbot", domain: "gadgetbot.vellandi.net" },
     settings: {
-      app: {
-        version: "v1.0.0",
-        issuerUrl: "https://gadgetbot-auth.vellandi.net",
-        clientId: "344936354465016579",
-      },
-      zitadel: { version: "v2.62.1", domain: "gadgetbot-auth.vellandi.net" },
-      login: { version: "v2.62.1" },
+      app: { version: "v1.0.0", clientId: "344936354465016579" },
+      zitadel: { version: "v4.17.3", domain: "gadgetbot-auth.vellandi.net" },
+      login: { version: "v4.17.3" },
       ...{ postgres: { version: "17" }, zitadeldb: { version: "17" } },
     },
-    secrets: ["betterAuthSecret", "zitadelMasterkey"],
+    secrets: ["betterAuthSecret", "zitadelMasterkey", "zitadelAdminPassword"],
     services: [
       ["app", "gadgetbot/app", 512],
       ["zitadel", "gadgetbot/zitadel", 800],
@@ -109,6 +105,7 @@ test("none of them can be configured before it is implemented", () => {
   expect(systems.map(({ name }) => name).filter((name) => known.includes(name))).toEqual([
     "mfa",
     "connected-repo",
+    "gadgetbot",
   ]);
 });
 
@@ -148,6 +145,7 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
       const { format } = definition.secrets[key] ?? { format: { kind: "hex" as const, bytes: 1 } };
       if (format.kind === "host" || format.kind === "port" || format.kind === "address")
         return [`${name}:${key}`, generateSecret(format)];
+      if (format.kind === "password") return [`${name}:${key}`, "Canary-password-1"];
       if (format.kind === "base64")
         return [`${name}:${key}`, Buffer.alloc(format.bytes, key).toString("base64")];
       return [`${name}:${key}`, `canary${key}`.padEnd(32, "0").slice(0, 32)];

@@ -26,7 +26,7 @@ const cases: [path: string, value: unknown, problems: string][] = [
   [
     "togather:app.memoryMebibytes",
     100000,
-    "berth:hosts.main.serverType: cx33 has 7680 MiB for services, its systems need 101024 MiB and 100000 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+    "berth:hosts.main.serverType: cx33 has 8192 MiB, and the limits of what runs on it are 201536 MiB, 193344 MiB too much; choose a larger type or lower the services' memoryMebibytes",
   ],
   [
     "togather:app.logLevel",
@@ -135,7 +135,7 @@ const cases: [path: string, value: unknown, problems: string][] = [
   [
     "togather:migrations.memoryMebibytes",
     100_000,
-    "berth:hosts.main.serverType: cx33 has 7680 MiB for services, its systems need 1536 MiB and 100000 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+    "berth:hosts.main.serverType: cx33 has 8192 MiB, and the limits of what runs on it are 102048 MiB, 93856 MiB too much; choose a larger type or lower the services' memoryMebibytes",
   ],
   ["togather:migrations.cpus", 0, "togather:migrations.cpus: 0 is too small; use 0.1 or more"],
   [
@@ -152,6 +152,8 @@ const cases: [path: string, value: unknown, problems: string][] = [
 
 describe("bad input", () => {
   test.each(cases)("%s = %j", (path, value, says) => {
-    expect(problems(changed(path, value))).toEqual(says.split("\n"));
+    // A table may follow the first line.
+    const said = problems(changed(path, value)).map((problem) => problem.split("\n")[0]);
+    expect(said).toEqual(says.split("\n"));
   });
 });

@@ -101,7 +101,7 @@ describe("bad input", () => {
       "an unknown namespace",
       { "togehter:app": "x" },
       [
-        'togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa, connected-repo, registry',
+        'togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa, connected-repo, gadgetbot, registry',
       ],
     ],
     [
@@ -166,7 +166,9 @@ describe("bad input", () => {
       "a server that is too small",
       { "berth:hosts": { main: { ...host, serverType: "cpx11" } } },
       [
-        "berth:hosts.main.serverType: cpx11 has 1536 MiB for services, its systems need 1536 MiB and 1024 MiB more while the largest service is deployed; choose a larger type or lower the services' memoryMebibytes",
+        expect.stringContaining(
+          "berth:hosts.main.serverType: cpx11 has 2048 MiB, and the limits of what runs on it are 2560 MiB, 512 MiB too much; choose a larger type or lower the services' memoryMebibytes\n",
+        ),
       ],
     ],
     [
@@ -193,7 +195,7 @@ describe("bad input", () => {
     [
       "an unknown system",
       { "berth:systems": { togather: placement, mfaa: placement } },
-      ["berth:systems.mfaa: no such system; use one of: togather, mfa, connected-repo, registry"],
+      ["berth:systems.mfaa: no such system; use one of: togather, mfa, connected-repo, gadgetbot, registry"],
     ],
     [
       "a system on an unknown host",

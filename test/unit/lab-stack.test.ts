@@ -33,7 +33,8 @@ describe("a planned stack", () => {
     expect(planned.images.map(({ name }) => name)).toEqual(["nginx", "togather/app", "togather/postgres"]);
     // Those of the stack's other systems too: a certificate for all of them.
     expect(planned.domains).toEqual([
-      ...["togather.example", "mfa.drvn.be", "api.connected-repo.example", "registry.shop.drvn.be"],
+      ...["togather.example", "mfa.drvn.be", "api.connected-repo.example"],
+      ...["gadgetbot.vellandi.net", "gadgetbot-auth.vellandi.net", "registry.shop.drvn.be"],
     ]);
     expect(planned.generatedKeys).toEqual(["togather:jwtSecret", "togather:adminApiKey"]);
     expect(() => statSync(join(home.stateDir, "secrets-production.json"))).toThrow("ENOENT");
@@ -41,7 +42,7 @@ describe("a planned stack", () => {
 
   test("unknown systems are refused with the allowed ones", () => {
     expect(() => planStack(request({ systems: ["nosuch"] }), home)).toThrow(
-      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa, registry, connected-repo',
+      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa, registry, connected-repo, gadgetbot',
     );
   });
 
@@ -175,6 +176,7 @@ describe("a planned stack", () => {
     expect(config["hcloud:endpoint"]).toBe("http://127.18.99.1:8180/v1");
     expect(JSON.parse(config["berth:tls"] ?? "")).toEqual({
       kind: "certificate",
+      issuerPem: readFileSync(join(home.stateDir, "ca.crt"), "utf8"),
       certificatePem: expect.stringMatching(/^-----BEGIN CERTIFICATE-----/),
     });
     // A second run sees the same key, certificate and secrets: nothing to do.

@@ -52,14 +52,14 @@ test("a system with a second domain, on its own network, is accepted", () => {
 
 test("systems of one host do not share an edge network, left out or not", () => {
   const diary = made("diary", (domain) => [plain(domain)]);
-  const gadgetbot = made("gadgetbot", (domain) => [plain(domain)]);
+  const robot = made("robot", (domain) => [plain(domain)]);
   const why = "and systems that share one can bypass the edge to reach each other";
-  expect(problems([[diary], [gadgetbot, 2]])).toEqual([
+  expect(problems([[diary], [robot, 2]])).toEqual([
     `berth:systems.diary.edgeNetwork: 1 is togather's, ${why}; 3 is free: npx pulumi config set --path berth:systems.diary.edgeNetwork 3 --stack production`,
   ]);
-  expect(problems([[diary], [gadgetbot]]).map((problem) => problem.split("; ")[1])).toEqual([
+  expect(problems([[diary], [robot]]).map((problem) => problem.split("; ")[1])).toEqual([
     "2 is free: npx pulumi config set --path berth:systems.diary.edgeNetwork 2 --stack production",
-    "3 is free: npx pulumi config set --path berth:systems.gadgetbot.edgeNetwork 3 --stack production",
+    "3 is free: npx pulumi config set --path berth:systems.robot.edgeNetwork 3 --stack production",
   ]);
 });
 
@@ -102,11 +102,11 @@ test("a route that cannot be rendered is refused, with all its problems", () => 
 });
 
 test("HTTP/2 to a service is refused on an edge that does not support it", () => {
-  const system = made("gadgetbot", (domain) =>
+  const system = made("robot", (domain) =>
     (routesOfTheSeeds.gadgetbot?.zitadel ?? []).map((route) => ({ ...route, domain })),
   );
   expect(problems([[system, 2]])).toEqual([
-    "berth:hosts.main.edge.kind: nginx cannot do the protocol h2c of the route gadgetbot.togather.example/: it speaks HTTP/1.1 to services " +
-      "(HTTP/2 begins with nginx 1.29.4); kinds that can: traefik. gadgetbot has it",
+    "berth:hosts.main.edge.kind: nginx cannot do the protocol h2c of the route robot.togather.example/: it speaks HTTP/1.1 to services " +
+      "(HTTP/2 begins with nginx 1.29.4); kinds that can: traefik. robot has it",
   ]);
 });

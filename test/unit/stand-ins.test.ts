@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import type { StandIn } from "../../lab/apps/application.ts";
 import { standIn } from "../../lab/apps/application.ts";
 import { declaration as connectedRepo } from "../../lab/apps/connected-repo/api.ts";
+import { declaration as gadgetbot } from "../../lab/apps/gadgetbot/app.ts";
+import { declaration as zitadel } from "../../lab/apps/gadgetbot/zitadel.ts";
 import { applicationImage, declarations, loadMix } from "../../lab/apps/index.ts";
 import { declaration as mfa } from "../../lab/apps/mfa/app.ts";
 import { readSettings } from "../../lab/apps/server/settings.ts";
@@ -73,6 +75,9 @@ describe.each(standIns)("%s", (name, declaration) => {
 test("the load of a system is that of its stand-ins, and none without them", () => {
   expect(loadMix("togather")).toEqual(togather.load);
   expect(loadMix("nosuch")).toEqual([]);
+  // Zitadel and its login are at another domain.
+  expect(loadMix("gadgetbot")).toEqual(gadgetbot.load);
+  expect(loadMix("gadgetbot", "zitadel")).toEqual(zitadel.load);
 });
 
 /** Names that are required, by the server's own words about an empty environment. */
@@ -166,6 +171,30 @@ describe("the seeds' descriptions", () => {
     });
     expect(textAt("usr/local/bin/docker-entrypoint.sh")).toMatch(/db_script\.js up[\s\S]*exec "\$@"/);
     expect(textAt("app/apps/backend/dist/server.js")).toBe('import("/opt/stand-in/server/main.ts");\n');
+  });
+
+  test("of GadgetBot: the variables that its source checks, and no client secret", () => {
+    expect(required(gadgetbot)).toEqual(["APP_URL", "BETTER_AUTH_SECRET", "BETTER_AUTH_URL", "DATABASE_URL"]);
+    const wrong = {
+      DATABASE_URL: "postgres://db/x",
+      BETTER_AUTH_SECRET: "x".repeat(31),
+      APP_URL: "app.example",
+    };
+    const said = () => readSettings(gadgetbot, { ...wrong, ZITADEL_CLIENT_ID: "1@bot" });
+    expect(said).toThrow("DATABASE_URL is not a URL of the form postgresql://");
+    expect(said).toThrow("BETTER_AUTH_SECRET is shorter than 32 characters");
+    expect(said).toThrow("APP_URL is not a URL of the form https://");
+    expect(said).toThrow('ZITADEL_CLIENT_ID is "1@bot" not digits alone');
+    expect(Object.keys(gadgetbot.variables)).not.toContain("ZITADEL_CLIENT_SECRET");
+  });
+
+  test("of Zitadel: one program, no shell, HTTP/2 in clear text", () => {
+    const image = applicationImage("gadgetbot/zitadel", zitadel, "v4.17.3");
+    const paths = image.layers.flat().map(({ path }) => path);
+    expect(paths).toEqual(expect.arrayContaining(["app/zitadel", "usr/bin/.wh.sh", "usr/bin/.wh.bash"]));
+    const [program] = image.layers.flat().filter(({ path }) => path === "app/zitadel");
+    expect(program).toMatchObject({ text: expect.stringMatching(/^#!\/usr\/local\/bin\/node\n/) });
+    expect(zitadel.http).toMatchObject({ port: 8080, http2: true, health: { path: "/debug/ready" } });
   });
 });
 

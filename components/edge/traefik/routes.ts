@@ -72,7 +72,12 @@ function dynamic(service: string, slot: string, routes: readonly Route[], target
     services.push([to, renderService(slot, route, to)]);
     serversTransports.push([to, renderTransport(route)]);
     const common = { entryPoints: [target.entryPoint], service: to, ...target.tls };
-    const chain = [siteHeaders(route.domain), ...own.map(([key]) => key), "forwarded", "connect"];
+    const chain = [
+      ...[siteHeaders(route.domain), ...own.map(([key]) => key), "forwarded"],
+      // Traefik drops the answer where it comes before the transport says that the request's headers went out, which HTTP/2's says in
+      // another goroutine (pkg/middlewares/retry: WriteHeader while shouldRetry): 1 of 240 was an empty 200 with no header of the service.
+      ...(route.protocol === "h2c" ? [] : ["connect"]),
+    ];
     const counted = route.banOn === undefined ? "" : `_ban_${route.banOn.join("_")}`;
     routers.push([
       `${name}${counted}`,

@@ -55,9 +55,11 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
   const service =
     http &&
     serve({
+      name,
       http,
       considers: http.health.considers ?? considered(declaration),
       routes: { ...createRoutes(http.routes ?? {}, pool), ...special.routes?.(context) },
+      other: await special.other?.(context),
       checks: createChecks({ pool, worker, schemaState: database?.migrations?.state }, complain),
       complain,
       expectedSchema: newestMigration(database?.migrations?.folder),

@@ -58,7 +58,8 @@ async function migrate(): Promise<void> {
   }
 }
 
-migrate().catch((error: unknown) => {
+// Whoever imports this module goes on when it has ended.
+await migrate().catch((error: unknown) => {
   console.error(`❌ Migrations failed: ${textOf(error)}`);
   process.exitCode = 1;
 });

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { hostname } from "node:os";
 import type { Pool } from "pg";
 import type { DeclaredRoute, HttpService } from "../application.ts";
@@ -6,19 +6,21 @@ import { createCors } from "./cors.ts";
 import { type Considered, evaluateHealth, type Findings, healthBody, withBrokenHealth } from "./health.ts";
 import { BadRequest, readJson } from "./http.ts";
 import { createLimits } from "./limit.ts";
+import { createListener } from "./listener.ts";
 import { type Log, textOf } from "./log.ts";
 import type { Settings } from "./settings.ts";
-import type { Answer, Route } from "./special.ts";
+import type { Answer, OtherRoutes, Route } from "./special.ts";
 import { brokenHealth, deliberateFailure } from "./version.ts";
 
-/** Longer than nginx keeps an idle connection to an upstream (60 s): so that the proxy always closes first and no request is lost. */
-const keepAliveSeconds = 75;
-
 export interface ServeOptions {
+  /** `<system>/<service>` */
+  readonly name: string;
   readonly http: HttpService;
   readonly considers: Considered;
   /** By method and path. */
   readonly routes: Readonly<Record<string, Route>>;
+  /** What none of them answers. */
+  readonly other: OtherRoutes | undefined;
   readonly checks: () => Promise<Findings>;
   readonly complain: (reason: string) => void;
   readonly expectedSchema: number;
@@ -87,18 +89,26 @@ export function serve(options: ServeOptions): Service {
     };
   }
 
-  async function answer(request: IncomingMessage): Promise<Answer> {
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<Answer | "answered"> {
     const url = request.url ?? "/";
     const mark = url.indexOf("?");
     const path = mark < 0 ? url : url.slice(0, mark);
     if (draining && http.refusesAtOnce) return { status: 503, body: { status: "unavailable" } };
     const { headers, preflight } = cors(request, path);
     if (preflight) return { status: 204, headers };
-    const result = await routed(request, path, new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1)));
-    return { ...result, headers: { ...headers, ...result.headers } };
+    const query = new URLSearchParams(mark < 0 ? "" : url.slice(mark + 1));
+    const result =
+      (await routed(request, path, query)) ??
+      (await options.other?.(request, response)) ??
+      ({ status: 404, body: { error: `nothing at ${path}` } } satisfies Answer);
+    return result === "answered" ? result : { ...result, headers: { ...headers, ...result.headers } };
   }
 
-  async function routed(request: IncomingMessage, path: string, query: URLSearchParams): Promise<Answer> {
+  async function routed(
+    request: IncomingMessage,
+    path: string,
+    query: URLSearchParams,
+  ): Promise<Answer | undefined> {
     if (path === http.health.path) return health();
     served += 1;
     if (failure === "after" && served >= settings.brokenAfterRequests) {
@@ -112,7 +122,7 @@ export function serve(options: ServeOptions): Service {
     if (route !== undefined) return route(request, query);
     const other = Object.keys(routes).filter((each) => each.endsWith(` ${path}`));
     if (other.length > 0) return { status: 405, body: { error: `${path} answers ${other.join(", ")}` } };
-    return { status: 404, body: { error: `nothing at ${path}` } };
+    return undefined;
   }
 
   function send(response: ServerResponse, { status, body, html, headers = {} }: Answer): void {
@@ -120,52 +130,54 @@ export function serve(options: ServeOptions): Service {
     response.writeHead(status, {
       "Content-Type": html === undefined ? "application/json" : "text/html; charset=utf-8",
       "Content-Length": Buffer.byteLength(text),
-      "X-Stand-In-Version": version,
-      "X-Stand-In-Instance": instance,
-      ...(draining && { Connection: "close" }),
+      // HTTP/2 has no such header (RFC 9113, 8.2.2).
+      ...(draining && response.req.httpVersionMajor === 1 && { Connection: "close" }),
       ...headers,
     });
     response.end(text);
   }
 
-  const server = createServer((request, response) => {
+  const listener = createListener(http.http2 ?? false, (request, response) => {
     const began = performance.now();
-    answer(request)
+    response.setHeader("X-Stand-In", options.name);
+    response.setHeader("X-Stand-In-Version", version);
+    response.setHeader("X-Stand-In-Instance", instance);
+    // Of the edge's connection, not of the client's.
+    response.setHeader("X-Stand-In-Protocol", request.httpVersion);
+    answer(request, response)
       .catch((error: unknown): Answer => {
         if (error instanceof BadRequest) return { status: 400, body: { error: error.message } };
         log.error("request failed", { method: request.method, path: request.url, error: textOf(error) });
         return { status: 500, body: { error: "internal error" } };
       })
       .then((result) => {
-        send(response, result);
+        if (result !== "answered") send(response, result);
         log.debug("request", {
           method: request.method,
           path: request.url,
-          status: result.status,
+          status: response.statusCode,
           milliseconds: Math.round(performance.now() - began),
         });
       });
   });
-  server.keepAliveTimeout = keepAliveSeconds * 1000;
-  server.headersTimeout = (keepAliveSeconds + 5) * 1000;
 
   return {
     listening: new Promise((resolve, reject) => {
-      server.once("error", (error) =>
+      listener.server.once("error", (error) =>
         reject(new Error(`cannot listen on port ${settings.port}: ${textOf(error)}`)),
       );
-      server.listen(settings.port, resolve);
+      listener.server.listen(settings.port, resolve);
     }),
     drain() {
       draining = true;
     },
     async close(deadlineSeconds) {
-      const closed = new Promise<boolean>((resolve) => server.close(() => resolve(true)));
+      const closed = new Promise<boolean>((resolve) => listener.close(() => resolve(true)));
       const late = new Promise<boolean>((resolve) =>
         setTimeout(() => resolve(false), deadlineSeconds * 1000).unref(),
       );
       const answered = await Promise.race([closed, late]);
-      if (!answered) server.closeAllConnections();
+      if (!answered) listener.endAll();
       return answered;
     },
   };

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Pool } from "pg";
 import type { Job } from "./jobs.ts";
 
@@ -11,6 +11,11 @@ export interface Answer {
 }
 
 export type Route = (request: IncomingMessage, query: URLSearchParams) => Promise<Answer> | Answer;
+
+export type OtherRoutes = (
+  request: IncomingMessage,
+  response: ServerResponse,
+) => Promise<Answer | "answered" | undefined>;
 
 /** The arguments for the code of a declaration. */
 export interface SpecialContext {
@@ -25,6 +30,8 @@ export interface SpecialContext {
 export interface Special {
   /** By method and path: `GET /api/v1/events`. */
   readonly routes?: (context: SpecialContext) => Readonly<Record<string, Route>>;
+  /** Answers what no route does: paths with parameters, and `"answered"` what a library has answered by itself. */
+  readonly other?: (context: SpecialContext) => OtherRoutes | Promise<OtherRoutes>;
   /** By kind of job. */
   readonly jobs?: (context: SpecialContext) => Readonly<Record<string, (job: Job) => Promise<void>>>;
 }

@@ -1,0 +1,180 @@
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { labHome } from "../../lab/home.ts";
+import {
+  authDomain,
+  Browser,
+  domain,
+  makeApplication,
+  type Send,
+  sender,
+  sessionAtApp,
+  signInAs,
+  signInAtApp,
+} from "./gadgetbot-lab.ts";
+
+/** GadgetBot and Zitadel once through the lab, on Traefik, as their owner's phases go: Zitadel, the app, then the application at Zitadel. */
+const root = new URL("../../", import.meta.url).pathname;
+const env = { BERTH_LAB: "testbot", BERTH_LAB_SUBNET: "198.18.36.0/24", BERTH_LAB_CANARY: "1" };
+const home = labHome({ ...process.env, ...env });
+const tunnels = ["gadgetbot:postgres.tunnelPort=15536", "gadgetbot:zitadeldb.tunnelPort=15537"];
+const settings = tunnels.flatMap((each) => ["--set", each]);
+const minutes = 60_000;
+
+async function lab(...args: string[]) {
+  const options = { cwd: root, env, all: true, reject: false, timeout: 20 * minutes } as const;
+  const run = await execa(process.execPath, ["lab/cli.ts", ...args], options);
+  process.stdout.write(`$ lab ${args.join(" ")}  (exit ${run.exitCode})\n`);
+  return run;
+}
+
+async function labOk(...args: string[]): Promise<string> {
+  const { exitCode, all, stdout } = await lab(...args);
+  expect(exitCode, all.slice(-6000)).toBe(0);
+  return stdout;
+}
+
+const onMachine = async (script: string) => (await labOk("ssh", "gadget", "--", script)).trim();
+const containers = (...services: readonly string[]) =>
+  onMachine(
+    `for each in ${services.join(" ")}; do docker ps --no-trunc --quiet --filter label=berth.resource=gadgetbot_$each; done`,
+  );
+
+const reason =
+  "left out where CI is set: the build server has 30 minutes for everything; npm test runs it, or BERTH_TEST_ALL=1";
+const leftOut = process.env.CI !== undefined && process.env.BERTH_TEST_ALL === undefined;
+if (leftOut) process.stdout.write(`GadgetBot in the lab: ${reason}\n`);
+
+let address = "";
+let send: Send;
+const browser = () => new Browser(send);
+let person = { loginName: "", password: "" };
+
+describe.skipIf(leftOut)("GadgetBot in the lab", () => {
+  beforeAll(async () => {
+    await lab("down");
+    await labOk("up", "gadgetbot", ...settings);
+    const { systems } = JSON.parse(await labOk("status", "--json")) as {
+      systems: { address: string; caFile: string }[];
+    };
+    address = systems[0]?.address ?? "";
+    send = sender({ address, caFile: systems[0]?.caFile ?? "" });
+    const made = JSON.parse(readFileSync(join(home.stateDir, "secrets-production.json"), "utf8"));
+    person = {
+      loginName: `admin@gadgetbot.${authDomain}`,
+      password: made["gadgetbot:zitadelAdminPassword"],
+    };
+  }, 25 * minutes);
+
+  afterAll(async () => {
+    await labOk("down");
+  }, 5 * minutes);
+
+  test("nothing would change", async () => {
+    await labOk("preview", "--expect-no-changes", ...settings);
+  });
+
+  const app = `https://${domain}`;
+  const auth = `https://${authDomain}`;
+  test.each([
+    ["the app", `${app}/`, "gadgetbot/app", 200, "1.1"],
+    ["a path of the app", `${app}/login`, "gadgetbot/app", 200, "1.1"],
+    ["the app's sessions", `${app}/api/auth/get-session`, "gadgetbot/app", 200, "1.1"],
+    ["an unknown path of the app", `${app}/nothing`, "gadgetbot/app", 404, "1.1"],
+    ["Zitadel's console", `${auth}/ui/console`, "gadgetbot/zitadel", 200, "2.0"],
+    ["Zitadel's discovery", `${auth}/.well-known/openid-configuration`, "gadgetbot/zitadel", 200, "2.0"],
+    ["Zitadel's health", `${auth}/debug/healthz`, "gadgetbot/zitadel", 200, "2.0"],
+    ["an unknown path of Zitadel", `${auth}/nothing`, "gadgetbot/zitadel", 404, "2.0"],
+    ["login v2", `${auth}/ui/v2/login`, "gadgetbot/login", 200, "1.1"],
+    ["a path of login v2", `${auth}/ui/v2/login/healthy`, "gadgetbot/login", 200, "1.1"],
+  ])(
+    "%s is answered by its service, encrypted, by its protocol",
+    async (_what, url, service, status, protocol) => {
+      const { status: code, headers } = await send(url);
+      expect([headers["x-stand-in"], code, headers["x-stand-in-protocol"]]).toEqual([
+        service,
+        status,
+        protocol,
+      ]);
+      expect(headers["strict-transport-security"]).toContain("max-age=");
+    },
+  );
+
+  test("an unknown host name is not answered, nor a body of 20 MB; Coolify's ports are closed", async () => {
+    await expect(send("https://gadgetbot-coolify.vellandi.net/")).rejects.toThrow();
+    const large = { method: "POST", body: "x".repeat(20_000_000) };
+    expect((await send(`${app}/api/auth/sign-in/social`, large)).status).toBe(413);
+    for (const port of [6001, 6002, 8000, 3000, 8080]) expect(await opens(port), String(port)).toBe(false);
+    expect(await opens(443)).toBe(true);
+  });
+
+  test("the app has migrated once; both databases are reached encrypted, by roles that are no superusers", async () => {
+    const sql = async (server: string, name: string, text: string) =>
+      onMachine(
+        `docker exec $(docker ps --quiet --filter label=berth.resource=gadgetbot_${server}) psql --username postgres --dbname ${name} -Atc "${text}"`,
+      );
+    expect(
+      await sql("postgres", "gadgetbot", "SELECT hash FROM drizzle.__drizzle_migrations ORDER BY id"),
+    ).toBe("0000_gadgetbots\n0001_auth");
+    const sessions =
+      "SELECT DISTINCT usename, ssl, rolsuper FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) JOIN pg_roles ON rolname = usename WHERE application_name LIKE 'gadgetbot/%'";
+    await send(`${app}/api/gadgetbots`);
+    expect(await sql("postgres", "gadgetbot", sessions)).toBe("gadgetbot|t|f");
+    // What is idle for 30 s is closed.
+    await send(`${auth}/debug/ready`);
+    expect(await sql("zitadeldb", "zitadel", sessions)).toBe("zitadel|t|f");
+  });
+
+  test("the app's container reaches the issuer by its public name", async () => {
+    const ask = `fetch("${auth}/.well-known/openid-configuration").then(async (r) => console.log(r.status, (await r.json()).issuer))`;
+    expect(await labOk("ops", "exec", "gadgetbot", "app", "--", "node", "--eval", ask)).toContain(
+      `200 ${auth}`,
+    );
+  });
+
+  test("the application is made at Zitadel, its client id reaches the app, and Zitadel is left alone", {
+    timeout: 10 * minutes,
+  }, async () => {
+    const { body } = await send(`${auth}/ui/console/assets/environment.json`);
+    const { clientid } = JSON.parse(body) as { clientid: string };
+    const operator = { ...person, clientId: clientid, redirectUri: `${auth}/ui/console/auth/callback` };
+    await expect(signInAs(send, browser(), { ...operator, password: "wrong" })).rejects.toThrow("login: 400");
+    const { person: who } = await signInAs(send, browser(), operator);
+    expect(who).toMatchObject({ preferred_username: person.loginName, email_verified: true });
+    const clientId = await makeApplication(send, person);
+    expect(clientId).toMatch(/^\d+$/);
+
+    const others = () => containers("zitadel", "login", "zitadeldb", "postgres");
+    const before = await others();
+    await labOk("up", ...settings, "--set", `gadgetbot:app.clientId="${clientId}"`);
+    expect(await others()).toBe(before);
+
+    const visitor = browser();
+    expect(await signInAtApp(visitor, person)).toBe(`${app}/admin`);
+    expect(await sessionAtApp(visitor)).toEqual({
+      user: { name: "ZITADEL Admin", email: person.loginName },
+    });
+    await visitor.post(`${app}/api/auth/sign-out`, {});
+    expect(await sessionAtApp(visitor)).toBeNull();
+    // Zitadel still knows who it is.
+    expect(await signInAtApp(visitor, { ...person, password: "not asked for" })).toBe(`${app}/admin`);
+    expect(await sessionAtApp(visitor)).toMatchObject({ user: { email: person.loginName } });
+  });
+});
+
+function opens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: address, port, timeout: 2_000 });
+    const end = (open: boolean) => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket
+      .on("connect", () => end(true))
+      .on("error", () => end(false))
+      .on("timeout", () => end(false));
+  });
+}
