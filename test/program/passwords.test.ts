@@ -20,22 +20,28 @@ const passwords = ({ registrations }: ProgramRun) =>
       .map(({ name, inputs }) => [name, JSON.stringify(inputs)]),
   );
 
+/** The databases of each server. */
+const servers: Readonly<Record<string, readonly string[]>> = {
+  "togather:postgres": ["database"],
+  "mfa:postgres": ["database"],
+  "connected-repo:postgres": ["database"],
+  "gadgetbot:postgres": ["database"],
+  "gadgetbot:zitadeldb": ["zitadel-database"],
+};
+type Line = readonly [setting: string, key: string, password: string, next: string];
 /** The line, and the password of before; one of a role that logs in is followed by that of another role. */
-const lines: readonly [setting: string, key: string, password: string, next: string][] = [
-  ...["togather", "mfa", "connected-repo"].flatMap((system): [string, string, string, string][] => [
-    [
-      `${system}:postgres`,
-      "passwordGeneration",
-      `${system}_database-password`,
-      `${system}_database-login-2-password`,
-    ],
-    [
-      `${system}:postgres`,
-      "superuserPasswordGeneration",
-      `${system}_postgres-superuser`,
-      `${system}_postgres-superuser`,
-    ],
-  ]),
+const lines: readonly Line[] = [
+  ...Object.entries(servers).flatMap(([setting, databases]): Line[] => {
+    const [system, server] = setting.split(":");
+    const superuser = `${system}_${server}-superuser`;
+    return [
+      ...databases.map((name): Line => {
+        const password = (of: string) => `${system}_${name}-${of}password`;
+        return [setting, "passwordGeneration", password(""), password("login-2-")];
+      }),
+      [setting, "superuserPasswordGeneration", superuser, superuser],
+    ];
+  }),
   ["mfa:redis", "passwordGeneration", "mfa_redis-password", "mfa_redis-password"],
   ["registry:server", "passwordGeneration", "registry_server-password", "registry_server-password"],
 ];
