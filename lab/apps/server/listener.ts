@@ -56,6 +56,7 @@ function acceptHttp2(server: Server, answer: RequestListener): ReadonlySet<Serve
       socket.off("error", fail).pause();
       socket.unshift(first);
       if (preface.startsWith(first.subarray(0, preface.length).toString("latin1"))) {
+        socket.allowHalfOpen = false;
         other.emit("connection", socket);
         return;
       }
