@@ -34,12 +34,13 @@ const created = "2026-01-28T00:00:00Z";
 /** The image of `name` (`<system>/<service>`) at any version; it contains the folder of that name beside the declaration. */
 export function applicationImage(name: string, declaration: StandIn, version: string): ApplicationImage {
   const { database, http, entrypoint, command, workingDirectory, user } = declaration;
-  const imported = [...(database === undefined ? [] : ["pg"]), ...(declaration.packages ?? [])];
+  // The server imports pg, whether it has a database or not.
+  const imported = ["pg", ...(declaration.packages ?? [])];
   const commit = createHash("sha256").update(version).digest("hex").slice(0, 40);
   return {
     created,
     layers: [
-      ...(imported.length === 0 ? [] : [packages(imported)]),
+      packages(imported),
       program(name, declaration),
       ...(database?.migrations === undefined ? [] : [migrations(name, database.migrations, version)]),
     ],
@@ -47,7 +48,7 @@ export function applicationImage(name: string, declaration: StandIn, version: st
       APP_VERSION: version,
       APP_COMMIT: commit.slice(0, 7),
       APP_CREATED: created,
-      ...(http && { PORT: String(http.port) }),
+      ...(http && { [http.portVariable ?? "PORT"]: String(http.port) }),
     },
     entrypoint,
     ...(command && { command }),

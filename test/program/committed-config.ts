@@ -20,6 +20,13 @@ export const testSecrets: Readonly<Record<string, string>> = {
   "mfa:smtpFrom": "canary@mail.example",
   "connected-repo:sessionSecret": "canary-session-secret-0123456789abcdef",
   "connected-repo:googleClientSecret": "canary-google-client-secret",
+  "sertantai:backendSecretKeyBase": `canary-backend-key-base-${"0".repeat(64)}`,
+  "sertantai:electricSecret": Buffer.from("canary-electric-secret-0123456789").toString("base64"),
+  "sertantai:authSecretKeyBase": `canary-auth-key-base-${"0".repeat(64)}`,
+  "sertantai:enforcementSecretKeyBase": `canary-enforcement-key-base-${"0".repeat(64)}`,
+  "sertantai:enforcementGithubClientId": "canary-github-client-id",
+  "sertantai:enforcementGithubClientSecret": "canary-github-client-secret",
+  "sertantai:enforcementTokenSigningSecret": `canary-token-signing-secret-${"0".repeat(64)}`,
 };
 
 /** Versions of images that the stacks use, for all systems and for single ones. */
@@ -27,6 +34,7 @@ const versions: Readonly<Record<string, readonly string[]>> = {
   berth: ["1.28.3", "v1.0.0", "16"],
   mfa: ["3.6.12", "16-alpine", "7-alpine"],
   registry: ["3.0.0"],
+  sertantai: ["1.4.0", "7"],
 };
 
 /** A given certificate, instead of the committed stacks' ACME. */

@@ -21,21 +21,24 @@ const passwords = ({ registrations }: ProgramRun) =>
   );
 
 /** The line, and the password of before; one of a role that logs in is followed by that of another role. */
+const databases = [
+  ...["togather", "mfa", "connected-repo"].map((system) => [system, "database"] as const),
+  ...["legal", "auth", "enforcement"].map((name) => ["sertantai", `${name}-database`] as const),
+];
 const lines: readonly [setting: string, key: string, password: string, next: string][] = [
-  ...["togather", "mfa", "connected-repo"].flatMap((system): [string, string, string, string][] => [
-    [
-      `${system}:postgres`,
-      "passwordGeneration",
-      `${system}_database-password`,
-      `${system}_database-login-2-password`,
-    ],
-    [
-      `${system}:postgres`,
-      "superuserPasswordGeneration",
-      `${system}_postgres-superuser`,
-      `${system}_postgres-superuser`,
-    ],
+  ...databases.map(([system, name]): [string, string, string, string] => [
+    `${system}:postgres`,
+    "passwordGeneration",
+    `${system}_${name}-password`,
+    `${system}_${name}-login-2-password`,
   ]),
+  ...["togather", "mfa", "connected-repo", "sertantai"].map((system): [string, string, string, string] => [
+    `${system}:postgres`,
+    "superuserPasswordGeneration",
+    `${system}_postgres-superuser`,
+    `${system}_postgres-superuser`,
+  ]),
+  ["sertantai:redis", "passwordGeneration", "sertantai_redis-password", "sertantai_redis-password"],
   ["mfa:redis", "passwordGeneration", "mfa_redis-password", "mfa_redis-password"],
   ["registry:server", "passwordGeneration", "registry_server-password", "registry_server-password"],
 ];

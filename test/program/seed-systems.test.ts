@@ -68,17 +68,21 @@ const seeds: readonly Seed[] = [
       ...{ frontend: { version: "v1.0.0" }, electric: { version: "1.4.0" } },
       backend: { version: "v1.0.0", databaseTls: "require" },
       auth: { version: "v1.0.0", domain: "auth.sertantai.com", databaseTls: "require" },
-      enforcement: { version: "v1.0.0", domain: "enforcement.sertantai.com", databaseTls: "require" },
-      postgres: { version: "16" },
+      enforcement: { version: "v1.0.0", domain: "ehs-enforcement.sertantai.com", databaseTls: "require" },
+      ...{ postgres: { version: "16" }, redis: { version: "7" } },
     },
-    secrets: ["backendKeyBase", "authKeyBase", "enforcementKeyBase", "electricSecret"],
+    secrets: [
+      ...["backendSecretKeyBase", "electricSecret", "authSecretKeyBase", "enforcementSecretKeyBase"],
+      ...["enforcementGithubClientId", "enforcementGithubClientSecret", "enforcementTokenSigningSecret"],
+    ],
     services: [
       ["frontend", "sertantai/frontend", 128],
       ["backend", "sertantai/backend", 384],
+      ["electric", "sertantai/electric", 384],
       ["auth", "sertantai/auth", 384],
       ["enforcement", "sertantai/enforcement", 384],
-      ["electric", "sertantai/electric", 384],
       ["postgres", "sertantai/postgres", 1024],
+      ["redis", "sertantai/redis", 64],
     ],
   },
   {
@@ -109,6 +113,7 @@ test("none of them can be configured before it is implemented", () => {
   expect(systems.map(({ name }) => name).filter((name) => known.includes(name))).toEqual([
     "mfa",
     "connected-repo",
+    "sertantai",
   ]);
 });
 
@@ -150,7 +155,10 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
         return [`${name}:${key}`, generateSecret(format)];
       if (format.kind === "base64")
         return [`${name}:${key}`, Buffer.alloc(format.bytes, key).toString("base64")];
-      return [`${name}:${key}`, `canary${key}`.padEnd(32, "0").slice(0, 32)];
+      return [
+        `${name}:${key}`,
+        `canary${key}`.padEnd(64, "0").slice(0, format.kind === "characters" ? format.length : 64),
+      ];
     });
     const images = Object.fromEntries(
       services.map(([, image]) => [image, { repository: `registry.example/${image}` }]),

@@ -7,6 +7,7 @@ const runbooks: [system: string, tests: number][] = [
   ["togather", 30],
   ["mfa", 15],
   ["connected-repo", 15],
+  ["sertantai", 15],
 ];
 
 test.each(runbooks)("every test that docs/runbooks/%s.md names is one", (system, least) => {

@@ -10,6 +10,7 @@ import { type Log, textOf } from "./log.ts";
 import type { Settings } from "./settings.ts";
 import type { Answer, Route } from "./special.ts";
 import { brokenHealth, deliberateFailure } from "./version.ts";
+import { serveWebSocket } from "./web-socket.ts";
 
 /** Longer than nginx keeps an idle connection to an upstream (60 s): so that the proxy always closes first and no request is lost. */
 const keepAliveSeconds = 75;
@@ -99,16 +100,17 @@ export function serve(options: ServeOptions): Service {
   }
 
   async function routed(request: IncomingMessage, path: string, query: URLSearchParams): Promise<Answer> {
-    if (path === http.health.path) return health();
+    const key = `${request.method === "HEAD" ? "GET" : request.method} ${path}`;
+    // An app with a health answer of its own has a route for it.
+    if (path === http.health.path) return (await routes[key]?.(request, query)) ?? health();
     served += 1;
     if (failure === "after" && served >= settings.brokenAfterRequests) {
       log.error(`dying: version ${version} ends after ${served} requests, on purpose`);
       process.exit(1);
     }
-    const key = `${request.method === "HEAD" ? "GET" : request.method} ${path}`;
     const refused = limit(key, request);
     if (refused !== undefined) return refused;
-    const route = routes[key];
+    const route = routes[key] ?? (key.startsWith("GET ") ? routes["GET *"] : undefined);
     if (route !== undefined) return route(request, query);
     const other = Object.keys(routes).filter((each) => each.endsWith(` ${path}`));
     if (other.length > 0) return { status: 405, body: { error: `${path} answers ${other.join(", ")}` } };
@@ -146,6 +148,7 @@ export function serve(options: ServeOptions): Service {
         });
       });
   });
+  if (http.webSocket !== undefined) serveWebSocket(server, http.webSocket);
   server.keepAliveTimeout = keepAliveSeconds * 1000;
   server.headersTimeout = (keepAliveSeconds + 5) * 1000;
 
