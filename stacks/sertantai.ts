@@ -38,7 +38,7 @@ const keyBase = (of: string): SecretSpec => ({
   format: { kind: "text", minimumLength: 64, random: true },
 });
 
-const microservices = {
+export const microservices = {
   auth: {
     ...{ port: 4001, memoryMebibytes: 384 },
     ...{ release: "sertantai_auth", migrates: "SertantaiAuth.Release" },

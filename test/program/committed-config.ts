@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { leaveOut } from "../../lab/stack/plan.ts";
 import type { Json } from "../../lab/stack/stack-file.ts";
+import { sertantai } from "../../stacks/sertantai.ts";
 
 /** The committed configurations, completed with the values that a team sets itself. */
 
@@ -20,13 +21,15 @@ export const testSecrets: Readonly<Record<string, string>> = {
   "mfa:smtpFrom": "canary@mail.example",
   "connected-repo:sessionSecret": "canary-session-secret-0123456789abcdef",
   "connected-repo:googleClientSecret": "canary-google-client-secret",
-  "sertantai:backendSecretKeyBase": `canary-backend-key-base-${"0".repeat(64)}`,
-  "sertantai:electricSecret": Buffer.from("canary-electric-secret-0123456789").toString("base64"),
-  "sertantai:authSecretKeyBase": `canary-auth-key-base-${"0".repeat(64)}`,
-  "sertantai:enforcementSecretKeyBase": `canary-enforcement-key-base-${"0".repeat(64)}`,
-  "sertantai:enforcementGithubClientId": "canary-github-client-id",
-  "sertantai:enforcementGithubClientSecret": "canary-github-client-secret",
-  "sertantai:enforcementTokenSigningSecret": `canary-token-signing-secret-${"0".repeat(64)}`,
+  // Those of every microservice too.
+  ...Object.fromEntries(
+    Object.entries(sertantai.secrets).map(([key, { format }]) => [
+      `sertantai:${key}`,
+      format.kind === "text"
+        ? `canary-${key}-`.padEnd(format.minimumLength + 8, "0")
+        : Buffer.from(`canary-${key}-0123456789abcdef`).toString("base64"),
+    ]),
+  ),
 };
 
 /** Versions of images that the stacks use, for all systems and for single ones. */

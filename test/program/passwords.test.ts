@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { microservices } from "../../stacks/sertantai.ts";
 import { completeConfig, systemsOf } from "./committed-config.ts";
 import { type ProgramRun, runProgram } from "./support.ts";
 
@@ -23,7 +24,7 @@ const passwords = ({ registrations }: ProgramRun) =>
 /** The line, and the password of before; one of a role that logs in is followed by that of another role. */
 const databases = [
   ...["togather", "mfa", "connected-repo"].map((system) => [system, "database"] as const),
-  ...["legal", "auth", "enforcement"].map((name) => ["sertantai", `${name}-database`] as const),
+  ...["legal", ...Object.keys(microservices)].map((name) => ["sertantai", `${name}-database`] as const),
 ];
 const lines: readonly [setting: string, key: string, password: string, next: string][] = [
   ...databases.map(([system, name]): [string, string, string, string] => [
