@@ -5,7 +5,7 @@ interface Common {
   readonly stack: string;
 }
 
-/** `npm run ops -- exec | run | restart <system> <service>`: what an operator does with a service. */
+/** `npm run ops -- exec | run | clear-cache | restart <system> <service>`: what an operator does with a service. */
 export function addServiceCommands(
   program: Command,
   withStack: (command: Command) => Command,
@@ -41,6 +41,15 @@ export function addServiceCommands(
         process.exitCode = await runBesideService(backend, { system, service }, words, options.timeout);
       },
     );
+
+  aboutService("clear-cache")
+    .description(
+      "stop a service that keeps a cache from one release to the next, empty the cache, and start the service again",
+    )
+    .action(async (system: string, service: string, options: Common) => {
+      const [{ clearCache }, { backend }] = await Promise.all([load(), target(options)]);
+      process.stdout.write(`${await clearCache(backend, { system, service })}\n`);
+    });
 
   aboutService("restart")
     .description("print the commands that restart a service without a gap")

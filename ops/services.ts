@@ -48,6 +48,20 @@ export async function runBesideService(
 }
 
 /**
+ * Empties the folder that a service keeps from one release to the next, while it is stopped.
+ * @returns what was done, with its gap
+ * @throws when it keeps none, does not stop, or is not healthy afterwards
+ */
+export async function clearCache(
+  backend: Backend,
+  name: ServiceName,
+  run: RunCommand = runCommand,
+): Promise<string> {
+  const host = hostOfSystem(await backend.read(), name.system, run);
+  return (await host.run(serviceScript("clear-cache", backend.stack, name), 300)).trim();
+}
+
+/**
  * The commands that replace the slot of a service by an identical one, without a gap: a release that changes only a time.
  * @throws when the service has no releases; the message lists those that have
  */
@@ -70,9 +84,9 @@ export async function restartCommands(
   return backend.deployCommands(`${system}:${service}.restartedAt`, time);
 }
 
-/** The host's script for {@link execInService} and {@link runBesideService}. */
+/** The host's script of a command about a service. */
 export function serviceScript(
-  script: "exec" | "run",
+  script: "exec" | "run" | "clear-cache",
   stack: string,
   { system, service }: ServiceName,
   words: readonly string[] = [],
@@ -82,6 +96,7 @@ export function serviceScript(
     SYSTEM: system,
     SERVICE: `${system}_${service}`,
     RECORDS: hostPaths.deployments,
+    KEPT: hostPaths.data(system, service),
   };
   const assignments = Object.entries(values).map(([key, value]) => `${key}=${quote(value)}\n`);
   const body = ["container", script].map((each) => readScript(import.meta.url, `./scripts/${each}.sh`));

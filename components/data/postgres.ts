@@ -7,6 +7,7 @@ import type { ServiceContext } from "../declaration.ts";
 import { readScript } from "../host/command.ts";
 import { hostPaths } from "../host/paths.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
+import type { StatusQuestion } from "../system.ts";
 import { postgresTls } from "./postgres-tls.ts";
 import { majorVersionLabel, refuseOtherMajorVersion } from "./postgres-version.ts";
 import type { PostgresSettings } from "./settings.ts";
@@ -25,6 +26,12 @@ export interface PostgresArgs {
 }
 
 const serverPort = 5432;
+
+/** A question of a system's status to its Postgres server: a query, whose rows are the answer. */
+export function postgresStatus(service: string, name: string, query: string): StatusQuestion {
+  const psql = ["psql", "--no-psqlrc", "--username", "postgres", "--tuples-only", "--no-align"];
+  return { name, service, command: [...psql, "--command", query] };
+}
 
 /**
  * A Postgres server, {@link stateful}: one task, stop-first, no published port. Its name (`togather_postgres`) is an alias on the

@@ -5,6 +5,7 @@
  * |----------------------------------------|------------------|---------------------------------------------------|
  * | `/mnt/data`                            | host             | the Hetzner volume                                |
  * | `/mnt/data/<system>/<service>`         | stateful service | its data (PGDATA, Redis' append-only file)        |
+ * |                                        | release          | what a service keeps from one slot to the next    |
  * | `/mnt/data/git/<name>.git`             | build            | commits that were pushed, and the hook            |
  * | `/usr/local/lib/berth`                 | edge, registry,  | scripts that timers and hooks run                 |
  * |                                        | build, backup    |                                                   |

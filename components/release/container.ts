@@ -18,6 +18,8 @@ export interface ReleaseContainer {
   /** Present when the image reads variables only: commands are run through it. */
   readonly shim: ServiceConfig | undefined;
   readonly networkIds: readonly Output<string>[];
+  /** Folder of the host in it, of what stays from one slot to the next. */
+  readonly data?: { readonly source: string; readonly target: string } | undefined;
   readonly memoryMebibytes: number;
   /** Processors that one task may use; all of them when left out. */
   readonly cpus?: number | undefined;

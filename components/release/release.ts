@@ -12,6 +12,7 @@ import type { ClientConnection } from "../data/client-connection.ts";
 import { authority } from "../data/client-tls.ts";
 import { Database } from "../data/database.ts";
 import type { ExternalDatabase } from "../data/external-database.ts";
+import { dataDirectory } from "../data/stateful.ts";
 import type { ServiceContext } from "../declaration.ts";
 import type { Edge } from "../edge/edge.ts";
 import { dockerCheck, type Health } from "../health.ts";
@@ -22,6 +23,7 @@ import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
 import { announcedGap } from "./gap.ts";
 import { imageCheck, imageNeeds } from "./image-contract.ts";
+import { keptFolder } from "./kept-folder.ts";
 import { migration, migrationPulls, stepsForProbe } from "./migration.ts";
 import { type MigrationSettings, migrationSteps } from "./migration-steps.ts";
 import { type ProbePatience, patienceSeconds, probe } from "./probe.ts";
@@ -65,6 +67,11 @@ export interface ReleaseArgs {
    * fails. Nothing of the service runs meanwhile, which a preview says. `start-first` when left out.
    */
   readonly order?: "start-first" | "stop-first";
+  /**
+   * Folder in its container that stays from one slot to the next, `/mnt/data/<system>/<service>` on the host, of this user. Not backed up:
+   * what it can make again, as a cache. For `stop-first` alone, since two slots would write there at once.
+   */
+  readonly keeps?: { readonly path: string; readonly uid: number };
   readonly dependsOn?: readonly Resource[];
 }
 
@@ -102,7 +109,7 @@ export function release(
   parts: ReleaseParts,
 ): Release {
   const { name, host, system, image, settings } = service;
-  const { database, schema, health, order = "start-first" } = parts;
+  const { database, schema, health, order = "start-first", keeps } = parts;
   const child = { parent };
   const connection = database?.connection(service.connection, service.databaseTls);
   const trusted = edgeAuthority(parts.trustsEdgeBy, service.edge, connection);
@@ -122,6 +129,8 @@ export function release(
   if (both.length > 0) throw new Error(`${name}: ${both.join(", ")}: a secret and a plain variable`);
   if (schema !== undefined && !(database instanceof Database))
     throw new Error(`${name}: has migrations and no database that Berth runs`);
+  if (keeps !== undefined && order !== "stop-first")
+    throw new Error(`${name}: keeps a folder and may run twice; use the order stop-first`);
 
   const mount = (prefix: string, values: Readonly<Record<string, Output<string>>>, retained = false) =>
     Object.entries(values).map(([key, value]) => ({
@@ -152,6 +161,7 @@ export function release(
     secrets: mount(name, secrets, retained),
     shim: parts.secretsAs === "variables" ? shim : undefined,
     networkIds: parts.networks.map((network) => network.id),
+    data: keeps && { source: dataDirectory(system, name), target: keeps.path },
     memoryMebibytes: settings.memoryMebibytes,
     cpus: settings.cpus,
   };
@@ -169,6 +179,8 @@ export function release(
     (command) =>
       recorded(about, step, slotName, command);
   const before: Resource[] = [...(parts.dependsOn ?? []), ...(database?.ready ?? []), ...parts.after];
+  if (keeps !== undefined)
+    before.push(keptFolder(`${name}-folders`, { host, system, service: name, keeps }, child));
   const steps = schema && migrationSteps(schema.migrations, service.imageOf);
   const skip = schema?.migrations.skipFor === image.version;
   const scope = schema &&

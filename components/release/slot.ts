@@ -114,6 +114,7 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
             container.shim === undefined
               ? []
               : [{ configId: container.shim.id, configName: container.shim.name, fileName: shimPath }],
+          ...(container.data === undefined ? {} : { mounts: [{ type: "bind", ...container.data }] }),
           healthcheck: {
             tests: [...healthcheck.test],
             interval: goDuration(healthcheck.intervalSeconds),
@@ -130,7 +131,11 @@ export function slot(name: string, args: SlotArgs, opts: CustomResourceOptions):
           },
         },
         restartPolicy: { condition: "any", delay: "2s", maxAttempts: 0, window: "0s" },
-        networksAdvanceds: container.networkIds.map((id) => ({ id })),
+        // What never runs twice has one name for the system's other services, whatever its slot is called.
+        networksAdvanceds: container.networkIds.map((id) => ({
+          id,
+          ...(order === "stop-first" ? { aliases: [name] } : {}),
+        })),
       },
     },
     mergeOptions(opts, {

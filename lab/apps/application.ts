@@ -90,6 +90,11 @@ export interface DatabaseUse {
   readonly connection:
     | { readonly url: string }
     | Readonly<Record<"host" | "port" | "user" | "password" | "name", string>>;
+  /**
+   * What its driver makes of TLS, where that is not what the URL's `sslmode` says to node-postgres: it encrypts and verifies nothing, or
+   * verifies by the file that a variable names.
+   */
+  readonly tls?: "unverified" | { readonly authorityFile: string };
   readonly migrations?: Migrations;
 }
 
@@ -124,10 +129,12 @@ export interface ShippedMigration {
 }
 
 export interface HttpService {
-  /** Default of the variable PORT. */
+  /** Default of the variable with the port. */
   readonly port: number;
   /** It speaks HTTP/2 in clear text too, on the same port. */
   readonly http2?: true;
+  /** That variable's name. Default PORT. */
+  readonly portVariable?: string;
   readonly health: {
     readonly path: string;
     /** The fields of the JSON response. */
@@ -135,11 +142,13 @@ export interface HttpService {
     /** The checks that make it unhealthy (503) or degraded. Default: all that the declaration has. */
     readonly considers?: readonly ("database" | "migrations" | "jobs")[];
   };
-  /** Routes that need no code, as `GET /path`. */
+  /** Routes that need no code, as `GET /path`; `GET *` answers every other path. */
   readonly routes?: Readonly<Record<string, DeclaredRoute>>;
   readonly limits?: readonly ClientLimit[];
   /** What pages of other origins may read. */
   readonly cors?: Cors;
+  /** Where it speaks WebSocket, to pages of these origins alone: it answers each text with the same text. */
+  readonly webSocket?: { readonly path: string; readonly origins: readonly string[] };
   /** From SIGTERM on it accepts nothing and answers 503; left out, it serves for DRAIN_SECONDS before it stops accepting. */
   readonly refusesAtOnce?: true;
   /** The log message when it starts to serve. Default `serving`. */

@@ -48,7 +48,7 @@ export function applicationImage(name: string, declaration: StandIn, version: st
       APP_VERSION: version,
       APP_COMMIT: commit.slice(0, 7),
       APP_CREATED: created,
-      ...(http && { PORT: String(http.port) }),
+      ...(http && { [http.portVariable ?? "PORT"]: String(http.port) }),
     },
     entrypoint,
     ...(command && { command }),

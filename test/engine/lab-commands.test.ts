@@ -30,7 +30,7 @@ describe("the command line", () => {
   test.each([
     [
       ["up", "nosuch"],
-      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa, registry, connected-repo, gadgetbot',
+      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa, registry, connected-repo, gadgetbot, sertantai',
     ],
     [["up", "--stack", "prod"], 'there is no stack "prod"; use one of: development, production, staging'],
     [["up", "--set", "togather:app.replicas=99"], "togather:app.replicas"],

@@ -6,7 +6,7 @@ import { labOk, onMachine, ops, tested } from "./support.ts";
 const container = () => `$(docker ps --quiet --filter label=berth.resource=${tested.name}_postgres)`;
 
 /** Rows of a query as psql prints them, a line each. */
-export async function sql(query: string, database = tested.name): Promise<string> {
+export async function sql(query: string, database = tested.database ?? tested.name): Promise<string> {
   const quoted = query.replaceAll("'", `'\\''`);
   return (
     await onMachine(

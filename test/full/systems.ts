@@ -1,6 +1,8 @@
 /** The systems that the scenarios of `test/full/scenarios` are run for, and what these need to know of each. */
 export interface TestedSystem {
   readonly name: string;
+  /** Its database, where that is called another name. */
+  readonly database?: string;
   /** Whose slot the scenarios watch, and which the load asks. */
   readonly service: string;
   /** Services that are released with it: they follow its probe, and take over when it has switched. */
@@ -94,6 +96,24 @@ export const connectedRepoSystem: TestedSystem = {
   writes: ["POST /api/auth/sign-in/social"],
   canaries: ["connected-repo:sessionSecret", "connected-repo:googleClientSecret"],
   rotated: { key: "connected-repo:sessionSecret", file: "SESSION_SECRET" },
+};
+
+export const sertantaiSystem: TestedSystem = {
+  name: "sertantai",
+  database: "sertantai_legal",
+  service: "backend",
+  companions: [],
+  host: "legal",
+  sshPort: 22,
+  options: set(`sertantai:postgres.tunnelPort=${tunnelPort}`),
+  edges: { nginx: [], traefik: edge("legal", "traefik") },
+  edge: "nginx",
+  writes: ["POST /api/uk-lrt/batch-exists"],
+  canaries: [
+    ...["sertantai:backendSecretKeyBase", "sertantai:electricSecret", "sertantai:authSecretKeyBase"],
+    "sertantai:enforcementTokenSigningSecret",
+  ],
+  rotated: { key: "sertantai:backendSecretKeyBase", file: "SECRET_KEY_BASE" },
 };
 
 /** Zitadel speaks HTTP/2 to the edge, which nginx does not: it has one kind. */

@@ -134,7 +134,7 @@ describe("an image given by hand", () => {
       "the image no/such-image:1 is neither in the lab's engine nor can it be pulled",
     );
     await expect(lab.registry.resolve("no/such", "v1")).rejects.toThrow(
-      'the lab has no image "no/such"; it has: connected-repo/api, connected-repo/postgres, gadgetbot/app, gadgetbot/login, gadgetbot/postgres, gadgetbot/zitadel, mfa/app, mfa/postgres, mfa/redis, nginx, postgres, redis, registry, togather/app, togather/postgres, traefik. One of your own: --image no/such=<reference>',
+      'the lab has no image "no/such"; it has: connected-repo/api, connected-repo/postgres, gadgetbot/app, gadgetbot/login, gadgetbot/postgres, gadgetbot/zitadel, mfa/app, mfa/postgres, mfa/redis, nginx, postgres, redis, registry, sertantai/auth, sertantai/backend, sertantai/electric, sertantai/enforcement, sertantai/frontend, sertantai/postgres, sertantai/redis, togather/app, togather/postgres, traefik. One of your own: --image no/such=<reference>',
     );
   });
 });

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { leaveOut } from "../../lab/stack/plan.ts";
 import type { Json } from "../../lab/stack/stack-file.ts";
+import { sertantai } from "../../stacks/sertantai.ts";
 
 /** The committed configurations, completed with the values that a team sets itself. */
 
@@ -23,6 +24,15 @@ export const testSecrets: Readonly<Record<string, string>> = {
   "gadgetbot:betterAuthSecret": Buffer.from("canary-better-auth-secret-0123456789").toString("base64"),
   "gadgetbot:zitadelMasterkey": "canaryZitadelMasterkey0123456789",
   "gadgetbot:zitadelAdminPassword": "Canary-zitadel-admin-password-1",
+  // Those of every microservice too.
+  ...Object.fromEntries(
+    Object.entries(sertantai.secrets).map(([key, { format }]) => [
+      `sertantai:${key}`,
+      format.kind === "text"
+        ? `canary-${key}-`.padEnd(format.minimumLength + 8, "0")
+        : Buffer.from(`canary-${key}-0123456789abcdef`).toString("base64"),
+    ]),
+  ),
 };
 
 /** Versions of images that the stacks use, for all systems and for single ones. */
@@ -31,6 +41,7 @@ const versions: Readonly<Record<string, readonly string[]>> = {
   mfa: ["3.6.12", "16-alpine", "7-alpine"],
   registry: ["3.0.0"],
   gadgetbot: ["3.6.12", "v4.17.3", "17"],
+  sertantai: ["1.4.0", "7"],
 };
 
 /** A given certificate, instead of the committed stacks' ACME. */

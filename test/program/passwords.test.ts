@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { microservices } from "../../stacks/sertantai.ts";
 import { completeConfig, systemsOf } from "./committed-config.ts";
 import { type ProgramRun, runProgram } from "./support.ts";
 
@@ -25,6 +26,7 @@ const servers: Readonly<Record<string, readonly string[]>> = {
   "togather:postgres": ["database"],
   "mfa:postgres": ["database"],
   "connected-repo:postgres": ["database"],
+  "sertantai:postgres": ["legal", ...Object.keys(microservices)].map((name) => `${name}-database`),
   "gadgetbot:postgres": ["database"],
   "gadgetbot:zitadeldb": ["zitadel-database"],
 };
@@ -42,6 +44,7 @@ const lines: readonly Line[] = [
       [setting, "superuserPasswordGeneration", superuser, superuser],
     ];
   }),
+  ["sertantai:redis", "passwordGeneration", "sertantai_redis-password", "sertantai_redis-password"],
   ["mfa:redis", "passwordGeneration", "mfa_redis-password", "mfa_redis-password"],
   ["registry:server", "passwordGeneration", "registry_server-password", "registry_server-password"],
 ];

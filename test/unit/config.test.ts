@@ -101,7 +101,7 @@ describe("bad input", () => {
       "an unknown namespace",
       { "togehter:app": "x" },
       [
-        'togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa, connected-repo, gadgetbot, registry',
+        'togehter:app: unknown namespace "togehter"; use one of: berth, togather, mfa, connected-repo, sertantai, gadgetbot, registry',
       ],
     ],
     [
@@ -195,7 +195,9 @@ describe("bad input", () => {
     [
       "an unknown system",
       { "berth:systems": { togather: placement, mfaa: placement } },
-      ["berth:systems.mfaa: no such system; use one of: togather, mfa, connected-repo, gadgetbot, registry"],
+      [
+        "berth:systems.mfaa: no such system; use one of: togather, mfa, connected-repo, sertantai, gadgetbot, registry",
+      ],
     ],
     [
       "a system on an unknown host",

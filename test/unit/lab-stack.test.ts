@@ -33,8 +33,9 @@ describe("a planned stack", () => {
     expect(planned.images.map(({ name }) => name)).toEqual(["nginx", "togather/app", "togather/postgres"]);
     // Those of the stack's other systems too: a certificate for all of them.
     expect(planned.domains).toEqual([
-      ...["togather.example", "mfa.drvn.be", "api.connected-repo.example"],
-      ...["gadgetbot.vellandi.net", "gadgetbot-auth.vellandi.net", "registry.shop.drvn.be"],
+      ...["togather.example", "mfa.drvn.be", "api.connected-repo.example", "legal.sertantai.com"],
+      ...["auth.sertantai.com", "ehs-enforcement.sertantai.com", "gadgetbot.vellandi.net"],
+      ...["gadgetbot-auth.vellandi.net", "registry.shop.drvn.be"],
     ]);
     expect(planned.generatedKeys).toEqual(["togather:jwtSecret", "togather:adminApiKey"]);
     expect(() => statSync(join(home.stateDir, "secrets-production.json"))).toThrow("ENOENT");
@@ -42,7 +43,7 @@ describe("a planned stack", () => {
 
   test("unknown systems are refused with the allowed ones", () => {
     expect(() => planStack(request({ systems: ["nosuch"] }), home)).toThrow(
-      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa, registry, connected-repo, gadgetbot',
+      'no system "nosuch" in Pulumi.production.yaml; use one of: togather, mfa, registry, connected-repo, gadgetbot, sertantai',
     );
   });
 

@@ -38,7 +38,7 @@ export const routesOfTheSeeds: Readonly<Record<string, Readonly<Record<string, r
     ],
     electric: [{ ...electric, path: "/electric/", stripPrefix: true }],
     auth: [{ ...legal, domain: "auth.sertantai.com", path: "/", port: 4001, banOn: [401] }],
-    enforcement: [{ ...legal, domain: "enforcement.sertantai.com", path: "/", port: 4002 }],
+    enforcement: [{ ...legal, domain: "ehs-enforcement.sertantai.com", path: "/", port: 4002 }],
   },
   gadgetbot: {
     app: [{ domain: "gadgetbot.vellandi.net", path: "/", port: 3000, ...mib }],

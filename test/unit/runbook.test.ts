@@ -8,6 +8,7 @@ const runbooks: [system: string, tests: number][] = [
   ["mfa", 15],
   ["connected-repo", 15],
   ["gadgetbot", 15],
+  ["sertantai", 15],
 ];
 
 test.each(runbooks)("every test that docs/runbooks/%s.md names is one", (system, least) => {

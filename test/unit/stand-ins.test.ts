@@ -8,10 +8,15 @@ import { declaration as gadgetbot } from "../../lab/apps/gadgetbot/app.ts";
 import { declaration as zitadel } from "../../lab/apps/gadgetbot/zitadel.ts";
 import { applicationImage, declarations, loadMix } from "../../lab/apps/index.ts";
 import { declaration as mfa } from "../../lab/apps/mfa/app.ts";
+import { declaration as auth } from "../../lab/apps/sertantai/auth.ts";
+import { declaration as backend } from "../../lab/apps/sertantai/backend.ts";
+import { declaration as electric } from "../../lab/apps/sertantai/electric.ts";
+import { declaration as enforcement } from "../../lab/apps/sertantai/enforcement.ts";
 import { readSettings } from "../../lab/apps/server/settings.ts";
 import { declaration as togather } from "../../lab/apps/togather/app.ts";
 import { imageSources } from "../../lab/images/sources.ts";
 
+const sertantai = { backend, auth, enforcement, electric };
 const folder = join(import.meta.dirname, "../../lab/apps");
 const standIns = Object.entries(declarations).filter(
   (entry): entry is [string, StandIn] => !("like" in entry[1]),
@@ -33,8 +38,9 @@ describe.each(standIns)("%s", (name, declaration) => {
     expect(new Set(paths).size).toBe(paths.length);
     for (const entry of image.layers.flat())
       if ("from" in entry) expect(existsSync(entry.from), entry.path).toBe(true);
-    const [first = "", second] = image.entrypoint;
-    const program = first === "node" ? join(image.workingDirectory, second ?? "") : first;
+    const [first = "", second, third] = image.entrypoint;
+    const ofShell = first === "/bin/bash" ? third?.split(" ")[0] : undefined;
+    const program = ofShell ?? (first === "node" ? join(image.workingDirectory, second ?? "") : first);
     const places = program.startsWith("/") ? [program] : [`/usr/local/bin/${program}`];
     expect(places.some((place) => paths.includes(place.slice(1)))).toBe(true);
     const migrations = declaration.database?.migrations;
@@ -133,6 +139,31 @@ describe("the seeds' descriptions", () => {
     expect(mfa.files["/app/tasks/db-migrate.mjs"]).toEqual({ runs: "migrations" });
     expect(mfa.database?.migrations?.folder).toBe("/app/tasks/db/migrations");
     expect(mfa.database?.migrations?.shipped.map(({ name }) => name)).toContain("004_add_notifications");
+  });
+
+  test("of Sertantai: 64 characters of key, ports, tools of health, migrations by `eval`, ElectricSQL's secret", () => {
+    const { backend, auth, enforcement, electric } = sertantai;
+    for (const app of [backend, auth, enforcement]) {
+      expect(required(app)).toEqual(
+        expect.arrayContaining(["DATABASE_URL", "PHX_SERVER", "SECRET_KEY_BASE"]),
+      );
+      expect(() => readSettings(app, { SECRET_KEY_BASE: "x".repeat(63) })).toThrow(
+        "SECRET_KEY_BASE is shorter than 64 characters",
+      );
+    }
+    expect([backend, auth, enforcement, electric].map(({ http }) => http?.port)).toEqual([
+      4000, 4001, 4002, 3000,
+    ]);
+    expect(backend.entrypoint.join(" ")).toMatch(/eval 'SertantaiLegal.Release.migrate\(\)' && .* start$/);
+    expect(required(enforcement)).toEqual(
+      expect.arrayContaining(["GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET", "TOKEN_SIGNING_SECRET"]),
+    );
+    expect(required(electric)).toEqual([
+      "DATABASE_URL",
+      "ELECTRIC_DATABASE_CA_CERTIFICATE_FILE",
+      "ELECTRIC_SECRET",
+    ]);
+    expect(electric.http).toMatchObject({ portVariable: "ELECTRIC_PORT", health: { path: "/v1/health" } });
   });
 
   test("of connected-repo: its variables, a session secret of 32 characters, migrations at start", () => {

@@ -79,7 +79,7 @@ http_fields() {
   local address body status
   address=$(docker inspect "$1" 2>/dev/null | jq -r --arg shared "$edge_networks" \
     '[.[0].NetworkSettings.Networks[]? | select(.NetworkID as $id | $shared | contains($id)) | .IPAddress][0] // empty')
-  if [ -z "$address" ] || ! body=$(docker exec "$edge" curl -sS --max-time 5 -w '\n%{http_code}' "http://$address:$PORT$HEALTH_PATH" 2>&1); then
+  if [ -z "$address" ] || ! body=$(docker exec "$edge" curl -sS --max-time 5 -H 'X-Forwarded-Proto: https' -w '\n%{http_code}' "http://$address:$PORT$HEALTH_PATH" 2>&1); then
     field FAILED HTTP "no answer: $(head -n 1 <<<"${body:-it has no address on the edge\'s network}")"
     return
   fi

@@ -43,6 +43,7 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
   pool?.on("error", (error) => log.warn("an idle database connection broke", { error: textOf(error) }));
   const context: SpecialContext = {
     pool: () => pool ?? fail(`${name} declares no database`),
+    connection: () => connectionOf(database ?? fail(`${name} declares no database`), settings.values),
     setting: (key) => settings.values[key] ?? fail(`${key} is not set`),
     version,
   };

@@ -18,9 +18,10 @@ async function migrate(): Promise<void> {
   }
   const { folder } = database.migrations;
   // Mostly only the variables of the database are required: a migration job has no others.
+  const authority = typeof database.tls === "object" ? [database.tls.authorityFile] : [];
   const needed = runner.checksAllVariables
     ? Object.keys(declaration.variables)
-    : Object.values(database.connection);
+    : [...Object.values(database.connection), ...authority];
   const variables = Object.fromEntries(
     needed.map((name) => [name, declaration.variables[name] ?? { is: name }]),
   );
@@ -34,7 +35,10 @@ async function migrate(): Promise<void> {
     const { rows } = await client.query<{ name: string }>(runner.applied);
     const applied = new Set(rows.map(({ name }) => name));
     const shipped = readdirSync(folder).map((file) => file.replace(/\.sql$/, ""));
-    const pending = shipped.filter((name) => !applied.has(name)).sort();
+    // Some records have the number alone.
+    const pending = shipped
+      .filter((name) => !applied.has(name) && !applied.has(name.split("_")[0] ?? ""))
+      .sort();
     for (const name of pending) {
       try {
         // The file and its record in one transaction: it is rolled back when the connection ends.

@@ -11,6 +11,7 @@ import { type Log, textOf } from "./log.ts";
 import type { Settings } from "./settings.ts";
 import type { Answer, OtherRoutes, Route } from "./special.ts";
 import { brokenHealth, deliberateFailure } from "./version.ts";
+import { serveWebSocket } from "./web-socket.ts";
 
 export interface ServeOptions {
   /** `<system>/<service>` */
@@ -109,16 +110,17 @@ export function serve(options: ServeOptions): Service {
     path: string,
     query: URLSearchParams,
   ): Promise<Answer | undefined> {
-    if (path === http.health.path) return health();
+    const key = `${request.method === "HEAD" ? "GET" : request.method} ${path}`;
+    // An app with a health answer of its own has a route for it.
+    if (path === http.health.path) return (await routes[key]?.(request, query)) ?? health();
     served += 1;
     if (failure === "after" && served >= settings.brokenAfterRequests) {
       log.error(`dying: version ${version} ends after ${served} requests, on purpose`);
       process.exit(1);
     }
-    const key = `${request.method === "HEAD" ? "GET" : request.method} ${path}`;
     const refused = limit(key, request);
     if (refused !== undefined) return refused;
-    const route = routes[key];
+    const route = routes[key] ?? (key.startsWith("GET ") ? routes["GET *"] : undefined);
     if (route !== undefined) return route(request, query);
     const other = Object.keys(routes).filter((each) => each.endsWith(` ${path}`));
     if (other.length > 0) return { status: 405, body: { error: `${path} answers ${other.join(", ")}` } };
@@ -160,6 +162,7 @@ export function serve(options: ServeOptions): Service {
         });
       });
   });
+  if (http.webSocket !== undefined) serveWebSocket(listener.server, http.webSocket);
 
   return {
     listening: new Promise((resolve, reject) => {

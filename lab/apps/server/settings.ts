@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { ClientConfig } from "pg";
 import type { DatabaseUse, StandIn, Variable } from "../application.ts";
 
 /** The server's environment variables. */
@@ -58,7 +59,7 @@ export function readSettings(
   const settings: Settings = {
     values,
     secrets,
-    port: number("PORT", http?.port ?? 0, http === undefined ? 0 : 1, 65_535),
+    port: number(http?.portVariable ?? "PORT", http?.port ?? 0, http === undefined ? 0 : 1, 65_535),
     logLevel: logLevel as LogLevel,
     version: environment.APP_VERSION || "dev",
     commit: environment.APP_COMMIT || "unknown",
@@ -121,14 +122,20 @@ function passwordsIn(value: string): string[] {
 }
 
 /** The options for the database client. */
-export function connectionOf(
-  { connection }: DatabaseUse,
-  values: Settings["values"],
-):
-  | { connectionString?: string }
-  | { host?: string; port?: number; user?: string; password?: string; database?: string } {
+export function connectionOf({ connection, tls }: DatabaseUse, values: Settings["values"]): ClientConfig {
   const value = (name: string) => values[name] ?? "";
-  if ("url" in connection) return { connectionString: value(connection.url) };
+  if ("url" in connection) {
+    const url = new URL(value(connection.url));
+    const asks = url.searchParams.get("ssl") === "true" || url.searchParams.has("sslmode");
+    if (tls === undefined || !asks) return { connectionString: value(connection.url) };
+    // In the URL they would be node-postgres' own.
+    for (const name of ["ssl", "sslmode"]) url.searchParams.delete(name);
+    const ssl =
+      tls === "unverified"
+        ? { rejectUnauthorized: false }
+        : { ca: readFileSync(value(tls.authorityFile), "utf8") };
+    return { connectionString: url.href, ssl };
+  }
   const { host, port, user, password, name } = connection;
   return {
     host: value(host),

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Pool } from "pg";
+import type { ClientConfig, Pool } from "pg";
 import type { Job } from "./jobs.ts";
 
 /** The response of a route: a status and a JSON body, a text of another type, or no body. */
@@ -21,6 +21,8 @@ export type OtherRoutes = (
 export interface SpecialContext {
   /** @throws when the declaration has no database. */
   readonly pool: () => Pool;
+  /** For connections beside the pool's. */
+  readonly connection: () => ClientConfig;
   /** Value of a declared variable. @throws when it is not set. */
   readonly setting: (name: string) => string;
   readonly version: string;

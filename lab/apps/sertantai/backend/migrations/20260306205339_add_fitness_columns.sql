@@ -1,0 +1,1 @@
+ALTER TABLE uk_lrt ADD COLUMN fitness jsonb;
