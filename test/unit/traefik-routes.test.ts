@@ -45,6 +45,7 @@ function told(route: Route) {
   return {
     name,
     rule: router?.rule,
+    again: router?.middlewares.includes("connect"),
     ...Object.fromEntries(own.map(([key, value]) => [key.replace("service_0_", ""), value])),
     url: services.slot_0?.loadBalancer.servers[0]?.url,
     ...serversTransports.slot_0,
@@ -64,6 +65,7 @@ test("a rate is one for all addresses of a client, where clients come over IPv6"
 const ordinary = {
   name: "service_0",
   rule: "Host(`app.example`) && PathPrefix(`/api/`)",
+  again: true,
   body: { plugin: { berth: { maxBodyBytes: 10 * 1024 * 1024, collect: true } } },
   url: "http://slot:8080",
   maxIdleConnsPerHost: -1,
@@ -94,10 +96,15 @@ describe("Traefik's configuration", () => {
     ],
     ["time-outs", { connectTimeoutSeconds: 5, readTimeoutSeconds: 300 }, timeouts(5, 300)],
     [
-      "HTTP/2 in clear text, whose bodies may be sent while it answers",
+      "HTTP/2 in clear text, whose bodies may be sent while it answers, over one connection that is watched, and never twice",
       { protocol: "h2c" },
       {
         url: "h2c://slot:8080",
+        again: false,
+        forwardingTimeouts: {
+          ...timeouts(2, 60).forwardingTimeouts,
+          ...{ readIdleTimeout: "5s", pingTimeout: "5s" },
+        },
         body: { plugin: { berth: { maxBodyBytes: 10 * 1024 * 1024, collect: false } } },
       },
     ],

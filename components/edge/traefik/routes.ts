@@ -168,6 +168,8 @@ function renderTransport(route: Route): object {
     forwardingTimeouts: {
       dialTimeout: `${route.connectTimeoutSeconds ?? defaultTimeouts.connectSeconds}s`,
       responseHeaderTimeout: `${readSeconds}s`,
+      // Its one connection is kept: what a task leaves behind that ended without a word is noticed by a ping.
+      ...(route.protocol === "h2c" ? { readIdleTimeout: "5s", pingTimeout: "5s" } : {}),
     },
   };
 }
