@@ -56,7 +56,7 @@ describe.each(documents)("%s", (document) => {
 
   test("every npm command exists", () => {
     for (const command of commands(read(document))) {
-      const script = /^npm (?:run )?([a-z:]+)/.exec(command)?.[1];
+      const script = /^npm (?:run )?([a-z:-]+)/.exec(command)?.[1];
       if (command.startsWith("node ")) continue;
       if (command.startsWith("npx "))
         expect(command).toMatch(/^npx (pulumi (preview|up|refresh|config (set|rm))|vitest run)( |$)/);
