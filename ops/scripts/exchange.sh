@@ -30,4 +30,18 @@ exchange_databases() {
     said=$(in_database postgres "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('$DATABASE', '$restored'); $exchange" 2>&1) && break
     [ "$attempt" -lt 5 ] || { drop_database "$restored"; fail "the databases could not be swapped; nothing has changed: $said"; }
   done
+  [ -z "$replaced" ] || drop_replication_slots "$replaced"
+}
+
+# drop_replication_slots DATABASE: a logical replication slot belongs to the database that it was made in, whatever that is called now. Who
+# streamed it makes one in the database of that name when there is none; until then it fails. One may be held for a moment by who tries.
+drop_replication_slots() {
+  local left attempt
+  for attempt in $(seq 40); do
+    in_database postgres "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '$1' AND NOT active" >/dev/null 2>&1 || true
+    left=$(in_database postgres "SELECT string_agg(slot_name, ' ') FROM pg_replication_slots WHERE database = '$1'")
+    [ -n "$left" ] || return 0
+    sleep 0.25
+  done
+  printf 'WARNING: the replication slots %s belong to the replaced database %s and are in use; stop who streams them, then drop them: SELECT pg_drop_replication_slot(…)\n' "$left" "$1" >&2
 }

@@ -94,7 +94,7 @@ test("ElectricSQL is replaced, one after the other: its gap is named, and the cl
   expect(preview.output).toMatch(/sertantai_electric: it may not run twice.*Nothing of it runs until/s);
   const { rows, longestMs } = await whileWriting(client, () => labOk("up", ...restart));
   const log = await onMachine(
-    "sudo sh -c 'cat /var/log/sertantai/deployments/*electric*' | grep 'nothing of' | tail -n 1",
+    "sudo grep --recursive --no-filename 'nothing of sertantai_electric ran' /var/log/sertantai/deployments | tail -n 1",
   );
   printTable(
     "ElectricSQL is replaced",
@@ -123,6 +123,30 @@ test("its cache is cleared on purpose only: then the client begins anew", async 
     expect(refused.exitCode).not.toBe(0);
     expect(refused.output).toMatch(/keeps no folder from one release to the next|has no release/);
   }
+});
+
+test("a snapshot is restored: ElectricSQL streams the restored database, and the client has its rows", async () => {
+  const client = await follow();
+  const snapshot = await ops("snapshot", "sertantai", "--database", "sertantai_legal");
+  expect(snapshot.exitCode, snapshot.output).toBe(0);
+  await sql("DELETE FROM uk_lrt");
+  await until("the client has lost its rows", 30, async () =>
+    client.current().length === 0 ? true : undefined,
+  );
+  const restored = await ops("restore", "sertantai", "--database", "sertantai_legal", "--yes");
+  expect(restored.exitCode, restored.output).toBe(0);
+  const rows = Number(await sql("SELECT count(*) FROM uk_lrt"));
+  expect(rows).toBeGreaterThan(0);
+  await until("the client has the restored rows", 90, async () =>
+    client.current().length === rows ? true : undefined,
+  );
+  await sql("INSERT INTO uk_lrt (name, year) VALUES ('after the restore', 2026)");
+  await until("the client has what came after", 30, async () =>
+    client.current().length === rows + 1 ? true : undefined,
+  );
+  expect(await sql("SELECT slot_name, database, active FROM pg_replication_slots")).toBe(
+    "electric_slot_legal|sertantai_legal|t",
+  );
 });
 
 test("a replication slot that nobody streams is named", async () => {
