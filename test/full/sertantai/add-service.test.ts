@@ -38,7 +38,7 @@ test("the preview creates and changes the certificate's or DNS' list alone; what
   const lab = (command: string) => inCopy("lab/cli.ts", command, "sertantai", ...sertantaiSystem.options);
   const preview = await lab("preview");
   process.stdout.write(`${preview.all}\n`);
-  const operations = [...preview.all.matchAll(/^\s*(create|update|replace|delete)\s+(\S+) (\S+)/gm)];
+  const operations = [...preview.all.matchAll(/^\s*\S+ (create|update|replace|delete)\s+(\S+) (\S+)/gm)];
   const changed = operations.filter(([, what]) => what !== "create");
   printTable(
     "a microservice is added",
