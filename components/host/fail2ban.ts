@@ -11,6 +11,12 @@ export interface JailArgs {
 }
 
 /**
+ * Addresses of the host's own containers, which the edge sees when one asks another by its public name: one that passes on its users' wrong
+ * passwords must not be shut out. Docker's default address pools begin here (docs.docker.com/engine/network, "Subnet allocation").
+ */
+const ownContainers = "172.16.0.0/12";
+
+/**
  * Packets to the host itself pass INPUT, those to published ports of containers pass DOCKER-USER and never INPUT. The only published
  * ports are the edge's, 80 and 443. Debian 12 logs sshd to the journal only, so fail2ban needs that backend; containers log there too.
  */
@@ -28,7 +34,7 @@ findtime = 10m
 [berth-edge]
 enabled = true
 action = iptables-allports[name=%(__name__)s, chain=DOCKER-USER, protocol=all, blocktype=DROP]
-ignoreip = 127.0.0.1/8 ::1 ${(ipv6 ? ofWholeClients(sshAllowedFrom) : sshAllowedFrom).join(" ")}
+ignoreip = 127.0.0.1/8 ::1 ${ownContainers} ${(ipv6 ? ofWholeClients(sshAllowedFrom) : sshAllowedFrom).join(" ")}
 maxretry = 30
 findtime = 1m
 `;

@@ -142,7 +142,7 @@ describe("cloud-init", () => {
     const filter = files["/etc/fail2ban/filter.d/berth-edge.conf"]?.content;
     expect(filter).toContain('"status":4\\d\\d,"network":"<SUBNET>",');
     const jails = files["/etc/fail2ban/jail.d/berth.conf"]?.content;
-    expect(jails).toContain("ignoreip = 127.0.0.1/8 ::1 2001:db8:1:2::/64\n");
+    expect(jails).toContain("ignoreip = 127.0.0.1/8 ::1 172.16.0.0/12 2001:db8:1:2::/64\n");
   });
 
   test("a ban closes SSH or the edge's ports, and never the edge for addresses that may deploy", () => {
@@ -153,7 +153,7 @@ describe("cloud-init", () => {
     expect(sshd).not.toContain("DOCKER-USER");
     expect(edge).toContain("chain=DOCKER-USER, protocol=all");
     expect(edge).not.toContain("INPUT");
-    expect(edge).toContain("ignoreip = 127.0.0.1/8 ::1 203.0.113.0/24\n");
+    expect(edge).toContain("ignoreip = 127.0.0.1/8 ::1 172.16.0.0/12 203.0.113.0/24\n");
     expect(jails).toContain("[sshd]\nenabled = true\nport = 666\n");
     expect(jails).toContain("[berth-edge]\nenabled = true\n");
     expect(fileAt("/etc/fail2ban/filter.d/berth-edge.conf")).toContain("BERTH_ROLE=edge PRIORITY=3");
