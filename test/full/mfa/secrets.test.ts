@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { mfa } from "../../../stacks/mfa.ts";
 import { plantedCanaries } from "../canaries.ts";
@@ -96,6 +97,7 @@ describe("the database's password", () => {
             "SELECT usename || ' acts as ' || (SELECT rolname FROM pg_roles WHERE oid = datdba) || ': ' || count(*) FROM pg_stat_activity JOIN pg_database USING (datname) WHERE datname = 'mfa' AND usename LIKE 'mfa%' GROUP BY usename, datdba ORDER BY 1",
           ).catch(() => "");
           if (sessions !== "") seen.add(sessions.replaceAll("\n", "; "));
+          await sleep(500);
         }
         return run;
       });
