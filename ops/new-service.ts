@@ -58,7 +58,7 @@ export function newService(folder: string, system: string, name: string): NewSer
   ].join("\n");
   const files = new Map([
     [path, text.replace(marker(system), `${block}\n${marker(system)}`)],
-    [`lab/apps/${system}/${name}.ts`, standIn({ system, name, port, release, module })],
+    [`lab/apps/${system}/${name}.ts`, standIn({ system, name, port, release })],
     [
       `lab/apps/${system}/${name}/migrations/20260101000000_create_${name}.sql`,
       `CREATE TABLE ${name} (id uuid PRIMARY KEY DEFAULT uuid_generate_v4(), name citext NOT NULL);\n`,
@@ -125,57 +125,23 @@ interface About {
   readonly port: number;
 }
 
-function standIn({
-  system,
-  name,
-  port,
-  release,
-  module,
-}: About & { readonly release: string; readonly module: string }) {
+function standIn({ system, name, port, release }: About & { readonly release: string }) {
   return `import { standIn } from "../application.ts";
+import { phoenixProgram, phoenixRelease, phoenixVariables } from "../phoenix.ts";
 
-const release = "/app/bin/${release}";
+const release = "${release}";
 
 /** ${system}-${name}, a Phoenix app. Source: to be named, with the file from which each part of this comes. */
 export const declaration = standIn({
   standsInFor: "${system}-${name}",
   workingDirectory: "/app",
   user: "1000:1000",
-  entrypoint: [release, "start"],
-  files: {
-    "/app/lib/migrate": { runs: "migrations" },
-    "/app/lib/start": { runs: "server" },
-    // ${module}.Release.migrate() by \`eval\`.
-    [release]: {
-      text: '#!/bin/sh\\ncase $1 in\\n  start) exec /app/lib/start ;;\\n  eval) exec /app/lib/migrate ;;\\n  *) echo "unknown command: $1" >&2 && exit 1 ;;\\nesac\\n',
-      executable: true,
-    },
-  },
-  variables: {
-    DATABASE_URL: {
-      is: "ecto://USER:PASS@HOST/DATABASE",
-      url: ["ecto", "postgresql", "postgres"],
-      secret: true,
-    },
-    SECRET_KEY_BASE: { is: "key of the cookies; mix phx.gen.secret", leastCharacters: 64, secret: true },
-    PHX_HOST: { is: "host name of the app" },
-    PHX_SERVER: { is: "without it nothing listens", oneOf: ["true", "1"] },
-  },
-  database: {
-    connection: { url: "DATABASE_URL" },
-    tls: "unverified",
-    migrations: {
-      folder: "/app/lib/${release}/priv/repo/migrations",
-      shipped: [{ name: "20260101000000_create_${name}" }, { name: "20260401000000_broken", only: "broken-migration" }],
-      state: "SELECT max(version) AS version, false AS dirty FROM schema_migrations",
-      runner: {
-        create:
-          "CREATE TABLE IF NOT EXISTS schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp(0))",
-        applied: "SELECT version::text AS name FROM schema_migrations",
-        record: "INSERT INTO schema_migrations SELECT split_part($1, '_', 1)::bigint, now()",
-      },
-    },
-  },
+  entrypoint: [phoenixProgram(release), "start"],
+  ...phoenixRelease(release, [
+    { name: "20260101000000_create_${name}" },
+    { name: "20260401000000_broken", only: "broken-migration" },
+  ]),
+  variables: phoenixVariables,
   http: {
     port: ${port},
     health: {

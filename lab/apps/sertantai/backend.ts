@@ -1,6 +1,8 @@
 import { standIn } from "../application.ts";
+import { phoenixProgram, phoenixRelease, phoenixVariables } from "../phoenix.ts";
 
-const release = "/app/bin/sertantai_legal";
+const release = "sertantai_legal";
+const program = phoenixProgram(release);
 
 /**
  * Sertantai's backend, a Phoenix API. Source: the seed `sertantai-legal.md`, and where it is silent
@@ -12,54 +14,22 @@ export const declaration = standIn({
   // Dockerfile
   workingDirectory: "/app",
   user: "1000:1000",
-  entrypoint: ["/bin/bash", "-c", `${release} eval 'SertantaiLegal.Release.migrate()' && ${release} start`],
-  files: {
-    "/app/lib/migrate": { runs: "migrations" },
-    "/app/lib/start": { runs: "server" },
-    // What `mix release` makes; lib/sertantai_legal/release.ex has `migrate` alone.
-    [release]: {
-      text: '#!/bin/sh\ncase $1 in\n  start) exec /app/lib/start ;;\n  eval) exec /app/lib/migrate ;;\n  *) echo "unknown command: $1" >&2 && exit 1 ;;\nesac\n',
-      executable: true,
-    },
-  },
+  entrypoint: ["/bin/bash", "-c", `${program} eval 'SertantaiLegal.Release.migrate()' && ${program} start`],
+  // Names as in priv/repo/migrations.
+  ...phoenixRelease(release, [
+    { name: "20251221123139_add_uk_lrt_extensions_1" },
+    { name: "20251221125621_add_uk_lrt" },
+    { name: "20260103182553_enable_replica_identity_uk_lrt" },
+    { name: "20260306205339_add_fitness_columns", since: 2 },
+    { name: "20260401000000_broken", only: "broken-migration" },
+  ]),
   // config/runtime.exs
   variables: {
-    DATABASE_URL: {
-      is: "ecto://USER:PASS@HOST/DATABASE",
-      url: ["ecto", "postgresql", "postgres"],
-      secret: true,
-    },
-    // 64: what Phoenix asks of it (Plug.Session.COOKIE, "validate_secret_key_base").
-    SECRET_KEY_BASE: { is: "key of the cookies; mix phx.gen.secret", leastCharacters: 64, secret: true },
+    ...phoenixVariables,
     PHX_HOST: { is: "host name of the app", default: "legal.sertantai.com" },
-    PHX_SERVER: { is: "without it nothing listens", oneOf: ["true", "1"] },
     ELECTRIC_URL: { is: "where ElectricSQL is", url: ["http", "https"] },
     ELECTRIC_SECRET: { is: "what ElectricSQL asks for", secret: true },
     AUTH_URL: { is: "where sertantai-auth is", url: ["http", "https"] },
-  },
-  database: {
-    connection: { url: "DATABASE_URL" },
-    // Ecto's `ssl=true`, with no authority.
-    tls: "unverified",
-    migrations: {
-      folder: "/app/lib/sertantai_legal/priv/repo/migrations",
-      // Names as in priv/repo/migrations.
-      shipped: [
-        { name: "20251221123139_add_uk_lrt_extensions_1" },
-        { name: "20251221125621_add_uk_lrt" },
-        { name: "20260103182553_enable_replica_identity_uk_lrt" },
-        { name: "20260306205339_add_fitness_columns", since: 2 },
-        { name: "20260401000000_broken", only: "broken-migration" },
-      ],
-      // Ecto's record (ecto_sql, lib/ecto/migration/schema_migration.ex).
-      state: "SELECT max(version) AS version, false AS dirty FROM schema_migrations",
-      runner: {
-        create:
-          "CREATE TABLE IF NOT EXISTS schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp(0))",
-        applied: "SELECT version::text AS name FROM schema_migrations",
-        record: "INSERT INTO schema_migrations SELECT split_part($1, '_', 1)::bigint, now()",
-      },
-    },
   },
   http: {
     port: 4000,

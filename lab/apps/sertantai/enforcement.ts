@@ -1,6 +1,7 @@
 import { standIn } from "../application.ts";
+import { phoenixProgram, phoenixRelease, phoenixVariables } from "../phoenix.ts";
 
-const release = "/app/bin/ehs_enforcement";
+const release = "ehs_enforcement";
 
 /**
  * sertantai-enforcement, a Phoenix app with LiveView. Source: the seed `sertantai-legal.md` ("Key ports": 4002), and where it is silent
@@ -11,50 +12,21 @@ export const declaration = standIn({
   // Dockerfile
   workingDirectory: "/app",
   user: "999:999",
-  entrypoint: [release, "start"],
-  files: {
-    "/app/lib/migrate": { runs: "migrations" },
-    "/app/lib/start": { runs: "server" },
-    // lib/ehs_enforcement/release.ex
-    [release]: {
-      text: '#!/bin/sh\ncase $1 in\n  start) exec /app/lib/start ;;\n  eval) exec /app/lib/migrate ;;\n  *) echo "unknown command: $1" >&2 && exit 1 ;;\nesac\n',
-      executable: true,
-    },
-  },
+  entrypoint: [phoenixProgram(release), "start"],
+  // The first two are named as in priv/repo/migrations.
+  ...phoenixRelease(release, [
+    { name: "20250725083907_create_enforcement_resources" },
+    { name: "20250812081847_enable_pg_trgm_indexes" },
+    { name: "20260201120000_add_notices", since: 2 },
+    { name: "20260401000000_broken", only: "broken-migration" },
+  ]),
   // config/runtime.exs
   variables: {
-    DATABASE_URL: {
-      is: "ecto://USER:PASS@HOST/DATABASE",
-      url: ["ecto", "postgresql", "postgres"],
-      secret: true,
-    },
-    SECRET_KEY_BASE: { is: "key of the cookies; mix phx.gen.secret", leastCharacters: 64, secret: true },
+    ...phoenixVariables,
     PHX_HOST: { is: "host name of the app", default: "example.com" },
-    PHX_SERVER: { is: "without it nothing listens", oneOf: ["true", "1"] },
     GITHUB_CLIENT_ID: { is: "OAuth client id of GitHub" },
     GITHUB_CLIENT_SECRET: { is: "OAuth client secret of GitHub", secret: true },
     TOKEN_SIGNING_SECRET: { is: "key that signs tokens; mix phx.gen.secret", secret: true },
-  },
-  database: {
-    connection: { url: "DATABASE_URL" },
-    tls: "unverified",
-    migrations: {
-      folder: "/app/lib/ehs_enforcement/priv/repo/migrations",
-      // The first two are named as in priv/repo/migrations.
-      shipped: [
-        { name: "20250725083907_create_enforcement_resources" },
-        { name: "20250812081847_enable_pg_trgm_indexes" },
-        { name: "20260201120000_add_notices", since: 2 },
-        { name: "20260401000000_broken", only: "broken-migration" },
-      ],
-      state: "SELECT max(version) AS version, false AS dirty FROM schema_migrations",
-      runner: {
-        create:
-          "CREATE TABLE IF NOT EXISTS schema_migrations (version bigint PRIMARY KEY, inserted_at timestamp(0))",
-        applied: "SELECT version::text AS name FROM schema_migrations",
-        record: "INSERT INTO schema_migrations SELECT split_part($1, '_', 1)::bigint, now()",
-      },
-    },
   },
   http: {
     port: 4002,
