@@ -38,6 +38,8 @@ interface BenchOptions {
 
 const projectDir = fileURLToPath(new URL("../..", import.meta.url));
 const commandSeconds = 1800;
+/** As the npm scripts start every command. */
+const compileCache = ["--import", join(projectDir, "scripts/compile-cache.ts")];
 
 /**
  * Measures an operator's commands, in a separate lab (`BERTH_LAB`, default `bench`), which is ended before
@@ -108,7 +110,7 @@ async function seconds(work: () => Promise<void>): Promise<number> {
 }
 
 async function command(script: string, args: readonly string[]): Promise<void> {
-  const result = await execa(process.execPath, [join(projectDir, script), ...args], {
+  const result = await execa(process.execPath, [...compileCache, join(projectDir, script), ...args], {
     cwd: projectDir,
     reject: false,
     all: true,

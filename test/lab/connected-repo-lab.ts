@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { request } from "node:https";
+import { type Answer, askEdge } from "./edge-client.ts";
 import { containerOf, minutes, systemLab } from "./system-lab.ts";
 
 export { minutes };
@@ -30,12 +30,6 @@ export const tasks = async (slot: string, format = "{{.CurrentState}}") =>
     "\n",
   );
 
-export interface Reply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
-
 /** Over TLS, the certificate checked against the lab's authority, straight to the machine's address. */
 export function client({ address, caFile }: { readonly address: string; readonly caFile: string }) {
   const ca = readFileSync(caFile);
@@ -43,24 +37,9 @@ export function client({ address, caFile }: { readonly address: string; readonly
     method: string,
     path: string,
     { headers = {}, body }: { readonly headers?: Record<string, string>; readonly body?: object } = {},
-  ): Promise<Reply> =>
-    new Promise((resolve, reject) => {
-      const call = request(
-        {
-          ...{ host: address, servername: domain, path, method, timeout: 20_000, agent: false, ca },
-          headers: { host: domain, ...headers },
-        },
-        (response) => {
-          let said = "";
-          response.setEncoding("utf8").on("data", (chunk: string) => {
-            said += chunk;
-          });
-          response.on("end", () =>
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: said }),
-          );
-        },
-      );
-      call.on("error", reject).on("timeout", () => call.destroy(new Error(`${address} gives no answer`)));
-      call.end(body === undefined ? undefined : JSON.stringify(body));
+  ): Promise<Answer> =>
+    askEdge(address, domain, path, {
+      ...{ method, headers: { host: domain, ...headers }, rejectUnauthorized: true, ca, timeout: 20_000 },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     });
 }

@@ -8,24 +8,20 @@ import {
   labOk,
   minutes,
   onMachine,
-  type Reply,
   running,
   sql,
   tasks,
   webapp,
 } from "./connected-repo-lab.ts";
+import type { Answer } from "./edge-client.ts";
+import { leftOutOfCi } from "./system-lab.ts";
 
 /** connected-repo once through the lab, as its stack file has it: two replicas, 200 requests a minute of one address, Pebble's certificate. */
 let ask: ReturnType<typeof client>;
 let address = "";
 let slot = "";
 
-const reason =
-  "left out where CI is set: the build server has 30 minutes for everything; npm test runs it, or BERTH_TEST_ALL=1";
-const leftOut = process.env.CI !== undefined && process.env.BERTH_TEST_ALL === undefined;
-if (leftOut) process.stdout.write(`connected-repo in the lab: ${reason}\n`);
-
-describe.skipIf(leftOut)("connected-repo in the lab", () => {
+describe.skipIf(leftOutOfCi("connected-repo"))("connected-repo in the lab", () => {
   beforeAll(async () => {
     await down();
     await labOk("up", ["connected-repo"]);
@@ -165,7 +161,7 @@ describe.skipIf(leftOut)("connected-repo in the lab", () => {
   // Last: this address is refused for a while afterwards.
   test("200 requests a minute of one address, whichever replica answers, and another address is not concerned", async () => {
     const began = Date.now();
-    const replies: Reply[] = [];
+    const replies: Answer[] = [];
     for (let round = 0; round < 14; round++)
       replies.push(...(await Promise.all(Array.from({ length: 20 }, () => ask("GET", "/")))));
     const seconds = (Date.now() - began) / 1000;

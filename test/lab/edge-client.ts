@@ -14,7 +14,7 @@ export function askEdge(
   address: string,
   host: string,
   path: string,
-  options: RequestOptions & { body?: Buffer } = {},
+  options: RequestOptions & { readonly body?: Buffer | string } = {},
 ): Promise<Answer> {
   const began = performance.now();
   return new Promise((resolve, reject) => {
@@ -49,9 +49,9 @@ export function askEdge(
         );
       },
     );
-    sent.on("timeout", () => sent.destroy(new Error(`no answer to ${path} within 15 s`)));
+    sent.on("timeout", () => sent.destroy(new Error(`${host}${path} gives no answer`)));
     sent.on("error", reject);
-    if (options.headers && "transfer-encoding" in options.headers && body !== undefined) {
+    if (options.headers && "transfer-encoding" in options.headers && body instanceof Buffer) {
       // In chunks, so that the size is unknown until the end.
       for (let from = 0; from < body.length; from += 65_536) sent.write(body.subarray(from, from + 65_536));
       sent.end();

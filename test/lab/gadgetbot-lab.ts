@@ -1,17 +1,11 @@
 import { readFileSync } from "node:fs";
-import { request } from "node:https";
 import * as oidc from "openid-client";
+import { type Answer, askEdge } from "./edge-client.ts";
 
 /** A person's browser at the systems of a lab, and a client of OpenID Connect: both over TLS, straight to the machine's address. */
 
 export const domain = "gadgetbot.vellandi.net";
 export const authDomain = "gadgetbot-auth.vellandi.net";
-
-export interface Reply {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
 
 export interface Asked {
   readonly method?: string;
@@ -20,31 +14,17 @@ export interface Asked {
 }
 
 /** Sends one request; the certificate is checked against the lab's authority. */
-export type Send = (url: string, asked?: Asked) => Promise<Reply>;
+export type Send = (url: string, asked?: Asked) => Promise<Answer>;
 
 export function sender({ address, caFile }: { readonly address: string; readonly caFile: string }): Send {
   const ca = readFileSync(caFile);
-  return (url, { method = "GET", headers = {}, body } = {}) =>
-    new Promise((resolve, reject) => {
-      const { hostname, pathname, search } = new URL(url);
-      const call = request(
-        {
-          ...{ host: address, servername: hostname, path: pathname + search, method, ca },
-          ...{ timeout: 20_000, agent: false, headers: { ...headers, host: hostname } },
-        },
-        (response) => {
-          let said = "";
-          response.setEncoding("utf8").on("data", (chunk: string) => {
-            said += chunk;
-          });
-          response.on("end", () =>
-            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: said }),
-          );
-        },
-      );
-      call.on("error", reject).on("timeout", () => call.destroy(new Error(`${url} gives no answer`)));
-      call.end(body);
+  return (url, { headers = {}, ...asked } = {}) => {
+    const { hostname, pathname, search } = new URL(url);
+    return askEdge(address, hostname, pathname + search, {
+      ...{ ...asked, headers: { ...headers, host: hostname } },
+      ...{ rejectUnauthorized: true, ca, timeout: 20_000 },
     });
+  };
 }
 
 /** Keeps cookies by host, and follows redirects. */
@@ -56,7 +36,7 @@ export class Browser {
     this.#send = send;
   }
 
-  async ask(url: string, asked: Asked = {}): Promise<Reply> {
+  async ask(url: string, asked: Asked = {}): Promise<Answer> {
     const { hostname } = new URL(url);
     const jar = this.#cookies.get(hostname) ?? new Map<string, string>();
     this.#cookies.set(hostname, jar);
@@ -71,7 +51,7 @@ export class Browser {
     return reply;
   }
 
-  post(url: string, body: object): Promise<Reply> {
+  post(url: string, body: object): Promise<Answer> {
     return this.ask(url, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -80,7 +60,7 @@ export class Browser {
   }
 
   /** Follows redirects until one leads to an address that begins with `end`, or something else is answered. */
-  async follow(from: string, end: string): Promise<{ readonly url: string; readonly reply?: Reply }> {
+  async follow(from: string, end: string): Promise<{ readonly url: string; readonly reply?: Answer }> {
     let url = from;
     for (let hops = 0; hops < 10; hops += 1) {
       if (url.startsWith(end)) return { url };

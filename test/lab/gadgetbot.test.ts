@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { labHome } from "../../lab/home.ts";
 import {
   authDomain,
   Browser,
@@ -15,53 +13,31 @@ import {
   signInAs,
   signInAtApp,
 } from "./gadgetbot-lab.ts";
+import { containerOf, leftOutOfCi, minutes, systemLab } from "./system-lab.ts";
 
 /** GadgetBot and Zitadel once through the lab, on Traefik, as their owner's phases go: Zitadel, the app, then the application at Zitadel. */
-const root = new URL("../../", import.meta.url).pathname;
-const env = { BERTH_LAB: "testbot", BERTH_LAB_SUBNET: "198.18.36.0/24", BERTH_LAB_CANARY: "1" };
-const home = labHome({ ...process.env, ...env });
 const tunnels = ["gadgetbot:postgres.tunnelPort=15536", "gadgetbot:zitadeldb.tunnelPort=15537"];
-const settings = tunnels.flatMap((each) => ["--set", each]);
-const minutes = 60_000;
-
-async function lab(...args: string[]) {
-  const options = { cwd: root, env, all: true, reject: false, timeout: 20 * minutes } as const;
-  const run = await execa(process.execPath, ["lab/cli.ts", ...args], options);
-  process.stdout.write(`$ lab ${args.join(" ")}  (exit ${run.exitCode})\n`);
-  return run;
-}
-
-async function labOk(...args: string[]): Promise<string> {
-  const { exitCode, all, stdout } = await lab(...args);
-  expect(exitCode, all.slice(-6000)).toBe(0);
-  return stdout;
-}
-
-const onMachine = async (script: string) => (await labOk("ssh", "gadget", "--", script)).trim();
+const { home, labOk, down, running, onMachine } = systemLab({
+  ...{ lab: "testbot", subnet: "198.18.36.0/24", system: "gadgetbot", host: "gadget" },
+  options: tunnels.flatMap((each) => ["--set", each]),
+});
 const containers = (...services: readonly string[]) =>
   onMachine(
     `for each in ${services.join(" ")}; do docker ps --no-trunc --quiet --filter label=berth.resource=gadgetbot_$each; done`,
   );
-
-const reason =
-  "left out where CI is set: the build server has 30 minutes for everything; npm test runs it, or BERTH_TEST_ALL=1";
-const leftOut = process.env.CI !== undefined && process.env.BERTH_TEST_ALL === undefined;
-if (leftOut) process.stdout.write(`GadgetBot in the lab: ${reason}\n`);
 
 let address = "";
 let send: Send;
 const browser = () => new Browser(send);
 let person = { loginName: "", password: "" };
 
-describe.skipIf(leftOut)("GadgetBot in the lab", () => {
+describe.skipIf(leftOutOfCi("GadgetBot"))("GadgetBot in the lab", () => {
   beforeAll(async () => {
-    await lab("down");
-    await labOk("up", "gadgetbot", ...settings);
-    const { systems } = JSON.parse(await labOk("status", "--json")) as {
-      systems: { address: string; caFile: string }[];
-    };
-    address = systems[0]?.address ?? "";
-    send = sender({ address, caFile: systems[0]?.caFile ?? "" });
+    await down();
+    await labOk("up", ["gadgetbot"]);
+    const system = await running();
+    address = system.address;
+    send = sender(system);
     const made = JSON.parse(readFileSync(join(home.stateDir, "secrets-production.json"), "utf8"));
     person = {
       loginName: `admin@gadgetbot.${authDomain}`,
@@ -74,7 +50,7 @@ describe.skipIf(leftOut)("GadgetBot in the lab", () => {
   }, 5 * minutes);
 
   test("nothing would change", async () => {
-    await labOk("preview", "--expect-no-changes", ...settings);
+    await labOk("preview", ["--expect-no-changes"]);
   });
 
   const app = `https://${domain}`;
@@ -114,7 +90,7 @@ describe.skipIf(leftOut)("GadgetBot in the lab", () => {
   test("the app has migrated once; both databases are reached encrypted, by roles that are no superusers", async () => {
     const sql = async (server: string, name: string, text: string) =>
       onMachine(
-        `docker exec $(docker ps --quiet --filter label=berth.resource=gadgetbot_${server}) psql --username postgres --dbname ${name} -Atc "${text}"`,
+        `docker exec ${containerOf(`gadgetbot_${server}`)} psql --username postgres --dbname ${name} -Atc "${text}"`,
       );
     expect(
       await sql("postgres", "gadgetbot", "SELECT hash FROM drizzle.__drizzle_migrations ORDER BY id"),
@@ -130,7 +106,7 @@ describe.skipIf(leftOut)("GadgetBot in the lab", () => {
 
   test("the app's container reaches the issuer by its public name", async () => {
     const ask = `fetch("${auth}/.well-known/openid-configuration").then(async (r) => console.log(r.status, (await r.json()).issuer))`;
-    expect(await labOk("ops", "exec", "gadgetbot", "app", "--", "node", "--eval", ask)).toContain(
+    expect(await labOk("ops", ["exec", "gadgetbot", "app", "--", "node", "--eval", ask])).toContain(
       `200 ${auth}`,
     );
   });
@@ -149,7 +125,7 @@ describe.skipIf(leftOut)("GadgetBot in the lab", () => {
 
     const others = () => containers("zitadel", "login", "zitadeldb", "postgres");
     const before = await others();
-    await labOk("up", ...settings, "--set", `gadgetbot:app.clientId="${clientId}"`);
+    await labOk("up", [], [`gadgetbot:app.clientId="${clientId}"`]);
     expect(await others()).toBe(before);
 
     const visitor = browser();

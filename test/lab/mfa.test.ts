@@ -1,88 +1,42 @@
 import { readFileSync } from "node:fs";
-import { request } from "node:https";
-import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { askEdge } from "./edge-client.ts";
+import { containerOf, minutes, systemLab } from "./system-lab.ts";
 import { until } from "./until.ts";
 
-/**
- * MFA once through the lab, by the commands that a person types, in a lab of its own; on nginx, which needs no build of Traefik.
- */
-const root = new URL("../../", import.meta.url).pathname;
-const env = { BERTH_LAB: "testmfa", BERTH_LAB_SUBNET: "198.18.12.0/24", BERTH_LAB_CANARY: "1" };
+/** MFA once through the lab, by the commands that a person types; on nginx, which needs no build of Traefik. */
 const onNginx = ["berth:hosts.code.edge.kind=nginx", "berth:hosts.code.edge.version=1.28.3"];
-const settings = [...onNginx, "mfa:postgres.tunnelPort=15512"].flatMap((each) => ["--set", each]);
-const minutes = 60_000;
-
-async function lab(...args: string[]) {
-  const options = { cwd: root, env, all: true, reject: false, timeout: 20 * minutes } as const;
-  const run = await execa(process.execPath, ["lab/cli.ts", ...args], options);
-  process.stdout.write(`$ lab ${args.join(" ")}  (exit ${run.exitCode})\n`);
-  return run;
-}
-
-async function labOk(...args: string[]): Promise<string> {
-  const { exitCode, all, stdout } = await lab(...args);
-  expect(exitCode, all).toBe(0);
-  return stdout;
-}
-
-interface Status {
-  machines: { sshPort: number }[];
-  systems: {
-    name: string;
-    address: string;
-    caFile: string;
-    healthy: boolean;
-    services: { name: string; version: string; slot: string }[];
-  }[];
-}
-
-const status = async () => JSON.parse(await labOk("status", "--json")) as Status;
+const { labOk, down, running, onMachine } = systemLab({
+  ...{ lab: "testmfa", subnet: "198.18.12.0/24", system: "mfa", host: "code" },
+  options: [...onNginx, "mfa:postgres.tunnelPort=15512"].flatMap((each) => ["--set", each]),
+});
 
 /** Where the system answers, and who issued its certificate: the same from the first `up` to the last. */
 let address = "";
-let caFile = "";
+let ca = "";
 
-/** Over TLS, the certificate checked against the lab's authority, straight to the machine's address. */
-async function ask(method: string, path: string, body?: object): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        ...{ host: address, servername: "mfa.drvn.be", path, method, timeout: 10_000 },
-        ...{ headers: { host: "mfa.drvn.be" }, ca: readFileSync(caFile) },
-      },
-      (response) => {
-        let said = "";
-        response.setEncoding("utf8").on("data", (chunk: string) => {
-          said += chunk;
-        });
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body: said }));
-      },
-    );
-    call.on("error", reject).on("timeout", () => call.destroy(new Error(`${address} gives no answer`)));
-    call.end(body === undefined ? undefined : JSON.stringify(body));
+const ask = (method: string, path: string, body?: object) =>
+  askEdge(address, "mfa.drvn.be", path, {
+    ...{ method, rejectUnauthorized: true, ca },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
   });
-}
-
-const onMachine = async (script: string) => (await labOk("ssh", "code", "--", script)).trim();
-const containerOf = (service: string) => `$(docker ps --quiet --filter label=berth.resource=${service})`;
 const sql = (text: string) =>
   onMachine(
     `docker exec ${containerOf("mfa_postgres")} psql --username postgres --dbname mfa -Atc "${text}"`,
   );
 const redis = (...words: string[]) =>
-  labOk(
-    ...["ops", "exec", "mfa", "redis", "--", "sh", "-c"],
+  labOk("ops", [
+    ...["exec", "mfa", "redis", "--", "sh", "-c"],
     `REDISCLI_AUTH=$(sed -n "s/^requirepass //p" /run/secrets/redis.conf) redis-cli --raw ${words.join(" ")}`,
-  );
+  ]);
 
 describe("MFA in the lab", () => {
   beforeAll(async () => {
-    await lab("down");
-    await labOk("up", "mfa", ...settings);
-    const [system] = (await status()).systems;
-    address = system?.address ?? "";
-    caFile = system?.caFile ?? "";
+    await down();
+    await labOk("up", ["mfa"]);
+    const system = await running();
+    address = system.address;
+    ca = readFileSync(system.caFile, "utf8");
   }, 25 * minutes);
 
   afterAll(async () => {
@@ -93,14 +47,14 @@ describe("MFA in the lab", () => {
     const { status: code, body } = await ask("GET", "/api/health");
     expect(code).toBe(200);
     expect(JSON.parse(body)).toMatchObject({ status: "ok", version: expect.stringMatching(/^v1\.0\.0/) });
-    const { machines, systems } = await status();
+    const { machines, healthy, services } = await running();
     expect(machines.map(({ sshPort }) => sshPort)).toEqual([666]);
-    expect(systems).toMatchObject([{ name: "mfa", healthy: true }]);
-    expect(systems[0]?.services.map(({ name }) => name).sort()).toEqual(["app", "worker"]);
+    expect(healthy).toBe(true);
+    expect(services.map(({ name }) => name).sort()).toEqual(["app", "worker"]);
   });
 
   test("nothing would change", async () => {
-    await labOk("preview", "--expect-no-changes", ...settings);
+    await labOk("preview", ["--expect-no-changes"]);
   });
 
   test("each secret is mounted where the seed says, and nowhere else", async () => {
@@ -150,7 +104,7 @@ describe("MFA in the lab", () => {
   }, async () => {
     const ids = (name: string) => Array.from({ length: 500 }, (_, index) => `${name}-${index}`);
     expect((await ask("POST", "/api/sync", { ids: ids("before") })).status).toBe(202);
-    const release = labOk("up", ...settings, "--set", "mfa:app.version=v2.0.0");
+    const release = labOk("up", [], ["mfa:app.version=v2.0.0"]);
     expect((await ask("POST", "/api/sync", { ids: ids("meanwhile") })).status).toBe(202);
     await release;
     await onMachine(`docker kill ${containerOf("mfa_redis")}`);
@@ -164,8 +118,8 @@ describe("MFA in the lab", () => {
     );
     expect(await redis("LLEN", "sync:queue")).toBe("0");
     expect(JSON.parse(await redis("GET", "sync:status"))).toMatchObject({ version: "v2.0.0" });
-    const { services } = (await status()).systems[0] ?? {};
-    expect(services?.map(({ version }) => version)).toEqual(["v2.0.0", "v2.0.0"]);
+    const { services } = await running();
+    expect(services.map(({ version }) => version)).toEqual(["v2.0.0", "v2.0.0"]);
   });
 
   test("the cache is emptied by clients of listed networks alone", async () => {

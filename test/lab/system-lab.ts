@@ -6,7 +6,18 @@ import { labHome } from "../../lab/home.ts";
 
 export const minutes = 60_000;
 
+/** Whether a system's pass through the lab is left out, which it prints. */
+export function leftOutOfCi(system: string): boolean {
+  const leftOut = process.env.CI !== undefined && process.env.BERTH_TEST_ALL === undefined;
+  if (leftOut)
+    process.stdout.write(
+      `${system} in the lab: left out where CI is set: the build server has 30 minutes for everything; npm test runs it, or BERTH_TEST_ALL=1\n`,
+    );
+  return leftOut;
+}
+
 export interface Status {
+  readonly machines: readonly { readonly sshPort: number }[];
   readonly systems: readonly {
     readonly name: string;
     readonly address: string;
@@ -63,14 +74,15 @@ export function systemLab(about: {
     /** The same, whether or not there is anything to end. */
     down: () => lab("down", []),
 
-    /** A system as `lab status --json` shows it. */
+    /** A system as `lab status --json` shows it, and the machines of the lab. */
     async running(name = about.system) {
       // It fails while a system is not healthy, which is for the test to say.
       const { stdout } = await lab("status", ["--json"]);
-      const { systems } = JSON.parse(stdout) as Status;
+      const { machines, systems } = JSON.parse(stdout) as Status;
       const system = systems.find((each) => each.name === name);
       if (system === undefined) throw new Error(`${name} does not run`);
-      return { ...system, slot: system.services[0]?.slot ?? "", version: system.services[0]?.version ?? "" };
+      const { slot = "", version = "" } = system.services[0] ?? {};
+      return { ...system, machines, slot, version };
     },
 
     onMachine: async (script: string) => (await labOk("ssh", [about.host, "--", script])).trim(),
