@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { type LabContext, labContext } from "./commands/context.ts";
+import { type LabContext, labContext, placedSystems } from "./commands/context.ts";
 import { operateCommand } from "./commands/destroy.ts";
 import { downCommand } from "./commands/down.ts";
 import { loadCommand } from "./commands/load.ts";
@@ -39,8 +39,11 @@ export function labProgram(context: () => LabContext): Command {
       )
       .argument("[system...]"),
   )
+    .option("--all", "every system of the stack file", false)
     .option("--yes", "for scripts that pass it everywhere; the lab never asks")
-    .action((systems: string[], options) => upCommand(context(), systems, options));
+    .action((systems: string[], { all, ...options }) =>
+      upCommand(context(), all ? placedSystems(context(), options.stack) : systems, options),
+    );
 
   withRunOptions(program.command("preview").description("show what up would change").argument("[system...]"))
     .option("--expect-no-changes", "fail when something would change")

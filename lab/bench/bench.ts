@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { execa } from "execa";
 import { labHome } from "../home.ts";
+import { command, seconds } from "./command.ts";
 import { releaseStep, StepWatch, type WatchedStep } from "./step-watch.ts";
 
 /** All times in seconds. */
@@ -36,10 +35,11 @@ interface BenchOptions {
   readonly progress: (message: string) => void;
 }
 
-const projectDir = fileURLToPath(new URL("../..", import.meta.url));
-const commandSeconds = 1800;
-/** As the npm scripts start every command. */
-const compileCache = ["--import", join(projectDir, "scripts/compile-cache.ts")];
+/** The lab of the benchmarks, unless another one is named. */
+export function useBenchLab(): void {
+  process.env.BERTH_LAB ??= "bench";
+  process.env.BERTH_LAB_SUBNET ??= "198.18.250.0/24";
+}
 
 /**
  * Measures an operator's commands, in a separate lab (`BERTH_LAB`, default `bench`), which is ended before
@@ -47,8 +47,7 @@ const compileCache = ["--import", join(projectDir, "scripts/compile-cache.ts")];
  * @throws with the output of a command that failed
  */
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
-  process.env.BERTH_LAB ??= "bench";
-  process.env.BERTH_LAB_SUBNET ??= "198.18.250.0/24";
+  useBenchLab();
   const home = labHome();
   const stack = ["--stack", options.stack, ...(options.settings ?? []).flatMap((each) => ["--set", each])];
   const change = ["--set", `${options.setting}=${options.version}`];
@@ -101,23 +100,6 @@ function stepSeconds(step: WatchedStep): BenchReport["steps"] {
   const name = releaseStep(step) ?? step.operation;
   if (step.endedMs === undefined) return [];
   return [{ step: name, resource: step.name, seconds: round((step.endedMs - step.startedMs) / 1000) }];
-}
-
-async function seconds(work: () => Promise<void>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return (performance.now() - began) / 1000;
-}
-
-async function command(script: string, args: readonly string[]): Promise<void> {
-  const result = await execa(process.execPath, [...compileCache, join(projectDir, script), ...args], {
-    cwd: projectDir,
-    reject: false,
-    all: true,
-    stdin: "ignore",
-    timeout: commandSeconds * 1000,
-  });
-  if (result.failed) throw new Error(`${script} ${args.join(" ")} failed:\n${result.all.slice(-4000)}`);
 }
 
 function round(seconds: number): number {

@@ -1,12 +1,13 @@
 /** `npm run bench`: measures how long an operator's commands take, in a separate lab. */
 import { Command } from "commander";
-import { labContext, planRun } from "../commands/context.ts";
+import { labContext, placedSystems, planRun } from "../commands/context.ts";
 import { findCommand } from "../docker/index.ts";
 import { table } from "../render/table.ts";
-import { type BenchReport, runBench } from "./bench.ts";
+import { type BenchReport, runBench, useBenchLab } from "./bench.ts";
 import { runComparison } from "./compare/compare.ts";
 import { renderComparison } from "./compare/render.ts";
 import { benchEngines, renderEngines } from "./engine/bench.ts";
+import { renderGrowth, runGrowth } from "./growth/growth.ts";
 
 function render(report: BenchReport): string {
   const rows: [string, number][] = [
@@ -37,6 +38,12 @@ function render(report: BenchReport): string {
 
 const progress = (message: string) => process.stderr.write(`bench: ${message}\n`);
 
+/** The setting that releases the first service of a stack. */
+function firstRelease(stack: string, set: string[]): string {
+  const service = planRun(labContext(), { stack, set }, []).images.find((image) => image.service)?.service;
+  return `${service?.replace("/", ":")}.version`;
+}
+
 const program = new Command("npm run bench --")
   .description("Measure the lab: from nothing to serving, a no-op up, a preview, a deploy step by step.")
   .option("--stack <name>", "the stack", "production")
@@ -48,8 +55,7 @@ const program = new Command("npm run bench --")
   .option("--set <key=value>", "another setting of every run", (value, all: string[]) => [...all, value], [])
   .option("--json", "the report as JSON on standard output and nothing else")
   .action(async ({ stack, setting, versionTo, set, json }) => {
-    const service = planRun(labContext(), { stack, set }, []).images.find((image) => image.service)?.service;
-    const release = setting ?? `${service?.replace("/", ":")}.version`;
+    const release = setting ?? firstRelease(stack, set);
     const report = await runBench({ stack, setting: release, version: versionTo, settings: set, progress });
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : render(report)}\n`);
   });
@@ -73,6 +79,20 @@ program
       progress,
     });
     process.stdout.write(`${json ? JSON.stringify(report, null, 2) : renderComparison(report)}\n`);
+  });
+
+program
+  .command("growth")
+  .description("Add one system after the other to a stack, and measure what each makes slower.")
+  .option("--systems <names>", "which, separated by commas, in this order; default: all of the stack file")
+  .action(async ({ systems }, command: Command) => {
+    const { stack, versionTo, json } = command.optsWithGlobals();
+    useBenchLab();
+    const report = await runGrowth({
+      ...{ stack, progress, systems: systems?.split(",") ?? placedSystems(labContext(), stack) },
+      release: { setting: firstRelease(stack, []), versions: ["v1.0.0", versionTo] },
+    });
+    process.stdout.write(`${json ? JSON.stringify(report, null, 2) : renderGrowth(report)}\n`);
   });
 
 program

@@ -5,6 +5,7 @@ import { systems as definitions } from "../../stacks/index.ts";
 import { type LabHome, labHome } from "../home.ts";
 import { planStack } from "../stack/plan.ts";
 import type { PlannedStack } from "../stack/planned-stack.ts";
+import { objectAt, readStackFile } from "../stack/stack-file.ts";
 import { readSelection } from "./selection.ts";
 
 /** The lab and the project of a command. */
@@ -51,6 +52,11 @@ export function stateFile(context: LabContext, stack: string): string {
 /** `user@host`, for the deploy lock. */
 export function owner(): string {
   return `${userInfo().username}@${hostname()}`;
+}
+
+/** Every system of a stack file, in its order. */
+export function placedSystems({ projectDir, project }: LabContext, stack: string): string[] {
+  return Object.keys(objectAt(readStackFile(projectDir, project, stack).values["berth:systems"]));
 }
 
 /**
