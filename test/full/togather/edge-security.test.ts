@@ -213,7 +213,16 @@ describe("a ban", () => {
     await onMachine(`sudo fail2ban-client unban ${client.address}`);
     expect(await reach(client)).toEqual(before);
   }
-  const tryAdmin = async (client: Client) => new Set(await client.ask("/api/v1/admin/jobs", { count: 45 }));
+  /** Until the jail's thirty are refused by right; what passes a limit is refused too (429), and does not count. */
+  async function tryAdmin(client: Client): Promise<Set<number>> {
+    const answers: number[] = [];
+    while (answers.filter((status) => status !== 429).length < 30) {
+      if (answers.length > 45 * 20) throw new Error(`nearly all refused by a limit: ${answers.join(" ")}`);
+      answers.push(...(await client.ask("/api/v1/admin/jobs", { count: 45 })));
+      await sleep(1000);
+    }
+    return new Set(answers);
+  }
 
   test("for trying the admin API again and again: no web, nobody else notices, and it can be lifted", async () => {
     expect(await tryAdmin(stranger)).toEqual(new Set([403, 429]));
@@ -233,8 +242,7 @@ describe("a ban", () => {
     // More than the jail lets pass, fewer than the edge itself refuses for being too many at once.
     const answers = await stranger.ask("/api/v1/whoami", { count: 38 });
     expect(new Set(answers)).toEqual(new Set([401]));
-    const guesses = await admin.ask("/api/v1/admin/jobs", { count: 45 });
-    expect(new Set(guesses)).toEqual(new Set([401, 429]));
+    expect(await tryAdmin(admin)).toEqual(new Set([401, 429]));
     await untilBanned("berth-edge", admin);
     expect(await banned("berth-edge")).not.toContain(stranger.address);
     await onMachine(`sudo fail2ban-client unban ${admin.address}`);
