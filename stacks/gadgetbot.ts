@@ -12,6 +12,7 @@ import { appSettings } from "../components/release/settings.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { domainSchema } from "../components/schema.ts";
 import { writtenSecret } from "../components/secrets/written-secret.ts";
+import { ZitadelApplication } from "../components/zitadel/application.ts";
 
 const zitadelFile = (name: string) => `/run/secrets/${name}`;
 const zitadelFlags = [
@@ -20,8 +21,10 @@ const zitadelFlags = [
   "--config",
   zitadelFile("zitadel.yaml"),
 ];
-/** A personal access token, which Zitadel's setup makes for the login once (cmd/setup/03.go). */
-const loginToken = "login-client.pat";
+/** Personal access tokens, which Zitadel's setup makes once (cmd/setup/03.go): the login's, and Berth's for the application. */
+const tokens = { login: "login-client.pat", berth: "berth.pat" };
+/** Count up after another token has been put in its place on the host. */
+const tokenGeneration = z.int().min(1).default(1);
 const pool = z.int().min(1).max(100);
 const byBerth = (...names: readonly string[]) =>
   Object.fromEntries(names.map((name) => [name, "is set by Berth"]));
@@ -47,7 +50,7 @@ const app = appSettings(
     databaseTls: { mode: "verify-full", urlParameters: { sslmode: "verify-full" } },
   },
   {
-    /** Of the application at Zitadel; empty until there is one. */
+    /** Of an application that somebody else has made at Zitadel; left out, Berth declares one. */
     clientId: z
       .string()
       .regex(/^\d*$/, "is not a client id; use the digits alone, as in 344936354465016579")
@@ -73,7 +76,7 @@ const zitadel = appSettings(
     ),
     made: ["zitadel.yaml", "zitadel-steps.yaml"],
   },
-  { domain: domainSchema },
+  { domain: domainSchema, tokenGeneration },
 );
 
 const login = appSettings(
@@ -84,27 +87,31 @@ const login = appSettings(
     made: ["ZITADEL_SERVICE_USER_TOKEN"],
   },
   {
-    /** Until when the login's token is good that the first setup makes. */
+    /** Until when the tokens are good that the first setup makes. */
     tokenExpires: z.iso.date("is not a day; use one as in 2029-01-01").default("2029-01-01"),
-    /** Count up after another token has been put in its place on the host. */
-    tokenGeneration: z.int().min(1).default(1),
+    tokenGeneration,
   },
 );
 
-/** Zitadel's GadgetBot organisation, its first user and the login's token: read once, by the setup of an empty database. */
-const firstInstance = (password: unknown, tokenExpires: string) => ({
-  FirstInstance: {
-    LoginClientPatPath: `${writtenFolder}/${loginToken}`,
-    Org: {
-      Name: "GadgetBot",
-      Human: { UserName: "admin", Password: password, PasswordChangeRequired: false },
-      LoginClient: {
-        Machine: { Username: "login-client", Name: "Login" },
-        Pat: { ExpirationDate: `${tokenExpires}T00:00:00Z` },
+/**
+ * Zitadel's GadgetBot organisation, its first user and the two that have tokens: read once, by the setup of an empty database. It makes
+ * the person and the machine users (internal/command/instance.go, setupAdmins).
+ */
+const firstInstance = (password: unknown, tokenExpires: string) => {
+  const Pat = { ExpirationDate: `${tokenExpires}T00:00:00Z` };
+  return {
+    FirstInstance: {
+      PatPath: `${writtenFolder}/${tokens.berth}`,
+      LoginClientPatPath: `${writtenFolder}/${tokens.login}`,
+      Org: {
+        Name: "GadgetBot",
+        Human: { UserName: "admin", Password: password, PasswordChangeRequired: false },
+        Machine: { Machine: { Username: "berth", Name: "Berth" }, Pat },
+        LoginClient: { Machine: { Username: "login-client", Name: "Login" }, Pat },
       },
     },
-  },
-});
+  };
+};
 
 /** GadgetBot, a TanStack Start app that its users log in to by Zitadel; each has a PostgreSQL server of its own. */
 export const gadgetbot = defineSystem({
@@ -160,7 +167,13 @@ export const gadgetbot = defineSystem({
     ]),
     zitadelSetup: migrationSettings("zitadel", [
       {
-        ...{ kind: "command", name: "setup", shell: false, serviceVariables: true, writes: [loginToken] },
+        ...{
+          kind: "command",
+          name: "setup",
+          shell: false,
+          serviceVariables: true,
+          writes: Object.values(tokens),
+        },
         command: ["/app/zitadel", "setup", ...zitadelFlags, "--steps", zitadelFile("zitadel-steps.yaml")],
         secrets: ["ZITADEL_MASTERKEY", "zitadel.yaml", "zitadel-steps.yaml"],
       },
@@ -179,14 +192,6 @@ export const gadgetbot = defineSystem({
     const common = { networks: [network], probe };
     const issuer = `https://${settings.zitadel.domain}`;
     const postgres = new Postgres(services.postgres, { network });
-    const app = new WebService(services.app, {
-      ...{ ...common, command: ["node", ".output/server/index.mjs"], secretsAs: "variables" },
-      environment: { ZITADEL_ISSUER_URL: issuer },
-      trustsEdgeBy: "NODE_EXTRA_CA_CERTS",
-      database: new Database(context, "database", { postgres, name: "gadgetbot", extensions: [] }),
-      schema: { migrations: settings.migrations, snapshots },
-      health: { tool: "curl", path: "/" },
-    });
     const server = new Postgres(services.zitadeldb, { network });
     const database = new Database(context, "zitadel-database", {
       ...{ postgres: server, name: "zitadel", extensions: [] },
@@ -214,22 +219,48 @@ export const gadgetbot = defineSystem({
       // Ready when its database answers too (internal/api/api.go); `/debug/healthz` says that it runs.
       health: { tool: "none", path: "/debug/ready" },
     });
+    const token = (name: string, file: string, reading: number) =>
+      writtenSecret(
+        name,
+        { host: context.host, service: services.zitadel.name, file, reading, dependsOn: [zitadel.switched] },
+        { parent: context.parent },
+      );
     const login = new WebService(services.login, {
       ...{ ...common, command: ["node", "apps/login/server.js"], secretsAs: "variables" },
       trustsEdgeBy: "NODE_EXTRA_CA_CERTS",
       secrets: {
-        ZITADEL_SERVICE_USER_TOKEN: writtenSecret(
+        ZITADEL_SERVICE_USER_TOKEN: token(
           "gadgetbot-login-token",
-          {
-            ...{ host: context.host, service: services.zitadel.name, file: loginToken },
-            ...{ reading: settings.login.tokenGeneration, dependsOn: [zitadel.switched] },
-          },
-          { parent: context.parent },
+          tokens.login,
+          settings.login.tokenGeneration,
         ),
       },
       environment: { ZITADEL_API_URL: issuer, NEXT_PUBLIC_BASE_PATH: "/ui/v2/login" },
       health: { tool: "node", path: "/ui/v2/login/healthy" },
       dependsOn: [zitadel.switched],
+    });
+    const { issuerPem } = context.edge;
+    const clientId =
+      settings.app.clientId ||
+      new ZitadelApplication(
+        "gadgetbot-application",
+        {
+          ...{ domain: settings.zitadel.domain, address: context.host.connection.address },
+          ...(issuerPem !== undefined && { authorityPem: issuerPem }),
+          token: token("gadgetbot-application-token", tokens.berth, settings.zitadel.tokenGeneration),
+          ...{ project: "GadgetBot", application: "GadgetBot Web" },
+          redirectUris: [`https://${domain}/api/auth/callback/zitadel`],
+          postLogoutRedirectUris: [`https://${domain}`],
+        },
+        { parent: context.parent, dependsOn: [zitadel.switched] },
+      ).clientId;
+    const app = new WebService(services.app, {
+      ...{ ...common, command: ["node", ".output/server/index.mjs"], secretsAs: "variables" },
+      environment: { ZITADEL_ISSUER_URL: issuer, ZITADEL_CLIENT_ID: clientId },
+      trustsEdgeBy: "NODE_EXTRA_CA_CERTS",
+      database: new Database(context, "database", { postgres, name: "gadgetbot", extensions: [] }),
+      schema: { migrations: settings.migrations, snapshots },
+      health: { tool: "curl", path: "/" },
     });
     const released = { app: app.released, zitadel: zitadel.released, login: login.released };
     return { services: released, healthUrl: `https://${domain}/` };

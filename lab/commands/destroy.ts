@@ -34,7 +34,7 @@ export async function operateCommand(
   const { stack } = options;
   const planned = planRun(context, options, []);
   await requireMachine();
-  const engine = engineNamed(options, context.home);
+  const engine = engineNamed(options, context);
   const { phases, prepared } = preparation(context, planned, {});
   let result: EngineResult | undefined;
   await runPhases([

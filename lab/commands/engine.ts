@@ -5,7 +5,12 @@ import type { LabHome } from "../home.ts";
 import { createEngine, type Launch } from "../pulumi/engine/index.ts";
 import type { Engine, EngineResult, EngineRun } from "../pulumi/engine/run.ts";
 import { providerPackages } from "../pulumi/providers/index.ts";
-import { launchPlugin, requirePlugins } from "../pulumi/providers/plugin.ts";
+import {
+  dynamicPackage,
+  launchDynamicProvider,
+  launchPlugin,
+  requirePlugins,
+} from "../pulumi/providers/plugin.ts";
 import { serveProvider } from "../pulumi/providers/serve.ts";
 import { diagnosticLines } from "../render/steps.ts";
 import type { StackConfiguration } from "../stack/check.ts";
@@ -27,11 +32,19 @@ export interface EngineChoice {
  * The engine of a run, the lab's own or the `pulumi` on the PATH, with the lab's providers or Pulumi's real plugins.
  * @throws when a name is none of these, or when a plugin is missing.
  */
-export function engineNamed({ engine, providers }: EngineChoice, home: LabHome): Engine {
+export function engineNamed(
+  { engine, providers }: EngineChoice,
+  { home, projectDir }: Pick<LabContext, "home" | "projectDir">,
+): Engine {
   if (!providersNames.some((name) => name === providers))
     throw new Error(`--providers: "${providers}" is invalid; use one of: ${providersNames.join(", ")}`);
   const plugins = providers === "real" ? requirePlugins(providerPackages) : undefined;
-  if (engine === "lab") return createEngine({ launch: plugins ? launchReal(plugins) : launchProvider });
+  const launchOther = plugins ? launchReal(plugins) : launchProvider;
+  const launch: Launch = (name) =>
+    name === dynamicPackage
+      ? launchDynamicProvider(projectDir, (said) => report(name, said))
+      : launchOther(name);
+  if (engine === "lab") return createEngine({ launch });
   // Pulumi finds the real plugins itself, in the places that were just checked.
   if (engine === "pulumi") return createPulumiEngine(home, plugins ? [] : providerPackages);
   throw new Error(`--engine: "${engine}" is invalid; use one of: ${engineNames.join(", ")}`);
@@ -81,9 +94,11 @@ function launchReal(plugins: ReadonlyMap<string, string>): Launch {
       const known = [...plugins.keys()].join(", ");
       throw new Error(`the program uses the provider "${packageName}"; supported are only: ${known}`);
     }
-    return launchPlugin(path, (message) => process.stderr.write(`${packageName}: ${message}\n`));
+    return launchPlugin(path, (message) => report(packageName, message));
   };
 }
+
+const report = (packageName: string, message: string) => process.stderr.write(`${packageName}: ${message}\n`);
 
 /** The engine's input for one run of a stack. The passphrase is generated once per lab. */
 export function engineRun(

@@ -23,7 +23,7 @@ export async function previewCommand(
 ): Promise<void> {
   const planned = planRun(context, options, names);
   await requireMachine();
-  const engine = engineNamed(options, context.home);
+  const engine = engineNamed(options, context);
   const { phases, prepared } = preparation(context, planned, options);
   let result: EngineResult | undefined;
   let differences: ReadonlyMap<string, readonly string[]> = new Map();

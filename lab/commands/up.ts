@@ -36,7 +36,7 @@ export async function upCommand(
   const planned = planRun(context, options, names);
   requireOneStack(context.home, stack);
   await requireMachine();
-  const engine = engineNamed(options, context.home);
+  const engine = engineNamed(options, context);
   const { phases, prepared } = preparation(context, planned, options);
   let result: EngineResult | undefined;
   const times = await runPhases([

@@ -58,7 +58,7 @@ describe("a plugin", () => {
 });
 
 test("other providers than the lab's and the real ones are refused", () => {
-  expect(() => engineNamed({ engine: "lab", providers: "mine" }, home)).toThrow(
+  expect(() => engineNamed({ engine: "lab", providers: "mine" }, { home, projectDir: "" })).toThrow(
     '--providers: "mine" is invalid; use one of: lab, real',
   );
 });

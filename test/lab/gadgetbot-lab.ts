@@ -126,35 +126,32 @@ export async function signInAs(
   return { tokens, person: await oidc.fetchUserInfo(config, tokens.access_token, subject) };
 }
 
-/**
- * Makes the app's application at Zitadel as somebody does in the console: signed in as the first user, by the management API.
- * @returns its client id
- */
-export async function makeApplication(
+/** An application or a project, as the management API shows it, or what its calls answer. */
+export interface Managed {
+  readonly id: string;
+  readonly name: string;
+  readonly oidcConfig: Readonly<Record<string, unknown>>;
+  readonly clientId: string;
+  readonly clientSecret?: string;
+}
+
+/** Zitadel's management API as the console calls it for its first user. @returns what it answers, as JSON */
+export async function managementApi(
   send: Send,
   person: { readonly loginName: string; readonly password: string },
-): Promise<string> {
+) {
   const auth = `https://${authDomain}`;
   const { body } = await send(`${auth}/ui/console/assets/environment.json`);
   const { clientid } = JSON.parse(body) as { clientid: string };
   const operator = { ...person, clientId: clientid, redirectUri: `${auth}/ui/console/auth/callback` };
   const { tokens } = await signInAs(send, new Browser(send), operator);
-  const call = async (path: string, asked: object) => {
-    const headers = { authorization: `Bearer ${tokens.access_token}`, "content-type": "application/json" };
+  const headers = { authorization: `Bearer ${tokens.access_token}`, "content-type": "application/json" };
+  return async <T = Managed>(method: string, path: string, asked?: object): Promise<T> => {
     const reply = await send(`${auth}/management/v1${path}`, {
-      ...{ method: "POST", headers, body: JSON.stringify(asked) },
+      ...{ method, headers, ...(asked !== undefined && { body: JSON.stringify(asked) }) },
     });
-    return JSON.parse(reply.body) as Record<string, string>;
+    return JSON.parse(reply.body) as T;
   };
-  const { id } = await call("/projects", { name: "GadgetBot" });
-  const { clientId, clientSecret } = await call(`/projects/${id}/apps/oidc`, {
-    name: "GadgetBot Web",
-    redirectUris: [`https://${domain}/api/auth/callback/zitadel`],
-    postLogoutRedirectUris: [`https://${domain}`],
-    authMethodType: "OIDC_AUTH_METHOD_TYPE_NONE",
-  });
-  if (clientId === undefined || clientSecret !== undefined) throw new Error(`no public client: ${clientId}`);
-  return clientId;
 }
 
 /** Signs in at the app, by Zitadel where it does not know who it is. @returns the address to which the app leads. */

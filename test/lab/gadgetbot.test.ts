@@ -6,7 +6,8 @@ import {
   authDomain,
   Browser,
   domain,
-  makeApplication,
+  type Managed,
+  managementApi,
   type Send,
   sender,
   sessionAtApp,
@@ -15,7 +16,7 @@ import {
 } from "./gadgetbot-lab.ts";
 import { containerOf, leftOutOfCi, minutes, systemLab } from "./system-lab.ts";
 
-/** GadgetBot and Zitadel once through the lab, on Traefik, as their owner's phases go: Zitadel, the app, then the application at Zitadel. */
+/** GadgetBot and Zitadel once through the lab, on Traefik, as their owner's phases go: Zitadel, the application there, the app. */
 const tunnels = ["gadgetbot:postgres.tunnelPort=15536", "gadgetbot:zitadeldb.tunnelPort=15537"];
 const { home, labOk, down, running, onMachine } = systemLab({
   ...{ lab: "testbot", subnet: "198.18.36.0/24", system: "gadgetbot", host: "gadget" },
@@ -111,23 +112,7 @@ describe.skipIf(leftOutOfCi("GadgetBot"))("GadgetBot in the lab", () => {
     );
   });
 
-  test("the application is made at Zitadel, its client id reaches the app, and Zitadel is left alone", {
-    timeout: 10 * minutes,
-  }, async () => {
-    const { body } = await send(`${auth}/ui/console/assets/environment.json`);
-    const { clientid } = JSON.parse(body) as { clientid: string };
-    const operator = { ...person, clientId: clientid, redirectUri: `${auth}/ui/console/auth/callback` };
-    await expect(signInAs(send, browser(), { ...operator, password: "wrong" })).rejects.toThrow("login: 400");
-    const { person: who } = await signInAs(send, browser(), operator);
-    expect(who).toMatchObject({ preferred_username: person.loginName, email_verified: true });
-    const clientId = await makeApplication(send, person);
-    expect(clientId).toMatch(/^\d+$/);
-
-    const others = () => containers("zitadel", "login", "zitadeldb", "postgres");
-    const before = await others();
-    await labOk("up", [], [`gadgetbot:app.clientId="${clientId}"`]);
-    expect(await others()).toBe(before);
-
+  test("Berth has declared the application: somebody signs in at the app, out, and in again", async () => {
     const visitor = browser();
     expect(await signInAtApp(visitor, person)).toBe(`${app}/admin`);
     expect(await sessionAtApp(visitor)).toEqual({
@@ -138,6 +123,61 @@ describe.skipIf(leftOutOfCi("GadgetBot"))("GadgetBot in the lab", () => {
     // Zitadel still knows who it is.
     expect(await signInAtApp(visitor, { ...person, password: "not asked for" })).toBe(`${app}/admin`);
     expect(await sessionAtApp(visitor)).toMatchObject({ user: { email: person.loginName } });
+  });
+
+  test("who signs in is who Zitadel says; a wrong password is refused", async () => {
+    const { body } = await send(`${auth}/ui/console/assets/environment.json`);
+    const { clientid } = JSON.parse(body) as { clientid: string };
+    const operator = { ...person, clientId: clientid, redirectUri: `${auth}/ui/console/auth/callback` };
+    await expect(signInAs(send, browser(), { ...operator, password: "wrong" })).rejects.toThrow("login: 400");
+    const { person: who } = await signInAs(send, browser(), operator);
+    expect(who).toMatchObject({ preferred_username: person.loginName, email_verified: true });
+  });
+
+  test("what somebody has changed of the application in the console is put back, and nothing else is touched", {
+    timeout: 10 * minutes,
+  }, async () => {
+    const api = await managementApi(send, person);
+    const all = async (path: string) =>
+      (await api<{ result: Managed[] }>("POST", `${path}/_search`, { queries: [] })).result;
+    const project = (await all("/projects")).find(({ name }) => name === "GadgetBot");
+    const apps = `/projects/${project?.id}/apps`;
+    const found = await all(apps);
+    expect(found.map(({ name }) => name)).toEqual(["GadgetBot Web"]);
+    const { id = "", oidcConfig = {} } = found[0] ?? {};
+    expect(oidcConfig).toMatchObject({ authMethodType: "OIDC_AUTH_METHOD_TYPE_NONE" });
+    const callback = `${app}/api/auth/callback/zitadel`;
+    await api("PUT", `${apps}/${id}/oidc_config`, {
+      ...oidcConfig,
+      redirectUris: ["https://elsewhere.example/"],
+    });
+    await labOk("refresh");
+    const planned = JSON.parse(await labOk("preview", ["--json"])) as { changes: { urn: string }[] };
+    expect(planned.changes.map(({ urn }) => urn.split("::").at(-1))).toEqual(["gadgetbot-application"]);
+    await labOk("up");
+    const { app: again } = await api<{ app: Managed }>("GET", `${apps}/${id}`);
+    expect(again.oidcConfig).toMatchObject({ redirectUris: [callback], clientId: oidcConfig.clientId });
+  });
+
+  test("an application of somebody else's is used instead, Zitadel is left alone, and Berth's stays", {
+    timeout: 10 * minutes,
+  }, async () => {
+    const others = () => containers("zitadel", "login", "zitadeldb", "postgres");
+    const before = await others();
+    const api = await managementApi(send, person);
+    const { id } = await api("POST", "/projects", { name: "Another" });
+    const { clientId, clientSecret } = await api("POST", `/projects/${id}/apps/oidc`, {
+      ...{ name: "Another Web", redirectUris: [`${app}/api/auth/callback/zitadel`] },
+      ...{ postLogoutRedirectUris: [app], authMethodType: "OIDC_AUTH_METHOD_TYPE_NONE" },
+    });
+    expect([/^\d+$/.test(clientId), clientSecret]).toEqual([true, undefined]);
+    await labOk("up", [], [`gadgetbot:app.clientId="${clientId}"`]);
+    expect(await signInAtApp(browser(), person)).toBe(`${app}/admin`);
+    // The way back finds the application by its name.
+    await labOk("up");
+    expect(await signInAtApp(browser(), person)).toBe(`${app}/admin`);
+    await labOk("preview", ["--expect-no-changes"]);
+    expect(await others()).toBe(before);
   });
 });
 

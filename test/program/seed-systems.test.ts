@@ -98,7 +98,7 @@ const seeds: readonly Seed[] = [
   {
     ...{ definition: gadgetbot, routes: "gadgetbot", domain: "gadgetbot.vellandi.net" },
     settings: {
-      app: { version: "v1.0.0", clientId: "344936354465016579" },
+      app: { version: "v1.0.0" },
       zitadel: { version: "v4.17.3", domain: "gadgetbot-auth.vellandi.net" },
       login: { version: "v4.17.3" },
       ...{ postgres: { version: "17" }, zitadeldb: { version: "17" } },
@@ -204,6 +204,19 @@ describe.each(seeds)("$routes", ({ definition, routes, domain, settings, secrets
       expect(names.toSorted()).toEqual(services.map(([service]) => `${name}_${service}`).toSorted());
       const specifications = JSON.stringify(registered.map(({ inputs }) => inputs));
       for (const [, value] of made) if (value.length > 5) expect(specifications).not.toContain(value);
+      // Zitadel keeps the application whatever becomes of its declaration, and the token is an envelope.
+      const applications = program.registrations.filter(({ type }) => type.startsWith("pulumi-nodejs:"));
+      expect(applications.map((each) => [each.name, each.retainOnDelete])).toEqual(
+        name === "gadgetbot" ? [["gadgetbot-application", true]] : [],
+      );
+      for (const { inputs } of applications) {
+        expect(inputs).toMatchObject({
+          ...{ domain: "gadgetbot-auth.vellandi.net", project: "GadgetBot", application: "GadgetBot Web" },
+          redirectUris: [`https://staging.${domain}/api/auth/callback/zitadel`],
+          postLogoutRedirectUris: [`https://staging.${domain}`],
+        });
+        expect(JSON.stringify(inputs.token)).toContain("4dabf18193072939515e22adb298388d");
+      }
     } finally {
       vi.doUnmock("../../stacks/index.ts");
     }

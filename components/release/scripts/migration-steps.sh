@@ -78,13 +78,15 @@ Or wait longer: npx pulumi config set --path $MIGRATIONS.lockTimeoutSeconds <sec
   return 1
 }
 
-# keep_written FOLDER KIND: keeps what the step has written, of a rehearsal nothing. A step that ran before may write nothing again.
+# keep_written FOLDER KIND: keeps what the step has written, of a rehearsal nothing. A step that ran before may write nothing again, nor
+# what it was not yet asked to write then: who reads that says how to provide it.
 keep_written() {
-  local file
+  local file before=yes
+  sudo test -d "$1" || before=
   while read -r file; do
     if sudo test -s "$1.new/$file"; then
       [ "$2" = rehearsal ] || sudo install -D -m 0600 "$1.new/$file" "$1/$file"
-    elif ! sudo test -s "$1/$file"; then
+    elif [ -z "$before" ]; then
       job_report="It ended, but wrote no $file to $(jq --raw-output .writes.from <<<"$step"), which another service is given."
       return 1
     fi

@@ -4,8 +4,8 @@ import { standIn } from "../application.ts";
  * Zitadel, Go. Source: the seed `gadgetbot-zitadel.md`, whose lines are named below, and github.com/zitadel/zitadel: its image has one
  * program and no shell (apps/api/Dockerfile, `FROM scratch`); phases (docs, "Update and Scale ZITADEL"); settings (cmd/defaults.yaml,
  * cmd/setup/steps.yaml, as variables with ZITADEL_ in front, or as files); health (internal/api/api.go); paths of OIDC
- * (internal/api/oidc/op.go); the login's calls (docs, "OIDC Standard": auth requests and callback); the management API's two calls as
- * github.com/mvellandi/gadgetbot makes them (scripts/zitadel-import.ts). OpenID Connect itself is the package oidc-provider, its state
+ * (internal/api/oidc/op.go); the login's calls (docs, "OIDC Standard": auth requests and callback); the management API
+ * (proto/zitadel/management.proto, as scripts/zitadel-import.ts of github.com/mvellandi/gadgetbot uses it). OpenID Connect itself is the package oidc-provider, its state
  * in the database. gRPC, actions, SAML and the console's pages are left out.
  */
 export const declaration = standIn({

@@ -1,6 +1,7 @@
 /** Pulumi's real provider plugins: where they are found, and how one is started. */
 import { spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -89,6 +90,15 @@ async function logReceiver(report: (message: string) => void) {
   return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() };
 }
 
+/** Pulumi's host for dynamic providers, by the package that it serves; the SDK has it, so it is no plugin to install. */
+export const dynamicPackage = "pulumi-nodejs";
+
+/** Starts it for a program, as `pulumi-resource-pulumi-nodejs` does: in the program's folder, by the Node that runs this. */
+export function launchDynamicProvider(projectDir: string, report: (message: string) => void) {
+  const script = createRequire(import.meta.url).resolve("@pulumi/pulumi/cmd/dynamic-provider/index.js");
+  return launchPlugin(process.execPath, report, { args: [script], cwd: projectDir });
+}
+
 /**
  * Starts a plugin: it gets the address of an engine to log to, and prints the port on which it serves `ResourceProvider`.
  * @throws when it ends, or prints no port within a minute.
@@ -96,9 +106,10 @@ async function logReceiver(report: (message: string) => void) {
 export async function launchPlugin(
   path: string,
   report: (message: string) => void,
+  { args = [], cwd }: { readonly args?: readonly string[]; readonly cwd?: string } = {},
 ): Promise<{ address: string; close(): Promise<void> }> {
   const logs = await logReceiver(report);
-  const child = spawn(path, [logs.address], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(path, [...args, logs.address], { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   child.stderr.on("data", (chunk) => {
     said = `${said}${chunk}`.slice(-2000);

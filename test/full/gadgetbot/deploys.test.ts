@@ -5,15 +5,7 @@ import { describe, expect, test } from "vitest";
 import { loadMix } from "../../../lab/apps/index.ts";
 import { type LoadReport, renderReport, startLoad } from "../../../lab/load/index.ts";
 import { authorityFile } from "../../../lab/stack/certificate.ts";
-import {
-  authDomain,
-  Browser,
-  domain,
-  makeApplication,
-  sender,
-  sessionAtApp,
-  signInAtApp,
-} from "../../lab/gadgetbot-lab.ts";
+import { authDomain, Browser, domain, sender, sessionAtApp, signInAtApp } from "../../lab/gadgetbot-lab.ts";
 import { leftovers } from "../leftovers.ts";
 import { scenariosOf } from "../search.ts";
 import { home, type LabRun, lab, labOk, onMachine, ops, service } from "../support.ts";
@@ -30,7 +22,6 @@ const auth = ["zitadel", "login"].flatMap((name) => loadMix("gadgetbot", name));
 const zitadelVersion = (version: string) =>
   set(`gadgetbot:zitadel.version=${version}`, `gadgetbot:login.version=${version}`);
 
-let clientId: string[] = [];
 let visitor: Browser;
 
 function person() {
@@ -78,12 +69,9 @@ async function expectSession(): Promise<void> {
 }
 
 describe("the app", () => {
-  test("gets its client id by a release, and somebody signs in", async () => {
+  test("has an application at Zitadel, and somebody signs in", async () => {
     const { address } = await service();
-    const send = sender({ address, caFile: authorityFile(home) });
-    clientId = set(`gadgetbot:app.clientId="${await makeApplication(send, person())}"`);
-    await labOk("up", ...clientId);
-    visitor = new Browser(send);
+    visitor = new Browser(sender({ address, caFile: authorityFile(home) }));
     await signInAtApp(visitor, person());
     await expectSession();
   });
@@ -95,7 +83,7 @@ describe("the app", () => {
     const { result: runs, loads } = await underBothLoads("ten deploys of the app", async () => {
       const made: LabRun[] = [];
       for (let number = 1; number <= 10; number += 1) {
-        made.push(await labOk("up", ...clientId, ...set(`gadgetbot:app.version=v1.${number}.0`)));
+        made.push(await labOk("up", ...set(`gadgetbot:app.version=v1.${number}.0`)));
         await expectSession();
       }
       return made;
@@ -117,7 +105,7 @@ describe("the app", () => {
 describe("Zitadel", () => {
   const app = set("gadgetbot:app.version=v1.10.0");
   const up = (version: string, ...more: readonly string[]) => [
-    ...["up", ...clientId, ...app, ...zitadelVersion(version), ...more],
+    ...["up", ...app, ...zitadelVersion(version), ...more],
   ];
 
   test("a version that does not become healthy changes nothing, and nobody notices", async () => {

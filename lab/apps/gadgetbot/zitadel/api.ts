@@ -1,14 +1,18 @@
 import type { IncomingMessage } from "node:http";
 import type Provider from "oidc-provider";
 import type { Pool } from "pg";
-import { BadRequest, bearer, readJson } from "../../server/http.ts";
+import { bearer, readJson } from "../../server/http.ts";
 import type { Answer, OtherRoutes, SpecialContext } from "../../server/special.ts";
 import { hashOf, newId, newToken, passwordFits } from "./crypto.ts";
+import { managementCalls } from "./management.ts";
 import { openIdConnect } from "./oidc.ts";
+import { hasRole } from "./tokens.ts";
 
 /** What the declaration cannot say: OpenID Connect, and the calls of the login, of the console and of an import. */
 
-type Call = (request: IncomingMessage, id: string) => Promise<Answer>;
+/** @param ids what the path's groups have matched */
+export type Call = (request: IncomingMessage, ...ids: string[]) => Promise<Answer>;
+export type Calls = readonly [method: string, path: RegExp, call: Call][];
 
 export async function other({ pool, setting }: SpecialContext): Promise<OtherRoutes> {
   const database = pool();
@@ -20,7 +24,7 @@ export async function other({ pool, setting }: SpecialContext): Promise<OtherRou
     const clientid = (rows[0] as { client_id: string }).client_id;
     return { status: 200, body: { api: `https://${domain}`, issuer: `https://${domain}`, clientid } };
   };
-  const calls: readonly [method: string, path: RegExp, call: Call][] = [
+  const calls: Calls = [
     ["GET", /^\/$/, async () => ({ status: 302, headers: { Location: "/ui/console" } })],
     ["GET", /^\/ui\/console\/assets\/environment\.json$/, console_],
     [
@@ -38,7 +42,7 @@ export async function other({ pool, setting }: SpecialContext): Promise<OtherRou
     if (host !== domain) return { status: 404, body: { message: `Instance not found: ${host}` } };
     for (const [method, path, call] of calls) {
       const found = request.method === method ? path.exec(pathname) : null;
-      if (found !== null) return call(request, found[1] ?? "");
+      if (found !== null) return call(request, ...found.slice(1));
     }
     if (!/^\/(oauth\/v2|oidc\/v1|\.well-known)\//.test(pathname)) return undefined;
     await protocol(request, response);
@@ -47,15 +51,8 @@ export async function other({ pool, setting }: SpecialContext): Promise<OtherRou
 }
 
 /** What login v2 asks (docs, "OIDC Standard"), as a machine user with the role IAM_LOGIN_CLIENT. */
-function loginCalls(database: Pool, provider: Provider): [string, RegExp, Call][] {
-  const allowed = async (request: IncomingMessage) => {
-    const { rowCount } = await database.query(
-      `SELECT FROM access_tokens JOIN users ON users.id = user_id
-       WHERE hash = $1 AND expires_at > now() AND role = 'IAM_LOGIN_CLIENT'`,
-      [hashOf(bearer(request))],
-    );
-    return rowCount === 1;
-  };
+function loginCalls(database: Pool, provider: Provider): Calls {
+  const allowed = (request: IncomingMessage) => hasRole(database, bearer(request), "IAM_LOGIN_CLIENT");
   const refused: Answer = { status: 401, body: { code: 16, message: "Errors.Token.Invalid" } };
   return [
     [
@@ -83,7 +80,7 @@ function loginCalls(database: Pool, provider: Provider): [string, RegExp, Call][
     [
       "POST",
       /^\/v2\/oidc\/auth_requests\/([\w-]+)$/,
-      async (request, id) => {
+      async (request, id = "") => {
         if (!(await allowed(request))) return refused;
         const { session } = (await readJson(request)) as {
           session?: { sessionId?: string; sessionToken?: string };
@@ -99,65 +96,6 @@ function loginCalls(database: Pool, provider: Provider): [string, RegExp, Call][
         await interaction.save(interaction.exp - Math.floor(Date.now() / 1000));
         return { status: 200, body: { callbackUrl: interaction.returnTo } };
       },
-    ],
-  ];
-}
-
-/** Projects and their applications, as somebody with the role IAM_OWNER. */
-function managementCalls(database: Pool, provider: Provider): [string, RegExp, Call][] {
-  const asOwner =
-    (call: Call): Call =>
-    async (request, id) => {
-      const token = await provider.AccessToken.find(bearer(request));
-      const { rowCount } = await database.query("SELECT FROM users WHERE id = $1 AND role = 'IAM_OWNER'", [
-        token?.accountId ?? "",
-      ]);
-      return rowCount === 1
-        ? call(request, id)
-        : { status: 401, body: { code: 16, message: "auth header missing" } };
-    };
-  const named = async (request: IncomingMessage) => {
-    const body = (await readJson(request)) as Record<string, unknown>;
-    if (typeof body.name !== "string" || body.name === "") throw new BadRequest("name: missing");
-    return { ...body, name: body.name };
-  };
-  return [
-    [
-      "POST",
-      /^\/management\/v1\/projects$/,
-      asOwner(async (request) => {
-        const { name } = await named(request);
-        const id = newId();
-        const { rowCount } = await database.query(
-          "INSERT INTO projects VALUES ($1, $2) ON CONFLICT DO NOTHING",
-          [id, name],
-        );
-        if (rowCount === 0)
-          return { status: 409, body: { code: 6, message: "Errors.Project.AlreadyExisting" } };
-        return { status: 200, body: { id } };
-      }),
-    ],
-    [
-      "POST",
-      /^\/management\/v1\/projects\/(\d+)\/apps\/oidc$/,
-      asOwner(async (request, project) => {
-        const app: Record<string, unknown> & { name: string } = await named(request);
-        const [clientId, secret] = [newId(), newToken()];
-        // What is left out is the enumeration's first value (proto/zitadel/app.proto): "Basic", which the seed's L331 warns of.
-        const isPublic = app.authMethodType === "OIDC_AUTH_METHOD_TYPE_NONE";
-        const { rowCount } = await database.query(
-          "INSERT INTO apps SELECT $1, id, $3, $4, $5, $6 FROM projects WHERE id = $2",
-          [
-            ...[clientId, project, app.name, isPublic ? null : hashOf(secret)],
-            ...[app.redirectUris ?? [], app.postLogoutRedirectUris ?? []],
-          ],
-        );
-        if (rowCount === 0) return { status: 404, body: { code: 5, message: "Errors.Project.NotFound" } };
-        return {
-          status: 200,
-          body: { appId: newId(), clientId, ...(isPublic ? {} : { clientSecret: secret }) },
-        };
-      }),
     ],
   ];
 }

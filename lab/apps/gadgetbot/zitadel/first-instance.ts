@@ -44,25 +44,30 @@ export async function firstInstance(setting: (...path: readonly string[]) => unk
     await client.query("INSERT INTO users VALUES ($1, $2, $3, $2, $4, 'IAM_OWNER')", [
       ...[newId(), loginName, "ZITADEL Admin", hashPassword(password)],
     ]);
-    const machine = text("", "Org", "LoginClient", "Machine", "Username");
-    const token = newToken();
-    if (machine !== "") {
-      const id = newId();
-      await client.query("INSERT INTO users VALUES ($1, $2, $3, NULL, NULL, 'IAM_LOGIN_CLIENT')", [
-        ...[id, machine, text(machine, "Org", "LoginClient", "Machine", "Name")],
+    // Beside the person, a machine user for each that the file names (setupAdmins, setupLoginClient).
+    const written: [file: string, token: string][] = [];
+    for (const [section, role, path] of [
+      [["Org", "Machine"], "IAM_OWNER", "PatPath"],
+      [["Org", "LoginClient"], "IAM_LOGIN_CLIENT", "LoginClientPatPath"],
+    ] as const) {
+      const machine = text("", ...section, "Machine", "Username");
+      if (machine === "") continue;
+      const [id, token] = [newId(), newToken()];
+      await client.query("INSERT INTO users VALUES ($1, $2, $3, NULL, NULL, $4)", [
+        ...[id, machine, text(machine, ...section, "Machine", "Name"), role],
       ]);
       await client.query("INSERT INTO access_tokens VALUES ($1, $2, $3)", [
-        ...[hashOf(token), id, text("", "Org", "LoginClient", "Pat", "ExpirationDate")],
+        ...[hashOf(token), id, text("", ...section, "Pat", "ExpirationDate")],
       ]);
+      if (text("", path) !== "") written.push([text("", path), token]);
     }
     const project = newId();
     await client.query("INSERT INTO projects VALUES ($1, 'ZITADEL')", [project]);
-    await client.query("INSERT INTO apps VALUES ($1, $2, 'Console', NULL, $3, $4)", [
-      ...[newId(), project, [`https://${domain}/ui/console/auth/callback`]],
+    await client.query("INSERT INTO apps VALUES ($1, $2, $3, 'Console', NULL, $4, $5)", [
+      ...[newId(), newId(), project, [`https://${domain}/ui/console/auth/callback`]],
       [`https://${domain}/ui/console/signedout`],
     ]);
-    const file = text("", "LoginClientPatPath");
-    if (machine !== "" && file !== "") writeFileSync(file, `${token}\n`);
+    for (const [file, token] of written) writeFileSync(file, `${token}\n`);
     await client.query("COMMIT");
     console.log(`migration 03_default_instance done: ${loginName}`);
   } finally {

@@ -21,7 +21,8 @@ CREATE TABLE projects (
     name text NOT NULL UNIQUE
 );
 CREATE TABLE apps (
-    client_id text PRIMARY KEY,
+    id text PRIMARY KEY,
+    client_id text NOT NULL UNIQUE,
     project_id text NOT NULL REFERENCES projects,
     name text NOT NULL,
     client_secret_hash text,
