@@ -219,7 +219,7 @@ export function outages(): void {
     test("its Docker engine ends before it has deleted the link of a network: the next start does", async () => {
       const before = await service();
       await onMachine(
-        "network=$(docker network ls --quiet --filter name=edge-2) &&" +
+        `network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' $(docker ps --quiet --filter label=berth.resource=${nameOf()} | head -n 1) | grep edge) &&` +
           " id=$(docker network inspect --format '{{index .Options \"com.docker.network.driver.overlay.vxlanid_list\"}}' $network) &&" +
           " sudo systemctl stop docker.socket docker.service &&" +
           // It may have left this very link behind already.
