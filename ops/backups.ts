@@ -139,6 +139,9 @@ done
   return found.flat();
 }
 
+/** Whether a drill restores it: what is not a folder. */
+const isServer = (source: string) => !source.startsWith("folder ");
+
 /** What is wrong with the backups of a stack, one sentence each: where alerts come from. */
 export function backupProblems(records: readonly BackupRecord[], now = new Date()): string[] {
   const hours = (time: string) => (now.getTime() - Date.parse(time)) / 3_600_000;
@@ -153,7 +156,7 @@ export function backupProblems(records: readonly BackupRecord[], now = new Date(
           : []),
       ]);
     const undrilled = Object.keys(sources).filter(
-      (source) => source.startsWith("database ") && drills[source] === undefined,
+      (source) => isServer(source) && drills[source] === undefined,
     );
     return [
       ...(backup === undefined || backup.problem === "" ? [] : [`backup of ${of}: ${backup.problem}`]),
@@ -172,7 +175,7 @@ export function renderBackupRecords(records: readonly BackupRecord[], problems: 
       return [
         ...[of, source, id ?? "none", ok === undefined ? "never" : age(ok)],
         bytes === undefined ? "" : size(bytes),
-        source.startsWith("database ") ? (drilled === undefined ? "never" : age(drilled)) : "",
+        isServer(source) ? (drilled === undefined ? "never" : age(drilled)) : "",
         counted === undefined ? "" : String(counted),
         rpoSeconds === undefined ? "" : `${rpoSeconds} s`,
         rtoSeconds === undefined ? "" : `${rtoSeconds} s`,

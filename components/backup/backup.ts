@@ -26,11 +26,13 @@ export interface BackupArgs {
   readonly after: readonly Resource[];
 }
 
-/** What the last drill of a database that an `up` has run measured. */
+/** What the last drill of a server's data that an `up` has run measured. */
 export interface DrillResult {
   readonly id: string;
   readonly written: string;
-  readonly tables: number;
+  /** Of a database. */
+  readonly tables?: number;
+  /** Keys, of a Redis server. */
   readonly rows: number;
   /** How old the backup was: what would have been lost. */
   readonly rpoSeconds: number;
@@ -46,8 +48,8 @@ const unitDeadline = "6h";
 
 /**
  * Backs up everything that a system keeps on its host, or that the host keeps itself, to a store elsewhere: daily by a timer of the host,
- * encrypted before it leaves (restic), read back, kept by age. A second timer restores the newest backup of each database into a throwaway
- * server, checks and measures it. An `up` that declares it for the first time, or changes it, does both at once, so that a store that
+ * encrypted before it leaves (restic), read back, kept by age. A second timer restores the newest backup of each server into a throwaway
+ * one, checks and measures it. An `up` that declares it for the first time, or changes it, does both at once, so that a store that
  * cannot be used and a backup that does not restore fail that run. Removing it leaves what is in the store.
  *
  * Why these tools, what a stolen key of the host can do, what point in time would take: docs/decisions/0018-backups-leave-the-host.md.
@@ -63,15 +65,7 @@ export class Backup extends ComponentResource {
     const { host, of, config, secrets } = args;
     const { connection } = host;
     const parameters = backupParameters(args);
-    const scripts = ["store", "take", "drill", "main"].map((file) =>
-      readScript(import.meta.url, `./scripts/${file}.sh`),
-    );
-    const database = readScript(import.meta.url, "../release/scripts/database.sh");
-    // Each database by itself: database.sh names its files and locks after the one that it is about.
-    const body = ["about_database() {", "POSTGRES_SERVICE=$1 DATABASE=$2", database, "}", ...scripts].join(
-      "\n",
-    );
-    const script = installedScript(parameters, body, "arguments and input");
+    const script = installedScript(parameters, backupScript(), "arguments and input");
     const unit = hostPaths.backupUnit(of);
     const installed = hostCommand(
       `${name}-timers`,
@@ -133,7 +127,7 @@ export class Backup extends ComponentResource {
 export function backupScript(
   database = readScript(import.meta.url, "../release/scripts/database.sh"),
 ): string {
-  const own = ["store", "take", "drill", "main"].map((file) =>
+  const own = ["store", "take", "drill", "redis", "main"].map((file) =>
     readScript(import.meta.url, `./scripts/${file}.sh`),
   );
   // Each database by itself: database.sh names its files and locks after the one that it is about.
@@ -190,6 +184,7 @@ export function backupParameters({
 /** One line of SOURCES, fields between tabs. */
 function sourceLine(data: StoredData): string {
   if (data.kind === "folder") return `folder\t${data.path}`;
+  if (data.kind === "redis") return `redis\t${data.server}`;
   return ["database", data.server, data.name, data.image, data.dataPath].join("\t");
 }
 

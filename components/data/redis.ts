@@ -89,6 +89,7 @@ export class Redis extends ComponentResource {
     this.url = secret(interpolate`redis://:${password.result}@${name}:${serverPort}`);
     this.service = service;
     this.ready = ready;
+    host.stored.push({ kind: "redis", of: system, server: name, after: [ready] });
     this.registerOutputs();
   }
 }

@@ -20,6 +20,11 @@ export type StoredData = Stored &
         readonly dataPath: string;
       }
     | {
+        readonly kind: "redis";
+        /** A Redis server with append-only files: `mfa_redis`. */
+        readonly server: string;
+      }
+    | {
         readonly kind: "folder";
         /** Files that are whole at any time, so that they can be read while they are in use. */
         readonly path: string;

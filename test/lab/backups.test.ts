@@ -1,15 +1,4 @@
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rm,
-  truncate,
-  writeFile,
-} from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   DeleteObjectCommand,
@@ -20,13 +9,9 @@ import {
 } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { backupParameters, backupScript } from "../../components/backup/backup.ts";
-import { backupsSchema } from "../../components/backup/backup-config.ts";
-import { readScript, wholeScript } from "../../components/host/command.ts";
-import { ensureStore, labStore, stopStore, storeFiles, storeOwner } from "../../lab/backups/store.ts";
-import { ensureTools } from "../../lab/docker/index.ts";
+import { labStore, storeFiles, storeOwner } from "../../lab/backups/store.ts";
 import { labHome } from "../../lab/home.ts";
-import { ensureAuthority } from "../../lab/images/index.ts";
+import { type BackupHost, startBackupHost } from "./backup-host.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 /**
@@ -41,97 +26,13 @@ const canary = "berth-canary-7f3c1d5e9b";
 const source = "database togather_postgres/togather";
 
 let server: PostgresTestServer;
+let host: BackupHost;
 let folder: string;
-let script: string;
 const at = (...names: string[]) => join(folder, ...names);
-
-/** Writes the script as `up` does, with other settings where they are given, and everything below one folder. */
-async function install(more: Record<string, unknown> = {}, key = hostKey): Promise<void> {
-  const { certificatePem } = await ensureAuthority(home);
-  const store = labStore(home, certificatePem);
-  const parameters = {
-    ...backupParameters({
-      ...{ of: "togather", stack: "production", environmentName: "production" },
-      config: backupsSchema.parse({ store, ...more }),
-      data: [
-        {
-          ...{ kind: "database", of: "togather", server: "togather_postgres", name: "togather", after: [] },
-          ...{ image: server.image, dataPath: "/var/lib/postgresql/data" },
-        },
-        { kind: "folder", of: "togather", path: at("blobs"), after: [] },
-      ],
-    }),
-    ...{
-      DIRECTORY: at("nightly"),
-      DUMPS: at("nightly"),
-      SNAPSHOTS: at("snapshots"),
-      RECORD: at("record.json"),
-    },
-    ...{
-      SCRATCH: at("drill"),
-      DATA_VOLUME: folder,
-      STORE_FILE: at("store"),
-      AUTHORITY_FILE: at("authority.pem"),
-    },
-    ...{ FLOOR_MEBIBYTES: 1, WAIT_SECONDS: 60 },
-  };
-  const quoted = Object.entries(parameters).map(
-    ([name, value]) => `${name}='${String(value).replaceAll("'", `'\\''`)}'\n`,
-  );
-  // The server of the test has no label of Swarm's; the throwaway one is found by what `docker run` says.
-  const database = `${readScript(import.meta.url, "../../components/release/scripts/database.sh")}
-find_postgres() { postgres=${server.container}; }\n`;
-  await writeFile(
-    script,
-    `#!/bin/bash\n${quoted.join("")}${wholeScript(backupScript(database), "arguments and input")}`,
-  );
-  await chmod(script, 0o755);
-  await writeFile(at("authority.pem"), certificatePem);
-  const opens = {
-    AWS_ACCESS_KEY_ID: key.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: key.secretAccessKey,
-    AWS_DEFAULT_REGION: store.region,
-    RESTIC_PASSWORD: password,
-    RESTIC_REPOSITORY: `s3:${store.endpoint}/${store.bucket}/production/togather`,
-    STORE_URL: `${store.endpoint}/${store.bucket}`,
-    RESTIC_CACHE_DIR: at("cache"),
-  };
-  await writeFile(
-    at("store"),
-    Object.entries(opens)
-      .map(([name, value]) => `${name}='${value}'\n`)
-      .join(""),
-  );
-}
-
-async function onHost(...words: string[]) {
-  return execa("bash", [script, ...words], {
-    env: { DOCKER_HOST: server.dockerHost, PATH: `${at("bin")}:${process.env.PATH}`, NO_PROXY: "*" },
-    reject: false,
-    all: true,
-    timeout: 600_000,
-  });
-}
-
-async function ok(...words: string[]): Promise<string> {
-  const { exitCode, stdout, all } = await onHost(...words);
-  expect(exitCode, all).toBe(0);
-  return stdout;
-}
-
-async function fails(...words: string[]): Promise<string> {
-  const { exitCode, all } = await onHost(...words);
-  expect(exitCode, all).not.toBe(0);
-  return all;
-}
-
-/** restic as a person with the host's files runs it. */
-const restic = (...words: string[]) =>
-  execa(
-    "bash",
-    ["-c", 'set -a; . "$0"; exec restic "$@"', at("store"), "--cacert", at("authority.pem"), ...words],
-    { env: { NO_PROXY: "*" } },
-  );
+const install = (more: Record<string, unknown> = {}, key = hostKey) => host.install(more, key);
+const ok = (...words: string[]) => host.ok(...words);
+const fails = (...words: string[]) => host.fails(...words);
+const restic = (...words: string[]) => host.restic(...words);
 
 /** A file as a backup of the database, whatever is in it. */
 const send = (file: string, bytes: number) =>
@@ -140,7 +41,7 @@ const send = (file: string, bytes: number) =>
     at(file),
   );
 
-const record = async () => JSON.parse(await readFile(at("record.json"), "utf8"));
+const record = () => host.record();
 const backups = async () =>
   (JSON.parse(await ok("list")) as { id: string; source: string; bytes: number }[]).filter(
     (entry) => entry.source === source,
@@ -159,15 +60,21 @@ const rows = (from: number) =>
 
 beforeAll(async () => {
   server = await startPostgres();
-  folder = await mkdtemp(join(tmpdir(), "berth-backups-"));
-  script = at("backup-togather");
-  for (const name of ["bin", "blobs"]) await mkdir(at(name));
+  host = await startBackupHost({
+    ...{ home, of: "togather", password, key: hostKey, dockerHost: server.dockerHost },
+    data: (folder) => [
+      {
+        ...{ kind: "database", of: "togather", server: "togather_postgres", name: "togather", after: [] },
+        ...{ image: server.image, dataPath: "/var/lib/postgresql/data" },
+      },
+      { kind: "folder", of: "togather", path: join(folder, "blobs"), after: [] },
+    ],
+    // The server of the test has no label of Swarm's; the throwaway one is found by what `docker run` says.
+    functions: `find_postgres() { postgres=${server.container}; }`,
+  });
+  folder = host.folder;
+  await mkdir(at("blobs"));
   await writeFile(at("blobs", "layer"), canary.repeat(1000));
-  // The tests run as root, maybe without sudo.
-  await writeFile(at("bin", "sudo"), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 });
-  await rm(storeFiles(home).folder, { recursive: true, force: true });
-  await ensureTools(["restic"], (message) => process.stdout.write(`  ${message}\n`));
-  await ensureStore(home, hostKey, (message) => process.stdout.write(`  ${message}\n`));
   await server.query(`CREATE ROLE togather LOGIN PASSWORD '${canary}'`);
   await server.query("CREATE DATABASE togather OWNER togather");
   await server.query(
@@ -178,9 +85,8 @@ beforeAll(async () => {
   await install();
 });
 afterAll(async () => {
-  await stopStore(home);
+  await host?.close();
   await server?.stop();
-  await rm(folder, { recursive: true, force: true });
 });
 
 describe("a backup", () => {
@@ -201,9 +107,13 @@ describe("a backup", () => {
       const { stdout } = await execa("grep", ["-rlaF", text, stored], { reject: false });
       expect(stdout, text).toBe("");
     }
-    const { stdout } = await execa("grep", ["-rlaF", "-e", password, "-e", hostKey.secretAccessKey, script], {
-      reject: false,
-    });
+    const { stdout } = await execa(
+      "grep",
+      ["-rlaF", "-e", password, "-e", hostKey.secretAccessKey, host.script],
+      {
+        reject: false,
+      },
+    );
     expect(stdout).toBe("");
   });
 

@@ -88,17 +88,17 @@ $(tail -n 5 <<<"$said")"
     --argjson rpoSeconds $(($(date +%s) - $(date -d "$written" +%s))) --argjson rtoSeconds $((SECONDS - began)) '$ARGS.named'
 }
 
-# Every database; a problem of one does not keep the others from being tried.
+# Every server's data; a problem of one does not keep the others from being tried.
 drill_all() {
   local kind server name image path source said failed=0
   open_repository
   while IFS=$'\t' read -r kind server name image path <&3; do
-    [ "$kind" = database ] || continue
-    source="database $server/$name"
-    in_its_own_process drill-one "$FEWER_ROWS" "$source" "$server" "$name" "$image" "$path"
+    [ "$kind" != folder ] || continue
+    source="$kind $server${name:+/$name}"
+    in_its_own_process drill-one "$FEWER_ROWS" "$kind" "$source" "$server" "$name" "$image" "$path"
     if [ "$code" = 0 ]; then
       record '.drills[$source] = $said + { ok: (now | todate), attempt: (now | todate), problem: "" }' --arg source "$source" --argjson said "$said"
-      echo "$source: $(jq --raw-output '"backup \(.id) restored: \(.tables) tables, \(.rows) rows; RPO \(.rpoSeconds) s, RTO \(.rtoSeconds) s"' <<<"$said")"
+      echo "$source: $(jq --raw-output '"backup \(.id) restored: \(if .tables then "\(.tables) tables, \(.rows) rows" else "\(.rows) keys" end); RPO \(.rpoSeconds) s, RTO \(.rtoSeconds) s"' <<<"$said")"
     else
       record '.drills[$source] = (.drills[$source] // {}) + { attempt: (now | todate), problem: $said }' --arg source "$source" --arg said "$said"
       echo "$source: FAILED: $said" >&2

@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# What the timers and the operator's commands call: take, first (what has no backup yet), drill, list, fetch. Runs after drill.sh. One at a
+# What the timers and the operator's commands call: take, first (what has no backup yet), drill, list, fetch. Runs after redis.sh. One at a
 # time on a host: each may use a processor, and the way to the store, to itself.
 verb=${1:-}
 case $verb in
   take-one) back_up_"$3" "$2" "${@:4}" ;;
   drill-one)
     FEWER_ROWS=$2
-    drill_database "${@:3}"
+    drill_"$3" "${@:4}"
     ;;
   list) backups ;;
   take | first | drill | fetch)
