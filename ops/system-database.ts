@@ -85,6 +85,7 @@ export function databaseOf(
     "../components/release/scripts/golang-migrate.sh",
     "./scripts/replaced.sh",
     "./scripts/exchange.sh",
+    "./scripts/dump.sh",
   ].map((file) => readScript(import.meta.url, file));
   const whole = (script: OpsScript, more: Readonly<Record<string, string>>) => {
     const assignments = Object.entries(more).map(([name, value]) => `${name}=${quote(value)}\n`);
