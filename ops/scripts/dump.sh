@@ -29,3 +29,8 @@ require_rows() {
   fail "the copy has other rows than $2; nothing was replaced. Of its tables:
 $(while IFS='|' read -r table rows; do printf '  %s has %s rows, the copy %s\n' "$table" "$rows" "$(awk -F '|' -v table="$table" '$1 == table { print $2; found = 1 } END { if (!found) print "none" }' <<<"$1")"; done <<<"$missing")"
 }
+
+# Lines of table and rows, as JSON.
+rows_as_json() {
+  jq --raw-input --null-input '[inputs | split("|") | { table: .[0], rows: (.[1] | tonumber) }]'
+}
