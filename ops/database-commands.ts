@@ -76,10 +76,42 @@ export function addDatabaseCommands(
       process.exitCode = await operations.openPsql(database, words, options.superuser === true);
     });
 
+  /** A restore of a dump from elsewhere. What is wrong with the file is said before the state is read. */
+  async function fill(
+    system: string,
+    from: string,
+    options: Common & { readonly leaveOut: readonly string[]; readonly yes?: boolean },
+  ): Promise<void> {
+    const { readDumpFile } = await import("./dump-file.ts");
+    const file = readDumpFile(from);
+    const [{ backend, database }, dumps, { requireNoDeploy }] = await Promise.all([
+      load(system, options),
+      import("./restore-dump.ts"),
+      import("./system-database.ts"),
+    ]);
+    const plan = await dumps.planDumpRestore(database, file, options.leaveOut);
+    process.stderr.write(`${dumps.describeDumpRestore(plan, database)}\n`);
+    if (!options.yes) await confirm(`${system} ${plan.environment}`);
+    process.stderr.write(`sending ${from} to the host, then comparing and restoring …\n`);
+    const result = await dumps.restoreDump(database, plan, () => requireNoDeploy(backend));
+    const dropSooner = `${backend.opsCommand} drop-replaced ${system} --stack ${backend.stack}`;
+    print(options, result, dumps.renderDumpRestored(result, dropSooner));
+  }
+
   aboutStack(program.command("restore").argument("<system>").argument("[snapshot]", "default: the newest"))
     .description("replace a system's database with a snapshot, while everything runs; asks first")
     .option("--from-backup <id>", "a backup from the store, as backups lists it, instead of a snapshot")
     .option("--as-it-was", "keep the snapshot's schema, although the deployed version needs a newer one")
+    .option(
+      "--from <file>",
+      "a dump on this machine, of pg_dump's custom format and with the same schema: its rows fill the database's empty tables, while what uses it is stopped",
+    )
+    .option(
+      "--leave-out <table>",
+      "with --from: a table that stays as it is; may be repeated",
+      (table: string, others: readonly string[]) => [...others, table],
+      [],
+    )
     .option("--yes", "do not ask")
     .action(
       async (
@@ -88,11 +120,23 @@ export function addDatabaseCommands(
         options: Common & {
           readonly fromBackup?: string;
           readonly asItWas?: boolean;
+          readonly from?: string;
+          readonly leaveOut: readonly string[];
           readonly yes?: boolean;
         },
       ) => {
+        const { fromBackup, from, leaveOut } = options;
+        if (from !== undefined && (name !== undefined || fromBackup !== undefined || options.asItWas))
+          throw new Error(
+            `--from ${from} stands alone: leave out the snapshot, --from-backup and --as-it-was`,
+          );
+        if (from === undefined && leaveOut.length > 0)
+          throw new Error("--leave-out is about --from; a snapshot is restored as a whole");
+        if (from !== undefined) {
+          await fill(system, from, options);
+          return;
+        }
         const { backend, operations, database } = await load(system, options);
-        const { fromBackup } = options;
         if (fromBackup !== undefined && name !== undefined)
           throw new Error(`name a snapshot (${name}) or --from-backup ${fromBackup}, not both`);
         const { backupsOf } = await import("./backups.ts");

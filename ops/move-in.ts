@@ -90,7 +90,10 @@ export async function planMoveIn(
   database: SystemDatabase,
   old: ReturnType<typeof oldDatabase>,
 ): Promise<MoveInPlan> {
-  const [there, answer] = await Promise.all([old.ask(facts), database.run("move-in-plan", {}, shortSeconds)]);
+  const [there, answer] = await Promise.all([
+    old.ask(facts),
+    database.run("move-in-plan", { ROW_COUNTS: "" }, shortSeconds),
+  ]);
   const found = JSON.parse(there) as MoveInPlan["old"];
   const { available, diskMebibytes, volumeMebibytes, ...here } = JSON.parse(answer) as MoveInPlan["here"] &
     Omit<MoveInPlan, "old" | "here"> & {

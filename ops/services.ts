@@ -99,6 +99,8 @@ export function serviceScript(
     KEPT: hostPaths.data(system, service),
   };
   const assignments = Object.entries(values).map(([key, value]) => `${key}=${quote(value)}\n`);
-  const body = ["container", script].map((each) => readScript(import.meta.url, `./scripts/${each}.sh`));
+  const body = ["container", "stopped", script].map((each) =>
+    readScript(import.meta.url, `./scripts/${each}.sh`),
+  );
   return `${assignments.join("")}WORDS=(${words.map(quote).join(" ")})\n${wholeScript(body.join("\n"))}`;
 }

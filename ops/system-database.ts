@@ -17,6 +17,8 @@ export interface DatabaseEntry {
 
 /** A system's database, operated on its host by scripts that get the same parameters as the release's own. */
 export interface SystemDatabase extends DatabaseEntry {
+  /** The services that use it, as {@link clientsOf} finds them. */
+  readonly clients: readonly string[];
   run(script: OpsScript, more: Readonly<Record<string, string>>, timeoutSeconds: number): Promise<string>;
   /** Writes the script's output to a file descriptor, and returns its exit code. */
   print(
@@ -44,7 +46,10 @@ type OpsScript =
   | "list-replaced"
   | "drop-replaced"
   | "move-in-plan"
-  | "move-in";
+  | "move-in"
+  | "compare-dump"
+  | "restore-dump"
+  | "discard-dump";
 
 /**
  * Finds a system's database in the state.
@@ -57,14 +62,18 @@ export async function systemDatabase(
   name: string | undefined,
   run: RunCommand,
 ): Promise<SystemDatabase> {
-  const lock = await backend.lock();
-  if (lock !== undefined) {
-    throw new Error(
-      `${backend.description} is locked by ${lock.owner}${lock.since === undefined ? "" : ` for ${age(lock.since)}`}: a deploy may be running. Wait for it; after a crash: ${backend.opsCommand} recover --stack ${backend.stack}`,
-    );
-  }
+  await requireNoDeploy(backend);
   const deployment = await backend.read();
   return databaseOf(deployment, oneDatabase(deployment, system, name), run);
+}
+
+/** @throws when a deploy is running */
+export async function requireNoDeploy(backend: Backend): Promise<void> {
+  const lock = await backend.lock();
+  if (lock === undefined) return;
+  throw new Error(
+    `${backend.description} is locked by ${lock.owner}${lock.since === undefined ? "" : ` for ${age(lock.since)}`}: a deploy may be running. Wait for it; after a crash: ${backend.opsCommand} recover --stack ${backend.stack}`,
+  );
 }
 
 /**
@@ -85,6 +94,9 @@ export function databaseOf(
     "../components/release/scripts/golang-migrate.sh",
     "./scripts/replaced.sh",
     "./scripts/exchange.sh",
+    "./scripts/dump.sh",
+    "./scripts/container.sh",
+    "./scripts/stopped.sh",
   ].map((file) => readScript(import.meta.url, file));
   const whole = (script: OpsScript, more: Readonly<Record<string, string>>) => {
     const assignments = Object.entries(more).map(([name, value]) => `${name}=${quote(value)}\n`);
@@ -93,6 +105,7 @@ export function databaseOf(
   };
   return {
     ...entry,
+    clients: clientsOf(deployment, entry),
     run: (script, more, timeoutSeconds) => host.run(whole(script, more), timeoutSeconds),
     print: (script, more, timeoutSeconds, output) => host.print(whole(script, more), timeoutSeconds, output),
     interact: (words) => host.interact(words),
@@ -122,6 +135,32 @@ export function oneDatabase(deployment: Deployment, system: string, name: string
       ? `${system} has no database "${name}"; use one of: ${options}`
       : `${system} has several databases; say which: ${options}`,
   );
+}
+
+/**
+ * The services that use a database, `sertantai_backend`: those whose slots were made to wait for it (components/release/release.ts), which all
+ * do that connect to it.
+ */
+export function clientsOf(
+  deployment: Deployment,
+  { server, name }: Pick<DatabaseEntry, "server" | "name">,
+): string[] {
+  const current = resources(deployment).filter(({ delete: old }) => !old);
+  const database = current.find(
+    ({ type, inputs, deletedWith }) =>
+      type === "postgresql:index/database:Database" &&
+      textOf(inputs, "name") === name &&
+      typeof deletedWith === "string" &&
+      resourceName(deletedWith) === server,
+  );
+  if (database === undefined) return [];
+  const clients = current.filter(
+    ({ type, dependencies }) =>
+      type === "docker:index/service:Service" &&
+      Array.isArray(dependencies) &&
+      dependencies.includes(database.urn),
+  );
+  return [...new Set(clients.map(({ urn }) => resourceName(urn)))];
 }
 
 /** Every database that a release writes snapshots of. */

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2153,SC2154
 # Restores a dump from elsewhere beside the running database, for the database's owner, checks it, and migrates it to the schema of the
 # deployed version. With CUT_OVER "yes" it then takes the running one's place, else it is dropped. Nothing is stopped. Runs after job.sh,
-# database.sh, migration-steps.sh, golang-migrate.sh, replaced.sh and exchange.sh. DUMP (a file of pg_dump's custom format), EXTENSIONS (lines
+# database.sh, migration-steps.sh, golang-migrate.sh, replaced.sh, exchange.sh and dump.sh. DUMP (a file of pg_dump's custom format), EXTENSIONS (lines
 # of name and schema), EXPECTED and ROW_COUNTS (rows of each table, and the query for them), WRITTEN (what was written although nobody may have)
 # and DUMP_SECONDS are parameters.
 only_one "${database_id}_database" 900
@@ -21,9 +21,7 @@ trap clean_up EXIT
 began=$EPOCHREALTIME
 since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }'; }
 
-drop_database "$restored"
-read -r owner encoding collation ctype <<<"$(in_database postgres "SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = '$DATABASE'" | tr '|' ' ')"
-in_database postgres "CREATE DATABASE \"$restored\" OWNER \"$owner\" TEMPLATE template0 ENCODING '$encoding' LC_COLLATE '$collation' LC_CTYPE '$ctype'" >/dev/null
+create_beside
 in_database postgres "DROP ROLE IF EXISTS $mover" >/dev/null
 in_database postgres "CREATE ROLE $mover SUPERUSER" >/dev/null
 # The extensions of both places are made as Berth makes them, so that they stay the superuser's.
@@ -35,8 +33,7 @@ while read -r extension schema; do
     fail "the extension $extension cannot be made here; nothing was replaced"
   [ "$schema" = public ] || made+="|^[0-9; ]+ SCHEMA - $schema "
 done <<<"$EXTENSIONS"$'\n'"$here"
-contents=$(docker exec --interactive "$postgres" pg_restore --list <"$DUMP") ||
-  fail "what came is no dump of pg_dump's custom format; nothing was replaced"
+contents=$(dump_contents)
 grep --invert-match --extended-regexp " (COMMENT - )?EXTENSION |$made" <<<"$contents" | docker exec --interactive "$postgres" sh -c 'cat >/tmp/berth-moving-in'
 said=$(superuser pg_restore --exit-on-error --no-owner --no-privileges --no-publications --no-subscriptions --role "$mover" \
   --use-list /tmp/berth-moving-in --dbname "$restored" <"$DUMP" 2>&1) || {
@@ -50,13 +47,8 @@ grants=$(in_database "$DATABASE" "SELECT format('GRANT %s ON %I.%I TO %I;', priv
     AND objid = format('%I.%I', table_schema, table_name)::regclass)")
 [ -z "$grants" ] || in_database "$restored" "$grants" >/dev/null
 
-counted=$(docker exec --interactive "$postgres" psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 \
-  --username postgres --dbname "$restored" <<<"$ROW_COUNTS")
-missing=$(LC_ALL=C comm -23 <(LC_ALL=C sort <<<"$EXPECTED") <(LC_ALL=C sort <<<"$counted"))
-if [ -n "$missing" ]; then
-  fail "the copy has other rows than the old database; nothing was replaced. Of the old one's tables:
-$(while IFS='|' read -r table rows; do printf '  %s has %s rows, the copy %s\n' "$table" "$rows" "$(awk -F '|' -v table="$table" '$1 == table { print $2; found = 1 } END { if (!found) print "none" }' <<<"$counted")"; done <<<"$missing")"
-fi
+counted=$(generated "$restored" "$ROW_COUNTS")
+require_rows "$counted" "the old database"
 restore_seconds=$(since "$began")
 migrating=$EPOCHREALTIME
 bring_along "the dump"

@@ -135,7 +135,7 @@ describe("the description of a restore before the confirmation", () => {
   test.each(["../etc/passwd", "a b", "x;reboot", ""])("%j is not the name of a snapshot", async (name) => {
     const asked = () => Promise.reject(new Error("it was asked"));
     const entry = { system: "togather", name: "togather", server: "togather_postgres", parameters: "" };
-    const database = { ...entry, run: asked, print: asked, interact: asked, receive: asked };
+    const database = { ...entry, clients: [], run: asked, print: asked, interact: asked, receive: asked };
     await expect(planRestore(database, name)).rejects.toThrow("is not the name of a snapshot");
     await expect(exportDatabase(database, name, undefined)).rejects.toThrow("is not the name of a snapshot");
   });
