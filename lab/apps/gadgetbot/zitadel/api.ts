@@ -3,16 +3,12 @@ import type Provider from "oidc-provider";
 import type { Pool } from "pg";
 import { bearer, readJson } from "../../server/http.ts";
 import type { Answer, OtherRoutes, SpecialContext } from "../../server/special.ts";
+import { type Calls, hasRole } from "./calls.ts";
 import { hashOf, newId, newToken, passwordFits } from "./crypto.ts";
 import { managementCalls } from "./management.ts";
 import { openIdConnect } from "./oidc.ts";
-import { hasRole } from "./tokens.ts";
 
 /** What the declaration cannot say: OpenID Connect, and the calls of the login, of the console and of an import. */
-
-/** @param ids what the path's groups have matched */
-export type Call = (request: IncomingMessage, ...ids: string[]) => Promise<Answer>;
-export type Calls = readonly [method: string, path: RegExp, call: Call][];
 
 export async function other({ pool, setting }: SpecialContext): Promise<OtherRoutes> {
   const database = pool();

@@ -3,9 +3,8 @@ import type Provider from "oidc-provider";
 import type { Pool } from "pg";
 import { BadRequest, bearer, readJson } from "../../server/http.ts";
 import type { Answer } from "../../server/special.ts";
-import type { Call, Calls } from "./api.ts";
+import { type Call, type Calls, hasRole } from "./calls.ts";
 import { hashOf, newId, newToken } from "./crypto.ts";
-import { hasRole } from "./tokens.ts";
 
 /** The calls about projects and their applications of the management API, version 1 (proto/zitadel/management.proto, app.proto). */
 
