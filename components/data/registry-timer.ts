@@ -36,6 +36,10 @@ After=docker.service
 [Service]
 Type=oneshot
 ExecStart=${path}
+# Somebody pushes: later again (sysexits.h, EX_TEMPFAIL).
+SuccessExitStatus=75
+RestartForceExitStatus=75
+RestartSec=20min
 ExecStopPost=-/bin/sh -c 'docker ps --quiet --filter label=berth.resource=${service} --filter status=paused | xargs --no-run-if-empty docker unpause'
 TimeoutStartSec=${deadlineSeconds}s
 `,

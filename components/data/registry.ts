@@ -16,6 +16,8 @@ import { dataDirectory, stateful } from "./stateful.ts";
 const serverPort = 5000;
 /** What the daily collection may take, during which the registry is paused; and how long it may fail its check until Swarm restarts it. */
 const collectSeconds = 480;
+/** How long nobody has pushed before anything is removed: clients ask for one layer or send it every few seconds. */
+const quietMinutes = 10;
 const registryPatienceSeconds = 600;
 const configurationFile = "/berth/registry.yml";
 const usersDirectory = "/etc/berth";
@@ -123,6 +125,7 @@ export class Registry extends ComponentResource {
             SERVICE: name,
             DATA_DIRECTORY: dataDirectory(system, name),
             KEEP_VERSIONS: settings.keepVersions,
+            QUIET_MINUTES: quietMinutes,
           },
           readScript(import.meta.url, "./scripts/registry-collect.sh"),
         ),

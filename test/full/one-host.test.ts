@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { endOtherSystems } from "./search.ts";
 import { labOk, running, testSystem } from "./support.ts";
-import { connectedRepoSystem, mfaSystem, set } from "./systems.ts";
+import { connectedRepoSystem, mfaSystem, set, tunnelPort } from "./systems.ts";
 import { expectNoFailure, underLoad } from "./under-load.ts";
 
 /** MFA and connected-repo on one host, on either kind of edge: each with its own certificate of Pebble's, on networks of its own. */
@@ -10,6 +10,7 @@ const both = [
   "connected-repo",
   ...connectedRepoSystem.options,
   ...set("berth:systems.connected-repo.host=code", "berth:systems.connected-repo.edgeNetwork=3"),
+  ...set(`connected-repo:postgres.tunnelPort=${Number(tunnelPort) + 1}`),
 ];
 const kinds = ["traefik", "nginx"] as const;
 

@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
@@ -99,11 +100,13 @@ async function writeUsers(password: string): Promise<void> {
 /** Runs a host's script here, as root, against the engine of the lab. */
 function host(parameters: string, body: string): string {
   const common = wholeScript(body).replaceAll("sudo ", "");
-  return execFileSync("bash", ["-s"], {
+  const { status, stdout, stderr } = spawnSync("bash", ["-s"], {
     encoding: "utf8",
     env: { ...process.env, DOCKER_HOST: `unix://${lab.docker.socketPath}` },
     input: parameters + common,
   });
+  if (status !== 0) throw new Error(`exit ${status}: ${stdout}${stderr}`);
+  return stdout;
 }
 
 /** Docker's client with a login file of the test's own. */
@@ -192,6 +195,24 @@ test("the daily timer removes old tags and blobs that nothing names, and nothing
   await docker("pull", "--quiet", `${server}/app:v2`);
 });
 
+test("what a push has sent is left alone until its manifest names it, also while an upload lasts", async () => {
+  const layer = Buffer.from(`a layer ${run}`);
+  const digest = `sha256:${createHash("sha256").update(layer).digest("hex")}`;
+  const authorization = `Basic ${Buffer.from("berth:second").toString("base64")}`;
+  const ask = (method: string, path: string, body?: Buffer) =>
+    fetch(new URL(path, `http://${server}`), { method, headers: { authorization }, ...(body && { body }) });
+  const begun = await ask("POST", "/v2/half/blobs/uploads/");
+  const upload = new URL(begun.headers.get("location") ?? "", `http://${server}`);
+  expect(() => collect(10)).toThrow(/somebody pushes, or did within 10 minutes/);
+  upload.searchParams.set("digest", digest);
+  expect((await ask("PUT", upload.href, layer)).status).toBe(201);
+  expect(() => collect(10)).toThrow(/somebody pushes, or did within 10 minutes/);
+  expect((await ask("HEAD", `/v2/half/blobs/${digest}`)).status).toBe(200);
+  // Nobody has come for it.
+  expect(collect()).toMatch(/removed 0 tags, 0 manifests/);
+  expect((await ask("HEAD", `/v2/half/blobs/${digest}`)).status).toBe(404);
+});
+
 test("requests wait while it is paused, and are answered afterwards", async () => {
   await registry.pause();
   const pulled = fetch(`http://${server}/`);
@@ -218,9 +239,11 @@ test("its data, restored elsewhere, is served", async () => {
   await docker("pull", "--quiet", `${server}/app:v4`);
 });
 
-function collect(): string {
-  const parameters = `SERVICE=test_registry\nDATA_DIRECTORY=${data}\nKEEP_VERSIONS=2\n`;
-  return host(parameters, readScript(import.meta.url, "../../components/data/scripts/registry-collect.sh"));
+/** @throws with what it said, when it leaves the registry alone */
+function collect(quietMinutes = 0): string {
+  const parameters = `SERVICE=test_registry\nDATA_DIRECTORY=${data}\nKEEP_VERSIONS=2\nQUIET_MINUTES=${quietMinutes}\n`;
+  const script = readScript(import.meta.url, "../../components/data/scripts/registry-collect.sh");
+  return host(parameters, script);
 }
 
 /** Makes everything below a folder eight days older, each file by a second more than the one before. */

@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2153
 # Removes what nothing needs from a registry: tags beyond the newest KEEP_VERSIONS of each repository, manifests that no tag leads to, and
 # the blobs that no manifest names. An image that this host has stays, and what is younger than a week. SERVICE, DATA_DIRECTORY and
-# KEEP_VERSIONS are parameters.
+# KEEP_VERSIONS are parameters, and QUIET_MINUTES.
 # Folders are distribution's (registry/storage/paths.go); of a manifest goes what its Vacuum removes (vacuum.go). The registry is paused
-# meanwhile, so that its requests wait: the layers of a push that is under way would be swept before its manifest names them
-# (docs/content/about/garbage-collection.md). A paused container fails its health checks: the unit ends this before Swarm would restart it.
+# meanwhile, so that its requests wait, and left alone where somebody has pushed within QUIET_MINUTES: the layers of a push are named by no
+# manifest until its end, and would be swept (docs/content/about/garbage-collection.md). A paused container fails its health checks: the
+# unit ends this before Swarm would restart it.
 only_one "registry-$SERVICE" 1800
 container=$(docker ps --quiet --filter "label=berth.resource=$SERVICE" --filter status=running | head -n 1)
 [ -n "$container" ] || fail "$SERVICE does not run, so nothing is removed. See: docker service ps --no-trunc $SERVICE"
@@ -19,6 +20,18 @@ before=$(du --summarize --block-size=1M "$DATA_DIRECTORY" | cut -f 1)
 began=$SECONDS
 docker pause "$container" >/dev/null
 trap 'docker unpause "$container" >/dev/null 2>&1 || true' EXIT
+
+# True while a push may be under way: it asks for layers (HEAD) and sends what is missing. An upload is logged at its end, and until then
+# its file grows.
+somebody_pushes() {
+  local asked
+  asked=$(docker logs --since "${QUIET_MINUTES}m" "$container" 2>&1 | grep --count --extended-regexp 'http\.request\.method=(HEAD|POST|PATCH|PUT) .*/blobs/') || true
+  [ "${asked:-0}" -gt 0 ] || [ -n "$(find "$root/repositories" -path '*/_uploads/*/data' -newermt "$QUIET_MINUTES minutes ago" -print -quit)" ]
+}
+if somebody_pushes; then
+  echo "$SERVICE: somebody pushes, or did within $QUIET_MINUTES minutes, so nothing is removed now"
+  exit 75
+fi
 
 # Digests, one a line, with those of what they list: an index names its images, a blob that is no manifest names nothing.
 with_listed() {
