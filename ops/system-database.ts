@@ -139,7 +139,7 @@ export function oneDatabase(deployment: Deployment, system: string, name: string
 
 /**
  * The services that use a database, `sertantai_backend`: those whose slots were made to wait for it (components/release/release.ts), which all
- * do that connect to it.
+ * do that connect to it. By name.
  */
 export function clientsOf(
   deployment: Deployment,
@@ -160,7 +160,7 @@ export function clientsOf(
       Array.isArray(dependencies) &&
       dependencies.includes(database.urn),
   );
-  return [...new Set(clients.map(({ urn }) => resourceName(urn)))];
+  return [...new Set(clients.map(({ urn }) => resourceName(urn)))].sort();
 }
 
 /** Every database that a release writes snapshots of. */
