@@ -41,11 +41,13 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
   const pool = database && createPool(connectionOf(database, settings.values), `${name} ${version}`);
   // The pool replaces a connection that breaks while idle; without a listener the process would end.
   pool?.on("error", (error) => log.warn("an idle database connection broke", { error: textOf(error) }));
+  const closing: (() => Promise<unknown>)[] = [];
   const context: SpecialContext = {
     pool: () => pool ?? fail(`${name} declares no database`),
     connection: () => connectionOf(database ?? fail(`${name} declares no database`), settings.values),
     setting: (key) => settings.values[key] ?? fail(`${key} is not set`),
     version,
+    atEnd: (close) => closing.push(close),
   };
   const special: Special =
     declaration.special === undefined
@@ -85,7 +87,7 @@ async function run(declaration: NamedStandIn, settings: Settings, log: Log): Pro
       log.warn("requests were still unanswered at the end", { seconds: inFlightSeconds });
       process.exitCode = 1;
     }
-    await pool?.end();
+    await Promise.all([pool?.end(), ...closing.map((close) => close())]);
     clearInterval(alive);
     log.info("stopped");
   }

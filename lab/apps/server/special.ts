@@ -26,6 +26,8 @@ export interface SpecialContext {
   /** Value of a declared variable. @throws when it is not set. */
   readonly setting: (name: string) => string;
   readonly version: string;
+  /** What is closed when the server ends, as a connection that would keep the process from ending. */
+  readonly atEnd: (close: () => Promise<unknown>) => void;
 }
 
 /** The possible exports of the module {@link StandIn.special}. */

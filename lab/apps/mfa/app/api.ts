@@ -15,7 +15,7 @@ const asked = [
 const jobId = /^[\w-]{1,100}$/;
 
 /** By method and path. */
-export function routes({ pool, setting }: SpecialContext): Readonly<Record<string, Route>> {
+export function routes({ pool, setting, atEnd }: SpecialContext): Readonly<Record<string, Route>> {
   const database = pool();
   const optional = (name: string) => {
     try {
@@ -25,6 +25,7 @@ export function routes({ pool, setting }: SpecialContext): Readonly<Record<strin
     }
   };
   const redis = connect(setting("REDIS_URL"), (error) => console.error(`Redis: ${textOf(error)}`));
+  atEnd(async () => redis.destroy());
   return {
     async "GET /api/programs"() {
       // Without its cache it is slower, not gone.
