@@ -119,7 +119,7 @@ export function outages(): void {
     });
 
     test("long after the switch, the slot before kept: one command goes back, by a switch alone", async () => {
-      const keep = setting("keepPreviousMinutes", 5);
+      const keep = setting("keepPreviousMinutes", 2);
       const before = other((await service()).version);
       await labOk(...up(before), ...keep);
       await labOk(...up("broken-after-1"), ...keep);
