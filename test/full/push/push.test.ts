@@ -134,13 +134,20 @@ describe("a push", () => {
   });
 
   test("loses no layer to the registry's collection, which leaves it alone meanwhile", async () => {
+    const unit = "berth-collect-registry_server.service";
     const collecting = onMachine(
-      // systemd starts a unit five times in ten seconds at most, and then only one whose count is reset.
-      "for round in $(seq 30); do sudo systemctl reset-failed berth-collect-registry_server.service; sudo systemctl start berth-collect-registry_server.service; done; sudo journalctl --unit berth-collect-registry_server.service --output cat | grep --count --extended-regexp 'requests waited|somebody pushes'",
+      `from=$(date +%s); for round in $(seq 40); do
+        # systemd starts a unit five times in ten seconds at most, and then only one whose count is reset.
+        sudo systemctl reset-failed ${unit} 2>/dev/null; sudo systemctl start ${unit}; sleep 1
+      done; sudo journalctl --unit ${unit} --since "@$from" --output cat`,
       600,
     );
     await pushed();
-    expect(Number(await collecting)).toBeGreaterThanOrEqual(30);
+    const said = (await collecting).split("\n");
+    const left = said.filter((line) => line.includes("somebody pushes")).length;
+    process.stdout.write(`\n## ${left} of 40 collections left the registry alone\n`);
+    expect(left).toBeGreaterThan(0);
+    expect(left + said.filter((line) => line.includes("requests waited")).length).toBeGreaterThanOrEqual(30);
   });
 });
 
