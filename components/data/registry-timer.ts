@@ -36,10 +36,9 @@ After=docker.service
 [Service]
 Type=oneshot
 ExecStart=${path}
-# Somebody pushes: later again (sysexits.h, EX_TEMPFAIL).
+# Somebody pushes (sysexits.h, EX_TEMPFAIL): later again. \`Restart=\` would keep whoever starts it by hand waiting.
 SuccessExitStatus=75
-RestartForceExitStatus=75
-RestartSec=20min
+ExecStopPost=-/bin/sh -c '[ "$EXIT_STATUS" != 75 ] || systemd-run --quiet --on-active=20min systemctl start --no-block ${unit}.service'
 ExecStopPost=-/bin/sh -c 'docker ps --quiet --filter label=berth.resource=${service} --filter status=paused | xargs --no-run-if-empty docker unpause'
 TimeoutStartSec=${deadlineSeconds}s
 `,
