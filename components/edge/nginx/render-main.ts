@@ -76,6 +76,9 @@ http {
 
   # Docker's DNS. A restarted task has a new address, so names are looked up again while running.
   resolver 127.0.0.11 valid=1s ipv6=off;
+  # Also how long nginx waits before it asks again when Docker's server says anything but "no such name": by default 30 s, in which a service
+  # that has come back answers 502 (ngx_http_upstream_zone_module.c, ngx_http_upstream_zone_resolve_handler).
+  resolver_timeout 1s;
 
   ssl_protocols TLSv1.2 TLSv1.3;
   ssl_prefer_server_ciphers off;
