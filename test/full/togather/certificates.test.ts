@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensurePebble, pebbleDirectory, pebbleFiles, stopPebble } from "../../../lab/acme/pebble.ts";
 import { cloudEndpoint, cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { trust } from "../clients.ts";
-import { expectNoCanaries } from "../search.ts";
+import { endOtherSystems, expectNoCanaries } from "../search.ts";
 import { home, lab, labOk, onMachine, sampler, togather } from "../support.ts";
 import { expectNoFailure, underLoad } from "../under-load.ts";
 
@@ -15,6 +15,7 @@ const seconds = 1000;
 
 beforeAll(async () => {
   sampler.start();
+  await endOtherSystems("togather");
   await labOk("up", "--acme");
 });
 afterAll(async () => {
