@@ -25,6 +25,8 @@ trap 'docker unpause "$container" >/dev/null 2>&1 || true' EXIT
 # its file grows.
 somebody_pushes() {
   local asked
+  # 0 asks for a collection whoever pushes.
+  [ "$QUIET_MINUTES" -gt 0 ] || return 1
   asked=$(docker logs --since "${QUIET_MINUTES}m" "$container" 2>&1 | grep --count --extended-regexp 'http\.request\.method=(HEAD|POST|PATCH|PUT) .*/blobs/') || true
   [ "${asked:-0}" -gt 0 ] || [ -n "$(find "$root/repositories" -path '*/_uploads/*/data' -newermt "$QUIET_MINUTES minutes ago" -print -quit)" ]
 }
