@@ -40,14 +40,19 @@ require_space() {
     fail "a drill needs $((($1 * 6 + 402653184) / 1048576)) MiB of $DATA_VOLUME, and $((room / 1048576)) MiB are free; enlarge it: volumeGigabytes in berth:hosts"
 }
 
+# find_newest SOURCE: sets `newest`, what the list has of the backup, and `id`, `bytes` and `path` of it.
+find_newest() {
+  newest=$(backups | jq --arg source "$1" '[.[] | select(.source == $source)] | last // empty')
+  [ -n "$newest" ] || fail "the store has no backup of $1"
+  id=$(jq --raw-output .id <<<"$newest") bytes=$(jq --raw-output .bytes <<<"$newest") path=$(jq --raw-output .path <<<"$newest")
+}
+
 # drill_database SOURCE SERVER NAME IMAGE DATA_PATH: prints what was found as JSON.
 drill_database() {
-  local source=$1 newest file rows tables problem said bytes began=$SECONDS written age newest_row='' expected
+  local source=$1 newest id bytes path file rows tables problem said began=$SECONDS written age newest_row='' expected
   about_database "$2" "$3"
   drill=berth-drill-$database_id
-  newest=$(backups | jq --arg source "$source" '[.[] | select(.source == $source)] | last // empty')
-  [ -n "$newest" ] || fail "the store has no backup of $source"
-  id=$(jq --raw-output .id <<<"$newest") bytes=$(jq --raw-output .bytes <<<"$newest") path=$(jq --raw-output .path <<<"$newest")
+  find_newest "$source"
   end_drill
   trap end_drill EXIT
   require_space "$bytes"

@@ -16,9 +16,10 @@ count_keys() {
   ask_redis "$1" INFO keyspace | tr -d '\r' | sed -nE 's/^db[0-9]+:keys=([0-9]+).*/\1/p' | awk '{ keys += $1 } END { print keys + 0 }'
 }
 
-# Rewriting as before, and what was linked goes. Of the shell, since the function that sets its variables has ended when it runs.
+# Rewriting as Redis does by default, which Berth leaves it: what it was before could be what a killed backup has left. And what was linked
+# goes. Of the shell, since the function that sets its variables has ended when it runs.
 end_redis_backup() {
-  ask_redis "$container" CONFIG SET auto-aof-rewrite-percentage "$percentage" >/dev/null 2>&1 || true
+  ask_redis "$container" CONFIG SET auto-aof-rewrite-percentage 100 >/dev/null 2>&1 || true
   sudo rm -rf "${linked:?}"
 }
 
@@ -31,7 +32,6 @@ back_up_redis() {
   folder=$(docker inspect --format '{{range .Mounts}}{{if eq .Destination "/data"}}{{.Source}}{{end}}{{end}}' "$container")
   sudo test -d "$folder/appendonlydir" || fail "$2 has no append-only files in $folder"
   linked=$folder.backup
-  percentage=$(ask_redis "$container" CONFIG GET auto-aof-rewrite-percentage | tail -n 1)
   trap end_redis_backup EXIT
   ask_redis "$container" CONFIG SET auto-aof-rewrite-percentage 0 >/dev/null
   while ask_redis "$container" INFO persistence | grep --quiet -E '^aof_rewrite_(in_progress|scheduled):1'; do
@@ -45,16 +45,14 @@ back_up_redis() {
   bytes=$(sudo du --summarize --bytes "$linked" | cut -f 1)
   send "$source" "$bytes" "$keys" "$linked"
   # The files shrink when they are rewritten: their size says nothing of what is missing.
-  jq --null-input --compact-output --arg id "$id" --argjson bytes "$bytes" --arg rows "$keys" --arg problem "" '$ARGS.named'
+  sent_as "$bytes" "$keys" ""
 }
 
 # drill_redis SOURCE SERVICE: a server of the same image starts from the newest backup, and has the keys that were there.
 drill_redis() {
-  local source=$1 newest path bytes began=$SECONDS written expected keys waited=0 running said
+  local source=$1 newest id bytes path began=$SECONDS written expected keys waited=0 running said
   drill=berth-drill-$2
-  newest=$(backups | jq --arg source "$source" '[.[] | select(.source == $source)] | last // empty')
-  [ -n "$newest" ] || fail "the store has no backup of $source"
-  id=$(jq --raw-output .id <<<"$newest") bytes=$(jq --raw-output .bytes <<<"$newest") path=$(jq --raw-output .path <<<"$newest")
+  find_newest "$source"
   written=$(jq --raw-output .time <<<"$newest") expected=$(jq --raw-output '.rows // 0' <<<"$newest")
   running=$(redis_container "$2")
   [ -n "$running" ] || fail "$2 is not running, so there is no image to start"

@@ -48,7 +48,12 @@ finished() {
   local before problem=
   before=$(recorded --arg source "$1" '.sources[$source].bytes // 0')
   [ "$2" -ge $((before / 2)) ] || problem="it has $2 bytes, the one before had $before: is data missing?"
-  jq --null-input --compact-output --arg id "$id" --argjson bytes "$2" --arg rows "$3" --arg problem "$problem" '$ARGS.named'
+  sent_as "$2" "$3" "$problem"
+}
+
+# sent_as BYTES ROWS PROBLEM: the record of what was sent.
+sent_as() {
+  jq --null-input --compact-output --arg id "$id" --argjson bytes "$1" --arg rows "$2" --arg problem "$3" '$ARGS.named'
 }
 
 # back_up KIND SERVER NAME: one source, whose problem is not the others'. Sets `code`.
