@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -15,6 +15,7 @@ import {
 import { runCommand } from "../../ops/run.ts";
 import { databaseOf, oneDatabase, type SystemDatabase } from "../../ops/system-database.ts";
 import { deployment, resource } from "../unit/ops-fixtures.ts";
+import { databasesOf, program } from "./host-programs.ts";
 import { type OldPostgres, startOldPostgres } from "./old-postgres.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
@@ -33,15 +34,7 @@ const oldOne = (name = "legacy") => oldDatabase({ from: from(), user: "postgres"
 const atDump = (script: string) => writeFile(join(tools, "at-dump"), script);
 const plan = async () => planMoveIn(here, oldOne());
 const events = () => server.query("SELECT count(*)::int AS count FROM events", "togather");
-const databases = async () =>
-  (await server.query("SELECT datname FROM pg_database WHERE datname LIKE 'togather%' ORDER BY 1")).map(
-    ({ datname }) => String(datname),
-  );
-
-async function program(name: string, text: string): Promise<void> {
-  await writeFile(join(tools, name), `#!/bin/bash\nset -euo pipefail\n${text}`);
-  await chmod(join(tools, name), 0o755);
-}
+const databases = () => databasesOf(server);
 
 beforeAll(async () => {
   [server, old] = [
@@ -51,12 +44,14 @@ beforeAll(async () => {
   await server.query(`CREATE ROLE togather LOGIN PASSWORD 'first'`);
   tools = await mkdtemp(join(tmpdir(), "berth-move-in-"));
   // This machine is the host: ssh runs the last word here, and root's own files stay as they are.
-  await program("ssh", `export DOCKER_HOST=${server.dockerHost}\nexec bash -c "\${!#}"\n`);
+  await program(tools, "ssh", `export DOCKER_HOST=${server.dockerHost}\nexec bash -c "\${!#}"\n`);
   await program(
+    tools,
     "sudo",
     `case $* in *" /usr/local/"* | *" /etc/"*) exec cat >/dev/null ;; mv* | systemctl*) exit 0 ;; esac\nexec "$@"\n`,
   );
   await program(
+    tools,
     "old",
     `[ "$1" = pg_dump ] || exec ${old.from} "$@"\n${old.from} "$@"\n. "$(dirname "$0")/at-dump"\n`,
   );
@@ -212,7 +207,7 @@ describe("a cut-over", () => {
     ["that is plain SQL", "--format=plain", "what came is no dump of pg_dump's custom format"],
   ])("with a dump %s replaces nothing", async (_what, option, says) => {
     await rehearseMoveIn(here, oldOne(), await plan());
-    await program("other", `[ "$1" != pg_dump ] || set -- "$@" ${option}\nexec ${old.from} "$@"\n`);
+    await program(tools, "other", `[ "$1" != pg_dump ] || set -- "$@" ${option}\nexec ${old.from} "$@"\n`);
     const other = oldDatabase({ from: join(tools, "other"), user: "postgres", name: "legacy" }, runCommand);
     await expect(cutOver(here, other, await plan())).rejects.toThrow(says);
     await expectUntouched();

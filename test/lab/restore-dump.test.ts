@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
@@ -11,6 +11,7 @@ import { planDumpRestore, renderDumpRestored, restoreDump } from "../../ops/rest
 import { runCommand } from "../../ops/run.ts";
 import { databaseOf, oneDatabase, type SystemDatabase } from "../../ops/system-database.ts";
 import { deployment, resource, service } from "../unit/ops-fixtures.ts";
+import { databasesOf, program } from "./host-programs.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 import { checksum, count, docker, rows, schema } from "./restore-dump-host.ts";
 
@@ -26,15 +27,7 @@ const log = async () => (await readFile(join(tools, "log"), "utf8").catch(() => 
 const tasks = async (name: string) =>
   (await readFile(join(tools, "tasks", `${name}-1a2b3c4`), "utf8")).trim();
 const query = (statement: string, database = "togather") => server.query(statement, database);
-const databases = async () =>
-  (await server.query("SELECT datname FROM pg_database WHERE datname LIKE 'togather%' ORDER BY 1")).map(
-    ({ datname }) => String(datname),
-  );
-
-async function program(name: string, text: string): Promise<void> {
-  await writeFile(join(tools, name), `#!/bin/bash\nset -euo pipefail\n${text}`);
-  await chmod(join(tools, name), 0o755);
-}
+const databases = () => databasesOf(server);
 
 async function dump(...options: readonly string[]): Promise<void> {
   const words = ["exec", server.container, "pg_dump", "--username", "postgres", "--format", "custom"];
@@ -60,10 +53,11 @@ beforeAll(async () => {
   await server.query(`CREATE ROLE togather LOGIN PASSWORD 'first'`);
   tools = await mkdtemp(join(tmpdir(), "berth-dump-tools-"));
   const { stdout: real } = await execa("which", ["docker"]);
-  await program("docker", docker(real, tools));
+  await program(tools, "docker", docker(real, tools));
   // This machine is the host: ssh runs the last word here, and root's own files stay as they are.
-  await program("ssh", `export DOCKER_HOST=${server.dockerHost}\nexec bash -c "\${!#}"\n`);
+  await program(tools, "ssh", `export DOCKER_HOST=${server.dockerHost}\nexec bash -c "\${!#}"\n`);
   await program(
+    tools,
     "sudo",
     `case $* in *" /usr/local/"* | *" /etc/"*) exec cat >/dev/null ;; mv* | systemctl*) exit 0 ;; find*) echo "$*" >>${tools}/log; exit 0 ;; esac\nexec "$@"\n`,
   );

@@ -1,33 +1,25 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
-import { authorityFile } from "../../../lab/stack/certificate.ts";
-import { followShape } from "../../lab/shape-client.ts";
 import { until } from "../../lab/until.ts";
 import { sql } from "../database.ts";
 import { scenariosOf } from "../search.ts";
-import { home, labOk, onMachine, ops, running, service } from "../support.ts";
+import { labOk, onMachine, ops, running } from "../support.ts";
 import { sertantaiSystem, set } from "../systems.ts";
 import { printTable } from "../tables.ts";
+import { followRegister } from "./shape.ts";
 
 /** ElectricSQL's own client follows a table while what it is read through is released, and ElectricSQL itself is replaced. */
 
 scenariosOf(sertantaiSystem);
 
-type Client = ReturnType<typeof followShape>;
+type Client = Awaited<ReturnType<typeof followRegister>>;
 const clients: Client[] = [];
 afterAll(() => {
   for (const client of clients) client.stop();
 });
 
 async function follow(): Promise<Client> {
-  const { address, domain } = await service();
-  const client = followShape({
-    address,
-    ca: readFileSync(authorityFile(home), "utf8"),
-    url: `https://${domain}/api/electric/v1/shape`,
-    params: { table: "uk_lrt", columns: ["id", "name", "year"] },
-  });
+  const client = await followRegister();
   clients.push(client);
   await client.rows();
   return client;

@@ -3,14 +3,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { authorityFile } from "../../../lab/stack/certificate.ts";
-import { followShape } from "../../lab/shape-client.ts";
 import { until } from "../../lab/until.ts";
 import { opsOk, sql } from "../database.ts";
 import { scenariosOf } from "../search.ts";
-import { home, labOk, onMachine, ops, service } from "../support.ts";
+import { labOk, onMachine, ops } from "../support.ts";
 import { sertantaiSystem } from "../systems.ts";
 import { printTable } from "../tables.ts";
+import { followRegister } from "./shape.ts";
 
 /** Production is filled from a developer's dump: compared, refused or restored, while ElectricSQL's own client follows the table. */
 
@@ -115,13 +114,7 @@ test("it asks first, and takes silence for a no", async () => {
 });
 
 test("a good dump restores 100,000 rows with equal checksums, and ElectricSQL's client resumes", async () => {
-  const { address, domain } = await service();
-  const client = followShape({
-    address,
-    ca: readFileSync(authorityFile(home), "utf8"),
-    url: `https://${domain}/api/electric/v1/shape`,
-    params: { table: "uk_lrt", columns: ["id", "name", "year"] },
-  });
+  const client = await followRegister();
   try {
     expect(await client.rows()).toHaveLength(0);
     const handle = client.handle();
