@@ -1,14 +1,16 @@
 import type { ConfigurationRule } from "../config.ts";
 
-/** What a drill is told about a system is about one that is deployed. */
-export const drillsAreOfSystems: ConfigurationRule = ({ stack, berth: { backups }, systems }) =>
-  Object.keys(backups?.drill.newest ?? {})
-    .filter((name) => systems[name] === undefined)
-    .map(
-      (name) =>
-        `berth:backups.drill.newest.${name}: no system "${name}" in berth:systems; use one of: ${Object.keys(systems).join(", ")}. ` +
-        `Remove it: npx pulumi config rm --path berth:backups.drill.newest.${name} --stack ${stack}`,
-    );
+/** What is said of one system's backups is about one that is deployed. */
+export const backupsAreOfSystems: ConfigurationRule = ({ stack, berth: { backups }, systems }) =>
+  Object.entries({ "drill.newest": backups?.drill.newest, keepOf: backups?.keepOf }).flatMap(([key, of]) =>
+    Object.keys(of ?? {})
+      .filter((name) => systems[name] === undefined)
+      .map(
+        (name) =>
+          `berth:backups.${key}.${name}: no system "${name}" in berth:systems; use one of: ${Object.keys(systems).join(", ")}. ` +
+          `Remove it: npx pulumi config rm --path berth:backups.${key}.${name} --stack ${stack}`,
+      ),
+  );
 
 /** A drill of a host's database is over before the next backup, and not at the same minute. */
 export const drillsHaveTheirOwnTime: ConfigurationRule = ({ berth: { backups } }) =>

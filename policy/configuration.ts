@@ -3,7 +3,7 @@ import { edgePorts } from "../components/edge/route.ts";
 import { soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
-import { backupsLeaveTheHost, drillsAreOfSystems, drillsHaveTheirOwnTime } from "./backups.ts";
+import { backupsAreOfSystems, backupsLeaveTheHost, drillsHaveTheirOwnTime } from "./backups.ts";
 import { memoryFits, processorsFit } from "./budget.ts";
 import {
   buildsFit,
@@ -153,7 +153,7 @@ const rules: readonly ConfigurationRule[] = [
   buildsFit,
   productionIsTrusted,
   noTestsInProduction,
-  drillsAreOfSystems,
+  backupsAreOfSystems,
   drillsHaveTheirOwnTime,
 ];
 

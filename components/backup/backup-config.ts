@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { nameSchema } from "../schema.ts";
+import { hyphenatedNameSchema } from "../schema.ts";
 
 /** Backups that leave the host, as `berth:backups` declares them: what needs no resource. */
 
@@ -22,6 +22,12 @@ export const drillDays = [
 ] as const;
 
 const kept = "use 1 to 3650";
+
+/** The newest backup of each of so many days and weeks stays. */
+const keep = z.strictObject({
+  daily: z.int().min(1, `is too small; ${kept}`).max(3650, `is too large; ${kept}`).default(7),
+  weekly: z.int().min(1, `is too small; ${kept}`).max(520, "is too large; use 1 to 520").default(4),
+});
 
 export const backupsSchema = z.strictObject({
   /** A bucket that keeps versions, and a key that cannot remove them: docs/runbooks/backups.md. */
@@ -52,13 +58,9 @@ export const backupsSchema = z.strictObject({
   }),
   /** When, each day. */
   at: time.default("02:00"),
-  /** The newest backup of each of so many days and weeks stays. */
-  keep: z
-    .strictObject({
-      daily: z.int().min(1, `is too small; ${kept}`).max(3650, `is too large; ${kept}`).default(7),
-      weekly: z.int().min(1, `is too small; ${kept}`).max(520, "is too large; use 1 to 520").default(4),
-    })
-    .prefault({}),
+  keep: keep.prefault({}),
+  /** Systems that keep theirs for another time. */
+  keepOf: z.record(hyphenatedNameSchema, keep).default({}),
   /** Restoring the newest backup into a throwaway server. */
   drill: z
     .strictObject({
@@ -69,7 +71,7 @@ export const backupsSchema = z.strictObject({
       /** How a system's newest row is found, and how much older than the backup it may be. */
       newest: z
         .record(
-          nameSchema,
+          hyphenatedNameSchema,
           z.strictObject({
             /** The system's only one when left out. */
             database: z.string().min(1).optional(),

@@ -142,7 +142,8 @@ export function backupParameters({
   config,
   data,
 }: Omit<BackupArgs, "host" | "secrets" | "after">) {
-  const { store, keep, drill } = config;
+  const { store, drill } = config;
+  const keep = config.keepOf[of] ?? config.keep;
   const newest = drill.newest[of];
   const names = data.flatMap((each) => (each.kind === "database" ? [each.name] : []));
   const newestDatabase = newest && (newest.database ?? (names.length === 1 ? names[0] : undefined));

@@ -55,7 +55,7 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   return planned;
 }
 
-/** Removes systems from the values, with the hosts without another system, and the builds that need either. */
+/** Removes systems from the values, with the hosts without another system, the builds that need either, and what is said of their backups. */
 export function leaveOut(values: Record<string, Json>, systems: readonly string[]): void {
   const all = values["berth:systems"];
   const hosts = values["berth:hosts"];
@@ -63,6 +63,17 @@ export function leaveOut(values: Record<string, Json>, systems: readonly string[
   const left = Object.entries(all).filter(([name]) => !systems.includes(name));
   values["berth:systems"] = Object.fromEntries(left);
   const used = left.map(([, system]) => String(objectAt(system).host));
+  const backups = values["berth:backups"];
+  if (isObject(backups)) {
+    const without = (of: Json | undefined) =>
+      Object.fromEntries(Object.entries(objectAt(of)).filter(([name]) => !systems.includes(name)));
+    const drill = objectAt(backups.drill);
+    values["berth:backups"] = {
+      ...backups,
+      keepOf: without(backups.keepOf),
+      drill: { ...drill, newest: without(drill.newest) },
+    };
+  }
   // Systems on unknown hosts are reported by the schema.
   if (used.every((host) => host in hosts))
     values["berth:hosts"] = Object.fromEntries(Object.entries(hosts).filter(([name]) => used.includes(name)));

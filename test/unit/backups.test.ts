@@ -7,7 +7,7 @@ import { parseConfig } from "../../config.ts";
 import { type BackupRecord, backupProblems, renderBackupRecords, renderBackups } from "../../ops/backups.ts";
 import { policies } from "../../policy/configuration.ts";
 import { systems } from "../../stacks/index.ts";
-import { completeConfig } from "../program/committed-config.ts";
+import { completeConfig, systemsOf } from "../program/committed-config.ts";
 import { changedValues, problemsOf } from "./changed-config.ts";
 
 const complete = completeConfig("production");
@@ -33,6 +33,7 @@ describe("berth:backups", () => {
     expect(backupsSchema.parse({ store })).toMatchObject({
       at: "02:00",
       keep: { daily: 7, weekly: 4 },
+      keepOf: {},
       drill: { on: "sunday", at: "04:00", memoryMebibytes: 512, newest: {} },
     });
   });
@@ -77,6 +78,12 @@ describe("berth:backups", () => {
     ],
     ["keep.daily", 0, "berth:backups.keep.daily: 0 is too small; use 1 to 3650"],
     ["keep.weekly", 900, "berth:backups.keep.weekly: 900 is too large; use 1 to 520"],
+    ["keepOf.togather.daily", 0, "berth:backups.keepOf.togather.daily: 0 is too small; use 1 to 3650"],
+    [
+      "keepOf.mfa",
+      { daily: 30 },
+      'berth:backups.keepOf.mfa: no system "mfa" in berth:systems; use one of: togather. Remove it: npx pulumi config rm --path berth:backups.keepOf.mfa --stack production',
+    ],
     ["keep.hourly", 3, "berth:backups.keep.hourly: unknown key"],
     [
       "drill.on",
@@ -131,6 +138,13 @@ describe("berth:backups", () => {
     expect(warnings(values)).toEqual([]);
   });
 
+  test("of production's stack file is valid", () => {
+    const text = readFileSync(new URL("../../Pulumi.production.yaml", import.meta.url), "utf8");
+    const { values } = completeConfig("production", systemsOf("production"));
+    const own = JSON.stringify(parse(text).config["berth:backups"]);
+    expect(problems({ ...values, "berth:backups": own, ...secrets })).toEqual([]);
+  });
+
   test("of the runbook is valid", () => {
     const text = readFileSync(new URL("../../docs/runbooks/backups.md", import.meta.url), "utf8");
     const [, yaml = ""] = /```yaml\n([\s\S]*?)```/.exec(text) ?? [];
@@ -138,6 +152,18 @@ describe("berth:backups", () => {
     expect(problems({ ...values, "berth:backups": JSON.stringify(shown) })).toEqual([]);
     const { newest: _, ...drill } = shown.drill;
     expect(backupsSchema.parse({ ...shown, drill })).toEqual(backupsSchema.parse({ store: shown.store }));
+  });
+
+  test("a system keeps its backups for a time of its own", () => {
+    const kept = (of: string) => {
+      const config = backupsSchema.parse({ store, keepOf: { "connected-repo": { daily: 30 } } });
+      const { KEEP_DAILY, KEEP_WEEKLY } = backupParameters({
+        ...{ of, stack: "production", environmentName: "production", config, data: [] },
+      });
+      return [KEEP_DAILY, KEEP_WEEKLY];
+    };
+    expect(kept("connected-repo")).toEqual([30, 4]);
+    expect(kept("togather")).toEqual([7, 4]);
   });
 
   test("a newest row is of a database that the system has", () => {

@@ -161,6 +161,8 @@ describe("a planned stack", () => {
       "berth:hosts",
       "berth:systems",
       "berth:tls",
+      // Only a run with --backups has a store.
+      "berth:backups",
       "togather:app",
     ];
     for (const [key, value] of Object.entries(committed)) {
