@@ -59,6 +59,8 @@ export const declaration = standIn({
   jobs: { table: "river_job" },
   http: {
     port: 8080,
+    // cmd/server/cmd/serve.go, gracefulShutdown: SIGTERM closes the listener and the idle connections at once.
+    refusesAtOnce: true,
     health: {
       path: "/health",
       fields: {

@@ -10,7 +10,7 @@ import { Reporter } from "./reporter.ts";
 import type { Deployment as RecordedDeployment } from "./resource-state.ts";
 import type { Engine, EngineResult, EngineRun } from "./run.ts";
 import { Snapshot } from "./snapshot.ts";
-import { readState } from "./state.ts";
+import { openState } from "./state.ts";
 import { stackType, typeOf } from "./urn.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 
@@ -50,12 +50,6 @@ async function operate(
   try {
     const reporter = new Reporter(run.onEvent);
     for (const key of run.secretKeys) reporter.addSecret(run.config[key] ?? "");
-    const base = readState(run.stateFile, run.passphrase);
-    for (const state of base.resources) {
-      reporter.addSecretsOf(state.inputs);
-      reporter.addSecretsOf(state.outputs);
-    }
-    if (!preview) warnOfPending(base, reporter);
     const runOptions: RunOptions = {
       project: run.project,
       stack: run.stack,
@@ -65,24 +59,37 @@ async function operate(
       parallel: run.parallel ?? defaultParallel,
     };
     const registry = new ProviderRegistry(launch, preview);
-    const snapshot = new Snapshot(base, preview ? undefined : run.stateFile);
-    const context = new RunContext(runOptions, registry, snapshot, reporter, base.resources);
+    // It loads its modules while the state is read.
+    const program =
+      operation === "preview" || operation === "up"
+        ? await startProgram(run, runOptions, reporter)
+        : undefined;
+    let snapshot: Snapshot | undefined;
     try {
+      const base = await openState(run.stateFile, run.passphrase);
+      for (const state of base.resources) {
+        reporter.addSecretsOf(state.inputs);
+        reporter.addSecretsOf(state.outputs);
+      }
+      if (!preview) warnOfPending(base, reporter);
+      snapshot = new Snapshot(base, preview ? undefined : run.stateFile);
+      const context = new RunContext(runOptions, registry, snapshot, reporter, base.resources);
       if (operation === "refresh") {
         const ok = await refreshAll(context);
         return reporter.result(ok, printable(stackOutputs(snapshot)));
       }
       if (operation === "destroy" && !mayDestroy(context)) return reporter.result(false, {});
       const deployment = new Deployment(context, run.config, run.secretKeys);
-      if (operation === "destroy") {
+      if (program === undefined) {
         await deployment.complete();
         await deployment.end();
-      } else await runProgram(deployment, run, runOptions, reporter);
+      } else await program.run(deployment);
       const outputs = operation === "destroy" ? {} : deployment.stackOutputs;
       return reporter.result(!deployment.failed, printable(outputs));
     } finally {
+      await program?.stop();
       await registry.close();
-      snapshot.flush();
+      snapshot?.flush();
     }
   } finally {
     unlock();
@@ -101,12 +108,19 @@ function mayDestroy({ previous, reporter }: RunContext): boolean {
   return hooked.length === 0;
 }
 
-async function runProgram(
-  deployment: Deployment,
+/** A program that has been started, and waits until a deployment takes its requests. */
+interface StartedProgram {
+  /** Resolves when the program has ended and what it asked for is done. */
+  run(deployment: Deployment): Promise<void>;
+  /** Ends it at once, where it still runs. */
+  stop(): Promise<void>;
+}
+
+async function startProgram(
   run: EngineRun,
   options: RunOptions,
   reporter: Reporter,
-): Promise<void> {
+): Promise<StartedProgram> {
   const facts: DeploymentFacts = {
     project: run.project,
     stack: run.stack,
@@ -116,33 +130,38 @@ async function runProgram(
     preview: options.preview,
     parallel: options.parallel,
   };
-  const monitor = new Monitor(facts, deployment, reporter);
-  const address = await monitor.listen();
-  try {
-    const program = new Program({
-      projectDir: run.projectDir,
-      address,
-      facts,
-      env: run.env ?? {},
-      onLine: (line) => reporter.say("info", line),
-    });
-    const ended = program.ended.then((message) => {
-      // After an error elsewhere, the program's own failure need not be reported.
-      if (message === undefined || deployment.isCancelled) return;
-      deployment.fail(message === "" ? new Reported(message) : new Error(message));
-    });
-    await Promise.race([deployment.programFinished, ended, deployment.cancelled]);
-    await deployment.complete();
-    // A program that an error cuts off may still be sending its outputs.
-    if (deployment.isCancelled) {
-      await Promise.race([deployment.programFinished, program.stop(programGraceSeconds)]);
-    }
-    await deployment.end();
-    await program.stop(programGraceSeconds);
-    await ended;
-  } finally {
-    monitor.close();
-  }
+  const { promise: ready, resolve: serve } = Promise.withResolvers<Deployment>();
+  const monitor = new Monitor(facts, ready, reporter);
+  const program = new Program({
+    projectDir: run.projectDir,
+    address: await monitor.listen(),
+    facts,
+    env: run.env ?? {},
+    onLine: (line) => reporter.say("info", line),
+  });
+  return {
+    async run(deployment) {
+      serve(deployment);
+      const ended = program.ended.then((message) => {
+        // After an error elsewhere, the program's own failure need not be reported.
+        if (message === undefined || deployment.isCancelled) return;
+        deployment.fail(message === "" ? new Reported(message) : new Error(message));
+      });
+      await Promise.race([deployment.programFinished, ended, deployment.cancelled]);
+      await deployment.complete();
+      // A program that an error cuts off may still be sending its outputs.
+      if (deployment.isCancelled) {
+        await Promise.race([deployment.programFinished, program.stop(programGraceSeconds)]);
+      }
+      await deployment.end();
+      await program.stop(programGraceSeconds);
+      await ended;
+    },
+    async stop() {
+      await program.stop(0);
+      monitor.close();
+    },
+  };
 }
 
 function warnOfPending(base: RecordedDeployment, reporter: Reporter): void {

@@ -96,7 +96,8 @@ export class Monitor {
   });
   #root = "";
 
-  constructor(facts: DeploymentFacts, handlers: MonitorHandlers, reporter: Reporter) {
+  /** @param ready the handlers, which requests wait for: a program may be started before the state has been read */
+  constructor(facts: DeploymentFacts, ready: Promise<MonitorHandlers>, reporter: Reporter) {
     const refuse = (what: string) =>
       answer(reporter, () => {
         throw new Unsupported(what);
@@ -108,15 +109,18 @@ export class Monitor {
         response.setHassupport(supported.has(request.getId()));
         return response;
       }),
-      registerResource: answer(reporter, (request: RegisterResourceRequest) => register(request, handlers)),
+      registerResource: answer(reporter, async (request: RegisterResourceRequest) =>
+        register(request, await ready),
+      ),
       registerResourceOutputs: answer(reporter, async (request: RegisterResourceOutputsRequest) => {
         const urn = request.getUrn();
-        await handlers.registerOutputs(urn, fromWire(request.getOutputs(), { label: `outputs of ${urn}` }));
+        const outputs = fromWire(request.getOutputs(), { label: `outputs of ${urn}` });
+        await (await ready).registerOutputs(urn, outputs);
         return new empty.Empty();
       }),
-      invoke: answer(reporter, (request: ResourceInvokeRequest) => invoke(request, handlers)),
+      invoke: answer(reporter, async (request: ResourceInvokeRequest) => invoke(request, await ready)),
       signalAndWaitForShutdown: answer(reporter, async () => {
-        await handlers.finished();
+        await (await ready).finished();
         return new empty.Empty();
       }),
       call: refuse("methods of remote components (Call)"),
@@ -125,8 +129,8 @@ export class Monitor {
       registerPackage: refuse("parameterized packages (RegisterPackage)"),
       registerStackTransform: refuse("stack transforms"),
       registerStackInvokeTransform: refuse("stack invoke transforms"),
-      registerResourceHook: answer(reporter, (request: RegisterResourceHookRequest) => {
-        handlers.registerHook(request);
+      registerResourceHook: answer(reporter, async (request: RegisterResourceHookRequest) => {
+        (await ready).registerHook(request);
         return new empty.Empty();
       }),
       registerErrorHook: refuse("error hooks"),

@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, pbkdf2, pbkdf2Sync, randomBytes } from "node:crypto";
+import { promisify } from "node:util";
 
 /** Encrypts and decrypts with one key of Pulumi's passphrase secrets provider. */
 export interface Crypter {
@@ -21,8 +22,17 @@ const knownText = "pulumi";
 // Deriving a key takes about a second; one process uses only a few.
 const keys = new Map<string, Buffer>();
 
+const keyName = (passphrase: string, salt: Buffer) => `${salt.toString("base64")}:${passphrase}`;
+
+/** Derives the key of a salt beforehand, beside what else this process does; {@link openCrypter} finds it then. */
+export async function deriveKey(passphrase: string, salt: string): Promise<void> {
+  const bytes = Buffer.from(salt.split(":")[1] ?? "", "base64");
+  const key = await promisify(pbkdf2)(passphrase, bytes, iterations, keyBytes, "sha256");
+  keys.set(keyName(passphrase, bytes), key);
+}
+
 function keyOf(passphrase: string, salt: Buffer): Buffer {
-  const name = `${salt.toString("base64")}:${passphrase}`;
+  const name = keyName(passphrase, salt);
   const cached = keys.get(name);
   if (cached) return cached;
   const key = pbkdf2Sync(passphrase, salt, iterations, keyBytes, "sha256");

@@ -167,6 +167,15 @@ export function encodeDeployment(deployment: Deployment): string {
   return `${JSON.stringify({ ...format, deployment: body }, null, 2)}\n`;
 }
 
+/** The salt of a deployment's secrets; undefined where the text has none, is none, or is not one of JSON. */
+export function saltOf(text: string): string | undefined {
+  try {
+    return JSON.parse(text).deployment.secrets_providers.state.salt;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Reads what {@link encodeDeployment} or `pulumi stack export` wrote. Throws when the passphrase is wrong. */
 export function decodeDeployment(text: string, passphrase: string): Deployment {
   const outer = JSON.parse(text) as Json;

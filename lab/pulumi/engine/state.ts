@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { replacePrivateFile } from "../../write-file.ts";
 import type { Deployment } from "./resource-state.ts";
-import { lazyCrypter } from "./secrets.ts";
-import { decodeDeployment, encodeDeployment } from "./state-json.ts";
+import { deriveKey, lazyCrypter } from "./secrets.ts";
+import { decodeDeployment, encodeDeployment, saltOf } from "./state-json.ts";
 
 /** The deployment in `file`; an empty one, with a fresh salt, when the file does not exist. */
 export function readState(file: string, passphrase: string): Deployment {
@@ -12,6 +12,13 @@ export function readState(file: string, passphrase: string): Deployment {
   } catch (error) {
     throw new Error(`${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** {@link readState}, without occupying this process while the key is derived, which takes about a second. */
+export async function openState(file: string, passphrase: string): Promise<Deployment> {
+  const salt = existsSync(file) ? saltOf(readFileSync(file, "utf8")) : undefined;
+  if (salt !== undefined) await deriveKey(passphrase, salt);
+  return readState(file, passphrase);
 }
 
 /** Replaces `file`, atomically; the previous deployment is kept beside it as `<file>.bak`. Mode 0600. */
