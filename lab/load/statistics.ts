@@ -60,6 +60,8 @@ export interface LoadReport extends Figures {
   /** Addresses the requests came from. */
   readonly clients: readonly string[];
   readonly modes: Readonly<Record<LoadMode, Figures>>;
+  /** How many of each request succeeded: `POST /api/v1/events`. */
+  readonly answered: Readonly<Record<string, number>>;
   /** Most frequent first. */
   readonly failureKinds: readonly FailureKind[];
   /** In order of first appearance. */
@@ -143,6 +145,7 @@ export function report(samples: readonly Sample[], startMs: number, endMs: numbe
     clients: [...new Set(samples.flatMap((sample) => sample.client ?? []))].sort(),
     ...figures(samples, startMs, end),
     modes: { "keep-alive": byMode("keep-alive"), fresh: byMode("fresh") },
+    answered: answered(samples),
     failureKinds: failureKinds(samples, startMs),
     versions: versions(samples, startMs),
     timeline: timeline(samples, startMs),
@@ -151,6 +154,13 @@ export function report(samples: readonly Sample[], startMs: number, endMs: numbe
       samples.reduce((delay, sample) => Math.max(delay, sample.sentMs - sample.scheduledMs), 0),
     ),
   };
+}
+
+function answered(samples: readonly Sample[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { request, failure } of samples)
+    if (failure === undefined) counts[request] = (counts[request] ?? 0) + 1;
+  return counts;
 }
 
 function failureKinds(samples: readonly Sample[], startMs: number): FailureKind[] {

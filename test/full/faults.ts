@@ -74,6 +74,25 @@ export async function strayFile(path: string, text: string): Promise<Undo> {
   return () => onMachine(`sudo rm -f ${path}`);
 }
 
+/** The next requests to the cloud's API that match fail in a way of `lab/cloud/faults.ts`. */
+export async function cloudFault(fault: {
+  readonly match: string;
+  readonly kind: "error" | "rate-limit" | "slow" | "drop-after-commit";
+  readonly [more: string]: string | number;
+}): Promise<Undo> {
+  const ask = async (method: string, body?: string) => {
+    const { origin } = new URL(cloudEndpoint(home));
+    const response = await fetch(`${origin}/lab/faults`, {
+      ...{ method, signal: AbortSignal.timeout(10_000) },
+      headers: { "content-type": "application/json", Authorization: `Bearer ${cloudToken(home)}` },
+      ...(body !== undefined && { body }),
+    });
+    if (!response.ok) throw new Error(`${method} /lab/faults: ${response.status} ${await response.text()}`);
+  };
+  await ask("POST", JSON.stringify(fault));
+  return () => ask("DELETE");
+}
+
 /** Cuts the machine's power, restores it or reboots it, by the cloud's API; resolves when that is done. */
 export async function power(what: "poweroff" | "poweron" | "reboot"): Promise<void> {
   const ask = async <T>(method: string, path: string): Promise<T> => {

@@ -223,3 +223,17 @@ export async function expectTasks(count: number): Promise<void> {
     .poll(states, { timeout: 60_000, interval: 1000 })
     .toEqual(Array.from({ length: count }, () => "Running"));
 }
+
+/** Waits until the tested system answers, at most so long. */
+export async function answering(withinSeconds: number): Promise<void> {
+  const deadline = Date.now() + withinSeconds * 1000;
+  while (Date.now() < deadline) {
+    const { stdout } = await lab("status", "--json");
+    const { systems } = JSON.parse(stdout || '{"systems":[]}') as {
+      systems: { name: string; healthy: boolean }[];
+    };
+    if (systems.some(({ name, healthy }) => name === tested.name && healthy)) return;
+    await sleep(500);
+  }
+  throw new Error(`${tested.name} does not answer after ${withinSeconds} s`);
+}

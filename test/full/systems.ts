@@ -18,6 +18,10 @@ export interface TestedSystem {
   readonly edge: "nginx" | "traefik";
   /** Requests of its load that write: an edge must not send them twice. */
   readonly writes: readonly string[];
+  /** One of them whose every success is a row of its database, and the query that counts them. */
+  readonly counted?: { readonly request: string; readonly query: string };
+  /** Its Redis service. */
+  readonly redis?: string;
   /** Secrets that must be among the canaries. */
   readonly canaries: readonly string[];
   /** The secret that is rotated, and the file that has it in the container of `service`. */
@@ -48,6 +52,7 @@ export const togatherSystem: TestedSystem = {
   edges: { nginx: [], traefik: edge("main", "traefik") },
   edge: "nginx",
   writes: ["POST /api/v1/events"],
+  counted: { request: "POST /api/v1/events", query: "SELECT count(*) FROM events" },
   canaries: ["togather:jwtSecret", "togather:adminApiKey"],
   rotated: { key: "togather:jwtSecret", file: "JWT_SECRET" },
 };
@@ -70,6 +75,8 @@ export const mfaSystem: TestedSystem = {
   edges: { nginx: edge("code", "nginx"), traefik: [] },
   edge: "traefik",
   writes: ["POST /api/sync", "POST /api/programs"],
+  counted: { request: "POST /api/programs", query: "SELECT count(*) FROM programs" },
+  redis: "redis",
   canaries: ["mfa:jwtSecret", "mfa:openaiApiKey", "mfa:airtableAccessToken", "mfa:smtpPassword"],
   rotated: { key: "mfa:jwtSecret", file: "JWT_SECRET" },
 };
@@ -109,6 +116,7 @@ export const sertantaiSystem: TestedSystem = {
   edges: { nginx: [], traefik: edge("legal", "traefik") },
   edge: "nginx",
   writes: ["POST /api/uk-lrt/batch-exists"],
+  redis: "redis",
   canaries: [
     ...["sertantai:backendSecretKeyBase", "sertantai:electricSecret", "sertantai:authSecretKeyBase"],
     "sertantai:enforcementTokenSigningSecret",

@@ -5,6 +5,7 @@ import { runCommand } from "../../../ops/run.ts";
 import { power } from "../faults.ts";
 import { leftovers } from "../leftovers.ts";
 import {
+  answering,
   captured,
   edgeKind,
   type LabRun,
@@ -48,18 +49,6 @@ export function outages(): void {
     const seconds = secondsDown(load, sinceMs);
     rows.push([title, load.requests, load.failures, load.longestGapMs, seconds.toFixed(1)]);
     return seconds;
-  }
-
-  /** Waits until the system answers, at most so long. */
-  async function answering(withinSeconds: number): Promise<void> {
-    const deadline = Date.now() + withinSeconds * 1000;
-    while (Date.now() < deadline) {
-      const { stdout } = await lab("status", "--json");
-      const { systems } = JSON.parse(stdout || '{"systems":[]}') as { systems: { healthy: boolean }[] };
-      if (systems.some(({ healthy }) => healthy)) return;
-      await sleep(500);
-    }
-    throw new Error(`${tested.name} does not answer after ${withinSeconds} s`);
   }
 
   async function converges(version: string): Promise<LabRun> {
