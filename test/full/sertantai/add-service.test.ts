@@ -14,7 +14,11 @@ scenariosOf(sertantaiSystem);
 
 const root = new URL("../../../", import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), "berth-add-service-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  // It runs a service that this project does not have.
+  await labOk("down");
+  rmSync(folder, { recursive: true, force: true });
+});
 const inCopy = (...words: string[]) =>
   execa(process.execPath, words, { cwd: folder, all: true, timeout: 900_000 });
 
@@ -58,5 +62,4 @@ test("the preview creates and changes the certificate's or DNS' list alone; what
     "curl --insecure --silent --resolve controls.sertantai.com:443:127.0.0.1 https://controls.sertantai.com/health",
   );
   expect(JSON.parse(answer)).toMatchObject({ status: "ok" });
-  await labOk("down");
 });
