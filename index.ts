@@ -70,8 +70,10 @@ const machines = Object.entries(config.hosts).map(([name, host]) => {
 
 const records: Dns[] = [];
 if (config.dns !== undefined) {
-  const addresses = machines.flatMap(({ machine, domains }) =>
-    domains.map((domain) => [domain, machine.connection.address] as const),
+  const addresses = machines.flatMap(({ machine, edge, domains }) =>
+    domains.map(
+      (domain) => [domain, { address: machine.connection.address, dependsOn: edge.ready }] as const,
+    ),
   );
   const addresses6 = machines.flatMap(({ machine: { ipv6 }, edge: { ready6 }, domains }) =>
     ipv6 === undefined || ready6 === undefined

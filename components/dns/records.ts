@@ -22,16 +22,20 @@ type DnsZones = Pick<z.infer<typeof dnsSchema>, "zone" | "otherZones">;
 
 export interface DnsArgs extends z.infer<typeof dnsSchema> {
   /** Domain to the address of the host that serves it; each lies in one of the zones. */
-  readonly addresses: Readonly<Record<string, Input<string>>>;
-  /** The same for the domains of hosts that have an IPv6 address; what must be done first, so that nobody is led to what does not answer yet. */
-  readonly addresses6: Readonly<
-    Record<string, { readonly address: Input<string>; readonly dependsOn: Resource }>
-  >;
+  readonly addresses: Readonly<Record<string, RecordTarget>>;
+  /** The same for the domains of hosts that have an IPv6 address. */
+  readonly addresses6: Readonly<Record<string, RecordTarget>>;
   readonly adopt: Adoptions;
 }
 
+interface RecordTarget {
+  readonly address: Input<string>;
+  /** What must be done first, so that nobody is led to what does not answer yet: the edge. */
+  readonly dependsOn: Resource;
+}
+
 /**
- * The zones at Hetzner DNS and for each domain that a route uses one A record set, and an AAAA record set where its host has IPv6. The zones are protected, by Pulumi and by
+ * The zones at Hetzner DNS and for each domain that a route uses one A record set, and an AAAA record set where its host has IPv6. They follow the host's address once its edge answers there. The zones are protected, by Pulumi and by
  * Hetzner: deleting one takes every other record with it.
  */
 export class Dns extends ComponentResource {
@@ -46,7 +50,8 @@ export class Dns extends ComponentResource {
     const record = (
       resource: string,
       domain: string,
-      { type, address, dependsOn = [] }: { type: string; address: Input<string>; dependsOn?: Resource[] },
+      type: "A" | "AAAA",
+      { address, dependsOn }: RecordTarget,
     ) => {
       const zoneName = zoneOf(domain, args);
       const zone = zoneName && zones.get(zoneName);
@@ -66,11 +71,11 @@ export class Dns extends ComponentResource {
         mergeOptions({ parent: this, deletedWith: zone, dependsOn }, adoption(args.adopt, resource, record)),
       );
     };
-    for (const [domain, address] of Object.entries(args.addresses)) {
-      record(`${name}-${domain}`, domain, { type: "A", address });
+    for (const [domain, target] of Object.entries(args.addresses)) {
+      record(`${name}-${domain}`, domain, "A", target);
     }
-    for (const [domain, { address, dependsOn }] of Object.entries(args.addresses6)) {
-      record(recordResource6(name, domain), domain, { type: "AAAA", address, dependsOn: [dependsOn] });
+    for (const [domain, target] of Object.entries(args.addresses6)) {
+      record(recordResource6(name, domain), domain, "AAAA", target);
     }
     this.registerOutputs();
   }

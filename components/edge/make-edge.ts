@@ -14,6 +14,7 @@ export function makeEdge(kind: EdgeKind, args: EdgeArgs) {
   const networks = edgeNetworks(host, onlyHost);
   const edge = new ProxyEdge(`${host.name}-edge`, proxies[kind], { ...args, networks });
   return {
+    ready: edge.ready,
     certify: (dependsOn: readonly Resource[]) => edge.certify(dependsOn),
     /** What is done when the edge answers over IPv6; where its host has that. */
     ready6: edge.ready6,

@@ -65,6 +65,8 @@ test("further zones are separate resources, and a record is in the longest match
     ["dns-zone-deep.togather.example", "deep.togather.example", true],
   ]);
   const record = program.find("hcloud:index/zoneRrset:ZoneRrset", `dns-${domain}`);
+  // Nobody is led to a host whose edge does not answer yet.
+  expect(record.dependsOn).toContain("main-edge-ready");
   expect(record.inputs).toMatchObject({ zone: "deep.togather.example", name: "app" });
   expect(record.deletedWith).toBe("dns-zone-deep.togather.example");
 });
