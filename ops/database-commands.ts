@@ -264,7 +264,7 @@ function schemaVersion(text: string): number {
 }
 
 /** Asks the operator to type the words exactly. @throws when something else is typed, or when there is no terminal. */
-async function confirm(words: string): Promise<void> {
+export async function confirm(words: string): Promise<void> {
   if (!process.stdin.isTTY)
     throw new Error(`there is no terminal to ask for confirmation: pass --yes to confirm "${words}"`);
   const lines = createInterface({ input: process.stdin, output: process.stderr });

@@ -4,8 +4,9 @@ import type { System } from "../components/system.ts";
 import { goBack, renderBack } from "./back.ts";
 import { addBackupCommands } from "./backup-commands.ts";
 import { Cloud } from "./cloud.ts";
-import { addDatabaseCommands } from "./database-commands.ts";
+import { addDatabaseCommands, confirm } from "./database-commands.ts";
 import { readDeployments, renderDeployments } from "./deployments.ts";
+import { describeForgetting, forget, planForgetting, type VolumeChoice } from "./forget-host.ts";
 import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
 import { restartDocker } from "./restart-docker.ts";
@@ -28,6 +29,11 @@ interface TargetOptions {
 interface RecoverFlags {
   readonly wait: number;
   readonly takeOverFrom?: string;
+}
+
+interface ForgetFlags {
+  readonly volume?: VolumeChoice;
+  readonly yes?: boolean;
 }
 
 interface LogOptions {
@@ -110,6 +116,31 @@ export function opsProgram({ name, target }: OpsContext): Command {
     .argument("<host>")
     .action(async (host: string, options: TargetOptions) => {
       process.stdout.write(`${await restartDocker((await target(options)).backend, host)}\n`);
+    });
+
+  withStack(program.command("forget-host"))
+    .description(
+      "when a host's server is gone at Hetzner: takes it and what was on it out of the state, so that up makes it anew",
+    )
+    .argument("<host>")
+    .addOption(
+      new Option("--volume <choice>", "what becomes of its data volume, where that still exists").choices([
+        "keep",
+        "leave",
+      ]),
+    )
+    .option("--yes", "do not ask")
+    .action(async (host: string, options: TargetOptions & ForgetFlags) => {
+      const { backend, cloud } = await target(options);
+      const plan = await planForgetting({
+        ...{ backend, host },
+        ...(cloud === undefined ? {} : { cloud }),
+        ...(options.volume === undefined ? {} : { volume: options.volume }),
+      });
+      process.stdout.write(`${describeForgetting(plan, host)}\n`);
+      if (!options.yes) await confirm(`forget ${host}`);
+      await forget(backend, plan);
+      process.stdout.write(`${host} is forgotten. To make it anew: docs/runbooks/server-is-gone.md\n`);
     });
 
   aboutStack(program.command("logs"))
