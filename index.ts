@@ -9,6 +9,7 @@ import {
 } from "@pulumi/pulumi";
 import { type BackupSecret, backupSecrets } from "./components/backup/backup-config.ts";
 import { hostBackups } from "./components/backup/backups.ts";
+import { refuseUnknownSources, restoreFromBackups } from "./components/backup/restore.ts";
 import { buildRepository } from "./components/build/repository.ts";
 import { Dns } from "./components/dns/records.ts";
 import { makeEdge } from "./components/edge/make-edge.ts";
@@ -38,9 +39,21 @@ const registries = Object.entries(config.registries).map(([address, registry]) =
   password: new PulumiConfig("berth").requireSecret(passwordKey(address)),
 }));
 const keys = sshKeys(config.ssh.authorizedKeys, Object.keys(config.hosts), config.adopt);
+const backing =
+  config.backups === undefined
+    ? undefined
+    : {
+        ...{ stack, environmentName: config.environment, config: config.backups },
+        secrets: Object.fromEntries(
+          Object.keys(backupSecrets).map((key) => [key, new PulumiConfig("berth").requireSecret(key)]),
+        ) as Record<BackupSecret, Output<string>>,
+      };
 const machines = Object.entries(config.hosts).map(([name, host]) => {
   const machine = new Host(name, {
     config: host,
+    ...(backing === undefined || host.restoreFrom === undefined
+      ? {}
+      : { restore: restoreFromBackups({ ...backing, beginEmpty: host.beginEmpty }) }),
     sshKeys: keys,
     adopt: config.adopt,
     ...config.ssh,
@@ -158,15 +171,11 @@ for (const [name, build] of Object.entries(config.builds)) {
   buildRepository(name, { host: machine, build, repository, stack }, { parent: machine });
 }
 
-const measured = machines.map(({ machine }) => {
-  if (config.backups === undefined) return {};
-  const all = new PulumiConfig("berth");
-  const secrets = Object.fromEntries(
-    Object.keys(backupSecrets).map((key) => [key, all.requireSecret(key)]),
-  ) as Record<BackupSecret, Output<string>>;
-  const environmentName = config.environment;
-  return hostBackups(machine, { stack, environmentName, config: config.backups, secrets }, parents);
-});
+for (const { name, machine } of machines)
+  refuseUnknownSources(name, config.hosts[name]?.beginEmpty ?? [], machine.stored);
+const measured = machines.map(({ machine }) =>
+  backing === undefined ? {} : hostBackups(machine, backing, parents),
+);
 
 /** Address and host key of each host. */
 export const hosts: Output<Record<string, unknown>> = all(

@@ -26,3 +26,22 @@ export const backupsLeaveTheHost: ConfigurationRule = ({ stack, berth: { backups
         `berth:backups: not set, so nothing leaves the host: a server or volume that is lost takes its databases and their snapshots with it. ` +
           `Set it: npx pulumi config set --path berth:backups.store.kind s3 --stack ${stack} (docs/runbooks/backups.md has the rest)`,
       ];
+
+/** A host begins with its backups where there are any, and what may be missing of them is said only there. */
+export const restoresHaveBackups: ConfigurationRule = ({ stack, berth: { hosts, backups } }) =>
+  Object.entries(hosts).flatMap(([name, { restoreFrom, beginEmpty }]) => {
+    const path = `berth:hosts.${name}`;
+    return [
+      ...(restoreFrom === undefined || backups !== undefined
+        ? []
+        : [
+            `${path}.restoreFrom: ${restoreFrom}, and there is no berth:backups that says where they are. Set that (docs/runbooks/backups.md), ` +
+              `or remove it: npx pulumi config rm --path ${path}.restoreFrom --stack ${stack}`,
+          ]),
+      ...(beginEmpty.length === 0 || restoreFrom !== undefined
+        ? []
+        : [
+            `${path}.beginEmpty: everything begins empty without restoreFrom. Remove it: npx pulumi config rm --path ${path}.beginEmpty --stack ${stack}`,
+          ]),
+    ];
+  });

@@ -3,7 +3,12 @@ import { edgePorts } from "../components/edge/route.ts";
 import { soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
-import { backupsAreOfSystems, backupsLeaveTheHost, drillsHaveTheirOwnTime } from "./backups.ts";
+import {
+  backupsAreOfSystems,
+  backupsLeaveTheHost,
+  drillsHaveTheirOwnTime,
+  restoresHaveBackups,
+} from "./backups.ts";
 import { memoryFits, processorsFit } from "./budget.ts";
 import {
   buildsFit,
@@ -155,6 +160,7 @@ const rules: readonly ConfigurationRule[] = [
   noTestsInProduction,
   backupsAreOfSystems,
   drillsHaveTheirOwnTime,
+  restoresHaveBackups,
 ];
 
 /** The rules about a configuration, what must never be deployed and what needs attention: one rule, one function, one message. */

@@ -71,7 +71,7 @@ export class Backup extends ComponentResource {
       `${name}-timers`,
       {
         connection,
-        script: readScript(import.meta.url, "./scripts/install.sh"),
+        script: backupScripts("opening", "install"),
         removeScript: readScript(import.meta.url, "./scripts/remove.sh"),
         parameters: {
           NAME: of,
@@ -83,15 +83,10 @@ export class Backup extends ComponentResource {
           STORE_PREFIX: parameters.STORE_PREFIX,
           STORE_FILE: parameters.STORE_FILE,
           RECORD: parameters.RECORD,
-          REGION: config.store.region,
-          AUTHORITY: config.store.trustedAuthorityPem ?? "",
+          ...storeOpening(config),
           AUTHORITY_FILE: hostPaths.backupAuthority(of),
         },
-        secrets: {
-          KEY_ID: secrets.backupsAccessKeyId,
-          KEY: secrets.backupsSecretAccessKey,
-          PASSWORD: secrets.backupsPassword,
-        },
+        secrets: storeSecrets(secrets),
         deadlineSeconds: firstDeadlineSeconds,
         dependsOn: [host.ready, ...args.data.flatMap((each) => each.after), ...args.after],
       },
@@ -124,25 +119,62 @@ export class Backup extends ComponentResource {
 }
 
 /** Body of the script on the host: scripts/main.sh says what can be asked of it. */
-export function backupScript(
+export function backupScript(database?: string): string {
+  return `${aboutDatabase(database)}\n${backupScripts("store", "take", "drill", "redis", "main")}`;
+}
+
+/** Scripts of this folder, one after the other. */
+export function backupScripts(...names: readonly string[]): string {
+  return names.map((name) => readScript(import.meta.url, `./scripts/${name}.sh`)).join("\n");
+}
+
+/** Each database by itself: database.sh names its files and locks after the one that it is about. */
+export function aboutDatabase(
   database = readScript(import.meta.url, "../release/scripts/database.sh"),
 ): string {
-  const own = ["store", "take", "drill", "redis", "main"].map((file) =>
-    readScript(import.meta.url, `./scripts/${file}.sh`),
-  );
-  // Each database by itself: database.sh names its files and locks after the one that it is about.
-  return ["about_database() {", "POSTGRES_SERVICE=$1 DATABASE=$2", database, "}", ...own].join("\n");
+  return ["about_database() {", "POSTGRES_SERVICE=$1 DATABASE=$2", database, "}"].join("\n");
+}
+
+/** Whose backups, and where they are. */
+export type BackupPlace = Pick<BackupArgs, "of" | "stack" | "environmentName" | "config">;
+
+/** What every script is told that works with the store. */
+export function storeParameters({ of, stack, environmentName, config: { store } }: BackupPlace) {
+  return {
+    NAME: of,
+    STACK: stack,
+    // Of database.sh.
+    SYSTEM: of,
+    ENVIRONMENT_NAME: environmentName,
+    SCRATCH: hostPaths.drill,
+    DATA_VOLUME: hostPaths.dataVolume,
+    RECORD: hostPaths.backupRecord(of),
+    STORE_FILE: hostPaths.backupStore(of),
+    AUTHORITY_FILE: store.trustedAuthorityPem === undefined ? "" : hostPaths.backupAuthority(of),
+    STORE_URL: `${store.endpoint}/${store.bucket}`,
+    STORE_PREFIX: `${stack}/${of}`,
+    STORE_HOST: `${stack}-${of}`,
+    WAIT_SECONDS: waitSeconds,
+  };
+}
+
+/** What opening.sh is told beside that. */
+export function storeOpening({ store }: BackupsConfig): Record<string, string> {
+  return { REGION: store.region, AUTHORITY: store.trustedAuthorityPem ?? "" };
+}
+
+export function storeSecrets(secrets: BackupArgs["secrets"]): Record<string, Output<string>> {
+  return {
+    KEY_ID: secrets.backupsAccessKeyId,
+    KEY: secrets.backupsSecretAccessKey,
+    PASSWORD: secrets.backupsPassword,
+  };
 }
 
 /** What that script is told. */
-export function backupParameters({
-  of,
-  stack,
-  environmentName,
-  config,
-  data,
-}: Omit<BackupArgs, "host" | "secrets" | "after">) {
-  const { store, drill } = config;
+export function backupParameters(args: BackupPlace & Pick<BackupArgs, "data">) {
+  const { of, config, data } = args;
+  const { drill } = config;
   const keep = config.keepOf[of] ?? config.keep;
   const newest = drill.newest[of];
   const names = data.flatMap((each) => (each.kind === "database" ? [each.name] : []));
@@ -153,32 +185,19 @@ export function backupParameters({
     );
   }
   return {
-    NAME: of,
-    STACK: stack,
-    // Of database.sh.
-    SYSTEM: of,
-    ENVIRONMENT_NAME: environmentName,
+    ...storeParameters(args),
     FLOOR_MEBIBYTES: diskFloorMebibytes,
     KEEP: 1,
     DIRECTORY: hostPaths.nightlyDumps(of),
     SOURCES: data.map(sourceLine).join("\n"),
     DUMPS: hostPaths.nightlyDumps(of),
     SNAPSHOTS: hostPaths.backups(of),
-    SCRATCH: hostPaths.drill,
-    DATA_VOLUME: hostPaths.dataVolume,
-    RECORD: hostPaths.backupRecord(of),
-    STORE_FILE: hostPaths.backupStore(of),
-    AUTHORITY_FILE: store.trustedAuthorityPem === undefined ? "" : hostPaths.backupAuthority(of),
-    STORE_URL: `${store.endpoint}/${store.bucket}`,
-    STORE_PREFIX: `${stack}/${of}`,
-    STORE_HOST: `${stack}-${of}`,
     KEEP_DAILY: keep.daily,
     KEEP_WEEKLY: keep.weekly,
     DRILL_MEBIBYTES: drill.memoryMebibytes,
     NEWEST_DATABASE: newestDatabase ?? "",
     NEWEST_QUERY: newest?.query ?? "",
     NEWEST_HOURS: newest?.maxAgeHours ?? 0,
-    WAIT_SECONDS: waitSeconds,
   };
 }
 

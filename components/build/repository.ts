@@ -1,6 +1,7 @@
 import type { Resource } from "@pulumi/pulumi";
 import { hostCommand, installedScript, readScript } from "../host/command.ts";
 import type { Host } from "../host/host.ts";
+import { deployUser } from "../host/host-files.ts";
 import { hostPaths } from "../host/paths.ts";
 import { registryOf } from "../host/registries.ts";
 import { hostItself } from "../host/stored-data.ts";
@@ -36,6 +37,13 @@ export function buildRepository(
   };
   const script = (path: string) =>
     installedScript(parameters, readScript(import.meta.url, path), "arguments and input");
+  const kept = {
+    kind: "folder",
+    of: hostItself(host.name),
+    path: hostPaths.repository(name),
+    owner: deployUser,
+  } as const;
+  const restored = host.restored(`${host.name}-build-${name}-restore`, kept, [], opts);
   const made = hostCommand(
     `${host.name}-build-${name}`,
     {
@@ -52,14 +60,9 @@ export function buildRepository(
         HOOK: script("./scripts/pre-receive.sh"),
       },
       deadlineSeconds: 300,
-      dependsOn: [host.ready, ...(login === undefined ? [] : [login.command])],
+      dependsOn: [host.ready, ...restored, ...(login === undefined ? [] : [login.command])],
     },
     opts,
   );
-  host.stored.push({
-    kind: "folder",
-    of: hostItself(host.name),
-    path: hostPaths.repository(name),
-    after: [made],
-  });
+  host.stored.push({ ...kept, after: [made] });
 }

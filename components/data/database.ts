@@ -99,9 +99,17 @@ export class Database extends ComponentResource {
       { name: args.name, owner: role.name, encoding: "UTF8" },
       mergeOptions(within, { protect: true }),
     );
+    const { name: server, image, dataPath } = args.postgres;
+    const kept = { kind: "database", of: place.system, server, name: args.name, image, dataPath } as const;
+    // Before anything is in it: the restored database takes the empty one's place.
+    const restored = place.host.restored(`${name}-restore`, kept, [database, login.ready], {
+      parent: this,
+      deletedWith: service,
+    });
+    const inside = mergeOptions(within, { dependsOn: [...restored] });
     const extensions = args.extensions.map(
       (extension) =>
-        new Extension(`${name}-${extension}`, { name: extension, database: database.name }, within),
+        new Extension(`${name}-${extension}`, { name: extension, database: database.name }, inside),
     );
 
     const grants = (args.grants ?? []).map(
@@ -116,17 +124,15 @@ export class Database extends ComponentResource {
             objects: [table],
             privileges: [...privileges],
           },
-          mergeOptions(within, { dependsOn: extensions }),
+          mergeOptions(inside, { dependsOn: extensions }),
         ),
     );
 
     this.user = login.user;
     this.password = login.password;
     this.authority = authoritySecret(args.postgres.certificatePem);
-    this.ready = [database, login.ready, ...extensions, ...grants];
-    const { name: server, image, dataPath } = args.postgres;
-    const kept = { server, name: args.name, image, dataPath, after: this.ready };
-    place.host.stored.push({ kind: "database", of: place.system, ...kept });
+    this.ready = [database, login.ready, ...restored, ...extensions, ...grants];
+    place.host.stored.push({ ...kept, after: this.ready });
     this.registerOutputs();
   }
 

@@ -78,6 +78,7 @@ export class Redis extends ComponentResource {
         ],
       },
       health: { tool: "redis-cli", configuration },
+      kept: "redis",
       ready: {
         script: readScript(import.meta.url, "./scripts/redis-ready.sh"),
         parameters: { PORT: String(serverPort) },
@@ -89,7 +90,6 @@ export class Redis extends ComponentResource {
     this.url = secret(interpolate`redis://:${password.result}@${name}:${serverPort}`);
     this.service = service;
     this.ready = ready;
-    host.stored.push({ kind: "redis", of: system, server: name, after: [ready] });
     this.registerOutputs();
   }
 }

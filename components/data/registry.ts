@@ -101,6 +101,7 @@ export class Registry extends ComponentResource {
       health: { tool: "wget", http: { port: serverPort, path: "/" } },
       // A paused container fails each check. Swarm must not start another one while its data is being cleaned.
       unhealthyAfterSeconds: registryPatienceSeconds,
+      kept: "folder",
       after: [users],
       ready: {
         script: readScript(import.meta.url, "./scripts/registry-ready.sh"),
@@ -132,7 +133,6 @@ export class Registry extends ComponentResource {
       },
       child,
     );
-    host.stored.push({ kind: "folder", of: system, path: dataDirectory(system, name), after: [ready] });
     this.released = { version: image.version, slot: service.name };
     this.served = {
       ...{ user: ownRegistryUser, password: secret(password.result), ready: [users, served] },

@@ -15,6 +15,7 @@ import { dockerCheck, type Health } from "../health.ts";
 import { currentContainerScript, hostCommand, readScript } from "../host/command.ts";
 import { imagePull } from "../host/image-pull.ts";
 import { hostPaths } from "../host/paths.ts";
+import type { KeptData } from "../host/stored-data.ts";
 import { dockerLabels } from "../labels.ts";
 import { specificationDigest } from "../specification.ts";
 
@@ -42,6 +43,8 @@ export interface StatefulArgs {
     readonly secrets: Readonly<Record<string, Input<string>>>;
   };
   readonly beforeUpdate?: readonly ResourceHook[];
+  /** How its data is backed up and restored, where it is not by database. */
+  readonly kept?: "redis" | "folder";
   /** There before it starts. */
   readonly after?: readonly Resource[];
 }
@@ -92,6 +95,15 @@ export function stateful(
     },
     child,
   );
+  const kept: KeptData | undefined =
+    args.kept === undefined
+      ? undefined
+      : {
+          of: system,
+          path: source,
+          ...(args.kept === "redis" ? { kind: "redis", server: name } : { kind: "folder" }),
+        };
+  const restored = kept === undefined ? [] : host.restored(`${name}-restore`, kept, [folders], child);
   const { mounts = [], ...container } = args.container;
   const taskSpec = {
     containerSpec: {
@@ -125,7 +137,7 @@ export function stateful(
     mergeOptions(child, {
       provider: host.docker,
       protect: true,
-      dependsOn: [folders, ...(args.after ?? [])],
+      dependsOn: [folders, ...restored, ...(args.after ?? [])],
       hooks: {
         beforeUpdate: [
           ...(args.beforeUpdate ?? []),
@@ -151,6 +163,7 @@ export function stateful(
     },
     child,
   );
+  if (kept !== undefined) host.stored.push({ ...kept, after: [ready] });
   return { service, ready };
 }
 

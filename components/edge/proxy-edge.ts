@@ -205,6 +205,8 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
   certify(dependsOn: readonly Resource[]): void {
     const { tls, host } = this.args;
     if (tls.kind !== "acme") return;
+    const kept = { kind: "folder", of: hostItself(host.name), path: hostPaths.certificates } as const;
+    const restored = host.restored(`${this.name}-restore`, kept, [], this.child());
     const certificates = hostCommand(
       `${this.name}-certificates`,
       {
@@ -219,16 +221,11 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
           script: this.script(own("renew.sh")),
         }),
         deadlineSeconds: certificatesDeadlineSeconds,
-        dependsOn: [this.configuration, this.ready, ...dependsOn],
+        dependsOn: [this.configuration, this.ready, ...restored, ...dependsOn],
       },
       this.child(),
     );
-    host.stored.push({
-      kind: "folder",
-      of: hostItself(host.name),
-      path: hostPaths.certificates,
-      after: [certificates],
-    });
+    host.stored.push({ ...kept, after: [certificates] });
   }
 
   switchTo(name: string, args: SwitchArgs, opts: CustomResourceOptions): local.Command {

@@ -38,6 +38,13 @@ export const hostSchema = z.strictObject({
       "is not an Ed25519 host key; use the two words that ssh-keyscan -t ed25519 ADDRESS prints after the address",
     )
     .optional(),
+  /**
+   * What is empty on the host begins with its newest good backup, as on a server that takes the place of one that is gone. What is there is
+   * left alone. Needs `berth:backups`. See docs/runbooks/server-is-gone.md.
+   */
+  restoreFrom: z.enum(["backups"]).optional(),
+  /** Acknowledges that these begin empty where the store has no good backup of them: `database togather_postgres/togather`. */
+  beginEmpty: z.array(z.string().min(1)).default([]),
   /** The one edge of the host. */
   edge: edgeSchema,
 });

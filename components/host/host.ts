@@ -5,6 +5,7 @@ import {
   all,
   ComponentResource,
   type ComponentResourceOptions,
+  type CustomResourceOptions,
   type Input,
   mergeOptions,
   type Output,
@@ -26,7 +27,7 @@ import { announcePowerOff, firstAddress } from "./public-net.ts";
 import type { PullPatience } from "./registries.ts";
 import { type RegistryLogin, registryLogin, setPasswordOf } from "./registry-login.ts";
 import { hostSettings } from "./settings.ts";
-import type { StoredData } from "./stored-data.ts";
+import type { KeptData, Restore, StoredData } from "./stored-data.ts";
 
 export interface HostArgs {
   readonly config: HostConfig;
@@ -37,6 +38,8 @@ export interface HostArgs {
   readonly adopt: Adoptions;
   readonly registries: readonly RegistryLogin[];
   readonly pulls: PullPatience;
+  /** From the backups, where the configuration says so. */
+  readonly restore?: (connection: Connection, ready: Resource) => Restore;
 }
 
 interface HostLogin {
@@ -67,6 +70,7 @@ export class Host extends ComponentResource {
   /** What its services keep on it, each entered by the component that makes it. */
   readonly stored: StoredData[] = [];
   readonly #logins = new Map<string, HostLogin>();
+  readonly #restore: Restore | undefined;
 
   constructor(name: string, args: HostArgs, opts?: ComponentResourceOptions) {
     super("berth:host:Host", name, {}, opts);
@@ -203,6 +207,7 @@ export class Host extends ComponentResource {
       },
       { parent: this, dependsOn: [up] },
     );
+    this.#restore = args.restore?.(this.connection, this.ready);
     this.pulls = args.pulls;
     for (const login of args.registries) this.logIn(login);
     this.docker = new DockerProvider(
@@ -227,6 +232,20 @@ export class Host extends ComponentResource {
       { parent: this },
     );
     this.#logins.set(login.address, { command, setPassword: setPasswordOf(login) });
+  }
+
+  /**
+   * Restores what is empty of it, where `restoreFrom` is set.
+   * @param before what must be there first
+   * @returns what the first to use it depends on; nothing without `restoreFrom`
+   */
+  restored(
+    name: string,
+    data: KeptData,
+    before: readonly Resource[],
+    opts: CustomResourceOptions,
+  ): readonly Resource[] {
+    return this.#restore === undefined ? [] : [this.#restore(name, data, before, opts)];
   }
 
   /** Not protected, unlike the other one: it goes when the setting does, and the records follow. */

@@ -18,6 +18,7 @@ import type { Edge } from "../edge/edge.ts";
 import { dockerCheck, type Health } from "../health.ts";
 import { type Recorded, readScript } from "../host/command.ts";
 import { imagePull } from "../host/image-pull.ts";
+import { hostPaths } from "../host/paths.ts";
 import { dockerLabels } from "../labels.ts";
 import { swarmSecret } from "../secrets/swarm-secret.ts";
 import type { ReleaseContainer } from "./container.ts";
@@ -198,29 +199,34 @@ export function release(
       before.push(...migrationPulls(`${name}-migration-pull`, pulls, child));
       const written = { scope, image, skip, recorded: record("snapshot", ""), dependsOn: [...before] };
       before.push(snapshot(`${name}-snapshot`, written, child));
-      before.push(
-        migration(
-          `${name}-migration`,
-          {
-            ...{ scope, service: name, image, steps, shim, skip, key: schema.migrations.key },
-            secrets: mount(`${name}-migration`, {
-              PGPASSWORD: scope.database.password,
-              ...scope.database.authority,
-            }),
-            serviceSecrets: [...container.secrets, ...mount(`${name}-migration`, schema.secrets ?? {})],
-            serviceEnvironment: container.environment,
-            ...{ connection: service.connection, databaseTls: service.databaseTls },
-            networks: parts.networks.filter((network) => network !== service.edge.network),
-            deadlineSeconds: schema.migrations.deadlineSeconds,
-            lockTimeoutSeconds: schema.migrations.lockTimeoutSeconds,
-            limits: schema.migrations,
-            rehearse: schema.migrations.skipRehearsalFor !== image.version,
-            recorded: record("migration", ""),
-            dependsOn: [...before],
-          },
-          child,
-        ),
+      // What a step has written for another service it does not write again.
+      const kept = steps.some((step) => step.kind === "command" && step.writes.length > 0)
+        ? ({ kind: "folder", of: system, path: hostPaths.written(name) } as const)
+        : undefined;
+      if (kept !== undefined) before.push(...host.restored(`${name}-written-restore`, kept, [pulled], child));
+      const migrated = migration(
+        `${name}-migration`,
+        {
+          ...{ scope, service: name, image, steps, shim, skip, key: schema.migrations.key },
+          secrets: mount(`${name}-migration`, {
+            PGPASSWORD: scope.database.password,
+            ...scope.database.authority,
+          }),
+          serviceSecrets: [...container.secrets, ...mount(`${name}-migration`, schema.secrets ?? {})],
+          serviceEnvironment: container.environment,
+          ...{ connection: service.connection, databaseTls: service.databaseTls },
+          networks: parts.networks.filter((network) => network !== service.edge.network),
+          deadlineSeconds: schema.migrations.deadlineSeconds,
+          lockTimeoutSeconds: schema.migrations.lockTimeoutSeconds,
+          limits: schema.migrations,
+          rehearse: schema.migrations.skipRehearsalFor !== image.version,
+          recorded: record("migration", ""),
+          dependsOn: [...before],
+        },
+        child,
       );
+      before.push(migrated);
+      if (kept !== undefined) host.stored.push({ ...kept, after: [migrated] });
     }
   }
   const made = slot(

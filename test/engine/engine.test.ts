@@ -59,6 +59,20 @@ describe("secrets", () => {
   });
 });
 
+test("a hook reads a secret output and says what it may, in the run that made it and in no other", {
+  timeout: timeoutMilliseconds,
+}, async () => {
+  const said = `done 1f\n${JSON.stringify({ source: "redis mfa_redis", id: "1a", written: "2026-01-28T02:00:00Z", rows: 7, rpoSeconds: 5, rtoSeconds: 1 })}`;
+  const config = { "engine:program": "secret-in-a-hook", "engine:said": said };
+  const words =
+    "redis mfa_redis: restored from backup 1a of 2026-01-28T02:00:00Z: 7 keys when it was written; RPO 5 s, RTO 1 s";
+  const first = await engine().up(run("", { config, secretKeys: [] }));
+  expect(first.ok, JSON.stringify(first.diagnostics)).toBe(true);
+  expect(first.diagnostics).toContainEqual({ severity: "warning", message: words });
+  const second = await engine().up(run("", { config, secretKeys: [] }));
+  expect(second).toMatchObject({ ok: true, diagnostics: [], steps: [] });
+});
+
 /** As step_generator.go and step.go (ImportStep) of Pulumi 3.256 have it: import, then what the difference asks for. */
 describe("the option import", { timeout: 3 * timeoutMilliseconds }, () => {
   const own = () => ({ stateFile: join(folder, "own.json") });

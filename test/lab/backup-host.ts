@@ -5,8 +5,9 @@ import { execa } from "execa";
 import { expect } from "vitest";
 import { backupParameters, backupScript } from "../../components/backup/backup.ts";
 import { backupsSchema } from "../../components/backup/backup-config.ts";
+import { type Restored, restoreParameters, restoreScript } from "../../components/backup/restore.ts";
 import { readScript, wholeScript } from "../../components/host/command.ts";
-import type { StoredData } from "../../components/host/stored-data.ts";
+import type { KeptData, StoredData } from "../../components/host/stored-data.ts";
 import { ensureStore, labStore, stopStore, storeFiles } from "../../lab/backups/store.ts";
 import { ensureTools } from "../../lab/docker/index.ts";
 import type { LabHome } from "../../lab/home.ts";
@@ -19,6 +20,12 @@ export interface StoreKey {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
 }
+
+/** As the parameters of a script are sent. */
+const assignments = (parameters: Readonly<Record<string, string | number>>) =>
+  Object.entries(parameters)
+    .map(([name, value]) => `${name}='${String(value).replaceAll("'", `'\\''`)}'\n`)
+    .join("");
 
 export async function startBackupHost(about: {
   readonly home: LabHome;
@@ -50,12 +57,12 @@ export async function startBackupHost(about: {
       ...{ STORE_FILE: at("store"), AUTHORITY_FILE: at("authority.pem") },
       ...{ FLOOR_MEBIBYTES: 1, WAIT_SECONDS: 60 },
     };
-    const quoted = Object.entries(parameters).map(
-      ([name, value]) => `${name}='${String(value).replaceAll("'", `'\\''`)}'\n`,
-    );
     const database = readScript(import.meta.url, "../../components/release/scripts/database.sh");
     const body = backupScript(`${database}\n${about.functions}\n`);
-    await writeFile(script, `#!/bin/bash\n${quoted.join("")}${wholeScript(body, "arguments and input")}`);
+    await writeFile(
+      script,
+      `#!/bin/bash\n${assignments(parameters)}${wholeScript(body, "arguments and input")}`,
+    );
     await chmod(script, 0o755);
     await writeFile(at("authority.pem"), certificatePem);
     const opens = {
@@ -71,18 +78,46 @@ export async function startBackupHost(about: {
     await writeFile(at("store"), lines.join(""));
   }
 
-  async function onHost(...words: string[]) {
-    return execa("bash", [script, ...words], {
+  async function run(file: string, ...words: string[]) {
+    return execa("bash", [file, ...words], {
       env: { DOCKER_HOST: about.dockerHost, PATH: `${at("bin")}:${process.env.PATH}`, NO_PROXY: "*" },
       reject: false,
       all: true,
       timeout: 600_000,
     });
   }
+  const onHost = (...words: string[]) => run(script, ...words);
+
+  /** Restores one source as `up` does with `restoreFrom: backups`, on a host that has nothing that opens the store. */
+  async function restore(
+    data: KeptData,
+    more: { readonly beginEmpty?: boolean; readonly password?: string; readonly key?: StoreKey } = {},
+  ) {
+    const { certificatePem } = await ensureAuthority(home);
+    const key = more.key ?? about.key;
+    const config = backupsSchema.parse({ store: labStore(home, certificatePem) });
+    const parameters = {
+      ...restoreParameters(data, { stack: "production", environmentName: "production", config }),
+      ...{ RECORD: at("restored", "record.json"), SCRATCH: at("drill"), DIRECTORY: at("drill") },
+      ...{ STORE_FILE: at("restored", "store"), AUTHORITY_FILE: at("restored", "authority.pem") },
+      ...{ DATA_VOLUME: folder, WAIT_SECONDS: 60, HOST: "main" },
+      ...{ BEGIN_EMPTY: more.beginEmpty === true ? "yes" : "no" },
+      ...{ KEY_ID: key.accessKeyId, KEY: key.secretAccessKey, PASSWORD: more.password ?? password },
+    };
+    await rm(at("restored"), { recursive: true, force: true });
+    const database = readScript(import.meta.url, "../../components/release/scripts/database.sh");
+    const body = restoreScript(`${database}\n${about.functions}\n`);
+    const text = `${assignments(parameters)}${wholeScript(body)}`;
+    await writeFile(at("restore"), text.replaceAll("/var/cache/berth", at("cache")), { mode: 0o600 });
+    const { exitCode, stdout, all } = await run(at("restore"));
+    return { exitCode, all, answer: exitCode === 0 ? (JSON.parse(stdout) as Restored) : undefined };
+  }
 
   await mkdir(at("bin"));
   // The tests run as root, maybe without sudo.
   await writeFile(at("bin", "sudo"), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 });
+  // Its folder stands for the data volume.
+  await writeFile(at("bin", "mountpoint"), "#!/bin/sh\n", { mode: 0o755 });
   await rm(storeFiles(home).folder, { recursive: true, force: true });
   await ensureTools(["restic"], (message) => process.stdout.write(`  ${message}\n`));
   await ensureStore(home, about.key, (message) => process.stdout.write(`  ${message}\n`));
@@ -91,6 +126,7 @@ export async function startBackupHost(about: {
     folder,
     script,
     install,
+    restore,
 
     async ok(...words: string[]): Promise<string> {
       const { exitCode, stdout, all } = await onHost(...words);

@@ -3,6 +3,7 @@ import { mkdir, readdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Dockerode from "dockerode";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { KeptData } from "../../components/host/stored-data.ts";
 import { type BackupHost, startBackupHost } from "./backup-host.ts";
 import { type ImageLab, openImages } from "./image-containers.ts";
 import { until } from "./until.ts";
@@ -38,7 +39,7 @@ beforeAll(async () => {
   host = await startBackupHost({
     ...{ home: lab.home, of: "mfa", password: "what-the-backups-are-encrypted-with", key },
     dockerHost: `unix://${lab.docker.socketPath}`,
-    data: () => [{ kind: "redis", of: "mfa", server: "mfa_redis", after: [] }],
+    data: () => [{ kind: "redis", of: "mfa", server: "mfa_redis", path: data("data"), after: [] }],
     functions: "",
   });
   await host.install();
@@ -108,4 +109,23 @@ test("a server that does not run is a problem of its own", async () => {
   await redis.start();
   await until("Redis answers", 30, async () => (await cli(redis, "ping")) === "PONG");
   await host.ok("take");
+});
+
+test("a server without files begins with the newest backup, one that has some is left alone", async () => {
+  const rebuilt: KeptData = { kind: "redis", of: "mfa", server: "mfa_redis", path: data("rebuilt") };
+  await mkdir(rebuilt.path, { mode: 0o755 });
+  const { answer, all } = await host.restore(rebuilt);
+  expect(answer, all).toMatchObject({ source, rows: 2, problems: [] });
+  const other = await lab.start(await lab.pull("redis", "7-alpine"), {
+    Cmd: [configuration, "--appendonly", "yes"],
+    HostConfig: { Binds: [`${data("redis.conf")}:${configuration}:ro`, `${rebuilt.path}:/data`] },
+  });
+  try {
+    await until("Redis answers", 30, async () => (await cli(other, "ping")) === "PONG");
+    expect(await cli(other, "llen", "sync:queue")).toBe("10000");
+    expect(await cli(other, "get", "sync:status")).toBe("kept");
+  } finally {
+    await other.remove({ force: true });
+  }
+  expect((await host.restore(rebuilt)).answer).toEqual({ source, left: `files in ${rebuilt.path}` });
 });

@@ -32,12 +32,38 @@ SELECT format('SELECT count(*) FROM %I.%I', schemaname, tablename) FROM pg_table
 SQL
 }
 
-# require_space BYTES: on the data volume, for the backup, what it becomes and the write-ahead log.
+# require_space BYTES WHAT: on the data volume, beside what is there and the write-ahead log. A dump and what it becomes take six times its size.
 require_space() {
   local room
   room=$(df --output=avail --block-size=1 "$DATA_VOLUME" | tail -n 1)
-  [ "$room" -gt $(($1 * 6 + 402653184)) ] ||
-    fail "a drill needs $((($1 * 6 + 402653184) / 1048576)) MiB of $DATA_VOLUME, and $((room / 1048576)) MiB are free; enlarge it: volumeGigabytes in berth:hosts"
+  [ "$room" -gt $(($1 + 402653184)) ] ||
+    fail "$2 needs $((($1 + 402653184) / 1048576)) MiB of $DATA_VOLUME, and $((room / 1048576)) MiB are free; enlarge it: volumeGigabytes in berth:hosts"
+}
+
+# read_dump FILE: the backup `id` of DATABASE, whole.
+read_dump() {
+  local said problem
+  STORE_SECONDS=$(seconds_for "$bytes")
+  said=$(store dump --no-lock "$id" "$path" 2>&1 >"$1") ||
+    fail "backup $id cannot be read within $STORE_SECONDS seconds: $(tail -n 3 <<<"$said")"
+  problem=$(snapshot_problem "$1")
+  [ -z "$problem" ] || fail "backup $id cannot be restored: $problem"
+}
+
+# read_files: those of the backup `id`, below SCRATCH/restored.
+read_files() {
+  local said
+  STORE_SECONDS=$(seconds_for "$bytes")
+  said=$(store restore --no-lock "$id" --include "$path" --target "$SCRATCH/restored" 2>&1 >/dev/null) ||
+    fail "backup $id cannot be read within $STORE_SECONDS seconds: $(tail -n 3 <<<"$said")"
+}
+
+# require_as_written FILE DATABASE: what the backup `id` has become is what it says of itself. Sets `tables`.
+require_as_written() {
+  read_schema "$2"
+  tables=$(count_tables "$2")
+  [ "$schema_version, $tables" = "$(manifest "$1" | jq --raw-output '"\(.schema | split(" ")[0]), \(.tables)"')" ] ||
+    fail "backup $id restored to schema version $schema_version with $tables tables, which differs from its manifest"
 }
 
 # find_newest SOURCE: sets `newest`, what the list has of the backup, and `id`, `bytes` and `path` of it.
@@ -49,29 +75,22 @@ find_newest() {
 
 # drill_database SOURCE SERVER NAME IMAGE DATA_PATH: prints what was found as JSON.
 drill_database() {
-  local source=$1 newest id bytes path file rows tables problem said began=$SECONDS written age newest_row='' expected
+  local source=$1 newest id bytes path file rows tables said began=$SECONDS written age newest_row='' expected
   about_database "$2" "$3"
   drill=berth-drill-$database_id
   find_newest "$source"
   end_drill
   trap end_drill EXIT
-  require_space "$bytes"
+  require_space $((bytes * 6)) "a drill"
   sudo install -d -m 0700 -o "$(id -u)" -g "$(id -g)" "$SCRATCH"
   DIRECTORY=$SCRATCH
   file=$SCRATCH/backup.tar
-  STORE_SECONDS=$(seconds_for "$bytes")
-  said=$(store dump --no-lock "$id" "$path" 2>&1 >"$file") ||
-    fail "backup $id cannot be read within $STORE_SECONDS seconds: $(tail -n 3 <<<"$said")"
-  problem=$(snapshot_problem "$file")
-  [ -z "$problem" ] || fail "backup $id cannot be restored: $problem"
+  read_dump "$file"
   written=$(manifest "$file" | jq --raw-output .time)
   start_server "$4" "$5"
   said=$(restore_into "$file" "$DATABASE" 2>&1 >/dev/null) || fail "backup $id does not restore. PostgreSQL says:
 $(tail -n 5 <<<"$said")"
-  read_schema "$DATABASE"
-  tables=$(count_tables "$DATABASE")
-  [ "$schema_version, $tables" = "$(manifest "$file" | jq --raw-output '"\(.schema | split(" ")[0]), \(.tables)"')" ] ||
-    fail "backup $id restored to schema version $schema_version with $tables tables, which differs from its manifest"
+  require_as_written "$file" "$DATABASE"
   rows=$(count_rows "$DATABASE")
   if [ "$FEWER_ROWS" != yes ]; then
     # What was estimated when it was written, and what the last good drill has counted.

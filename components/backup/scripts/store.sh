@@ -31,8 +31,8 @@ require_kept_versions() {
   [ "$status" = 403 ] || fail "the key of berth:backupsAccessKeyId may delete backups for good (the store answered ${status:-nothing} where it must answer 403): whoever breaks into the host could. Deny s3:DeleteObjectVersion to it: docs/runbooks/backups.md, \"The bucket\""
 }
 
-# Opens the repository. It is made when there has never been one.
-open_repository() {
+# False when there is no repository.
+find_repository() {
   local said
   # Which also removes what a killed run has left locked.
   said=$(store unlock 2>&1) && return
@@ -40,12 +40,18 @@ open_repository() {
     *"wrong password"* | *"no key found"*)
       fail "the repository of $NAME does not open with berth:backupsPassword. If it was changed, put the old one back: backups are encrypted with it" ;;
     # restic 0.14 and 0.18 say it so; any other failure to read is none of an empty place.
-    *"key does not exist"* | *"repository does not exist"*)
-      [ -z "$(recorded '.backup.ever // empty')" ] ||
-        fail "the repository of $NAME is gone from $STORE_URL, although backups were written to it. Somebody has deleted it: docs/runbooks/backups.md, \"Backups were deleted\""
-      said=$(store init 2>&1) || fail "no repository can be made in $STORE_URL: $(tail -n 3 <<<"$said")" ;;
+    *"key does not exist"* | *"repository does not exist"*) return 1 ;;
     *) fail "the store $STORE_URL cannot be used: $(tail -n 3 <<<"$said")" ;;
   esac
+}
+
+# Opens the repository. It is made when there has never been one.
+open_repository() {
+  local said
+  find_repository && return
+  [ -z "$(recorded '.backup.ever // empty')" ] ||
+    fail "the repository of $NAME is gone from $STORE_URL, although backups were written to it. Somebody has deleted it: docs/runbooks/backups.md, \"Backups were deleted\""
+  said=$(store init 2>&1) || fail "no repository can be made in $STORE_URL: $(tail -n 3 <<<"$said")"
 }
 
 # recorded FILTER: of what was recorded about this name's backups and drills.

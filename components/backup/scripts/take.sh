@@ -91,7 +91,10 @@ back_up_all() {
     [ "$code" = 0 ] || failed=$((failed + 1))
   done 3<<<"$SOURCES"
   if [ "$failed" = 0 ] && [ "$(recorded '[.sources[].problem | select(. != "")] | length')" = 0 ]; then
-    said=$(forget_old 2>&1) || problem="old backups could not be removed: $(tail -n 3 <<<"$said")"
+    # The first ones of a host that was restored from here remove nothing: somebody may still want what was not restored.
+    if [ -n "$(recorded '.backup.ever // empty')" ]; then
+      said=$(forget_old 2>&1) || problem="old backups could not be removed: $(tail -n 3 <<<"$said")"
+    fi
     said=$(store check --read-data-subset="$(date +%u)/7" 2>&1) ||
       problem="the store does not hold what it should: $(grep --ignore-case --extended-regexp 'error|fatal|damaged|missing' <<<"$said" | tail -n 3)"
   fi

@@ -51,6 +51,16 @@ const programs: Readonly<Record<string, () => unknown>> = {
   transforms: () => new Thing("t", {}, { transforms: [() => undefined] }),
   "error-hooks": () =>
     new Thing("h", {}, { hooks: { onError: [new pulumi.ErrorHook("hook", async () => false)] } }),
+  "secret-in-a-hook": async () => {
+    // Not for the other programs, which begin sooner without.
+    const { sayRestored } = await import("../../../components/backup/restore.ts");
+    const hook = new pulumi.ResourceHook("said", ({ newOutputs }) => sayRestored(newOutputs?.value));
+    return new Thing(
+      "restored",
+      { value: config.require("said") },
+      { additionalSecretOutputs: ["value"], hooks: { afterCreate: [hook] } },
+    ).label;
+  },
   original: () => new Thing("original", { value: "old" }),
   import: () => new Thing("imported", { value: "new", other: "x" }, { import: "original-1" }).label,
   "import-as-it-is": () =>
