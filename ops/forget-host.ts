@@ -11,7 +11,9 @@ import {
   type StateResource,
   textOf,
 } from "./deployment.ts";
+import { hostsOf } from "./host-access.ts";
 import { type CloudObject, cloudTypes } from "./observed.ts";
+import { type RunCommand, runCommand } from "./run.ts";
 
 /** What becomes of the data volume of a host whose server is gone. */
 export type VolumeChoice = "keep" | "leave";
@@ -22,6 +24,10 @@ interface ForgetOptions {
   readonly host: string;
   /** Needed where the volume still exists. */
   readonly volume?: VolumeChoice;
+  /** Its server is there, and its Swarm is not: what ran in it is forgotten alone. */
+  readonly swarm?: boolean;
+  /** Default {@link runCommand}. */
+  readonly run?: RunCommand;
 }
 
 export interface ForgetPlan {
@@ -34,12 +40,25 @@ export interface ForgetPlan {
 }
 
 const attachmentType = "hcloud:index/volumeAttachment:VolumeAttachment";
+const attachmentOf = (host: string) => `${host}-data-attachment`;
+const addressesOf = (host: string) => [`${host}-address`, `${host}-address6`];
+
+/** @throws when the host does not answer, or its Docker is part of a Swarm */
+async function requireNoSwarm(deployment: Deployment, name: string, run = runCommand): Promise<void> {
+  const host = hostsOf(deployment, run).find(({ provider }) => provider === `${name}-docker`);
+  if (host === undefined) throw new Error(`the state has no way to ${name}`);
+  const state = (await host.run("docker info --format '{{.Swarm.LocalNodeState}}'\n", 60)).trim();
+  if (state !== "inactive")
+    throw new Error(
+      `the Swarm of ${name} is ${state}, so nothing is forgotten. What is wrong: npm run ops -- status`,
+    );
+}
 
 /**
- * What the state must forget of a host whose server is gone, so that the next `up` makes all of it anew: the server, and everything that was
+ * What the state must forget of a host whose server, or whose Swarm, is gone, so that the next `up` makes all of it anew: the server, and everything that was
  * on it. `pulumi refresh` cannot: it asks the dead host for each of its services. Passwords, keys, DNS records and everything that is not on the
  * host stay as they are.
- * @throws when the server still exists, when its volume does and nothing says what becomes of it, or when somebody deploys
+ * @throws when the server or the Swarm still exists, when the server's volume does and nothing says what becomes of it, or when somebody deploys
  */
 export async function planForgetting(options: ForgetOptions): Promise<ForgetPlan> {
   const { backend, cloud, host, volume } = options;
@@ -61,9 +80,16 @@ export async function planForgetting(options: ForgetOptions): Promise<ForgetPlan
       `the state of ${backend.description} has no server of a host "${host}"; it has: ${serversIn(before).join(", ") || "none"}`,
     );
   const server = there("server", `${host}-server`);
+  if (options.swarm === true) {
+    if (server === undefined)
+      throw new Error(`the server of ${host} is gone, and not its Swarm alone; leave --swarm out`);
+    await requireNoSwarm(before, host, options.run);
+    const stay = [`${host}-server`, `${host}-data`, attachmentOf(host), ...addressesOf(host)];
+    return { before, ...forgetHost(before, host, { keepsData: true, stay }), left: [] };
+  }
   if (server !== undefined)
     throw new Error(
-      `the server ${server.name} (${server.id}) of ${host} still exists, so nothing is forgotten. If it does not answer, start it again at Hetzner; if it is lost, delete it there first`,
+      `the server ${server.name} (${server.id}) of ${host} still exists, so nothing is forgotten. If it does not answer, start it again at Hetzner; if it is lost, delete it there first; if its Docker has lost its Swarm, add --swarm`,
     );
   const disk = there("volume", `${host}-data`);
   if (disk !== undefined && volume === undefined)
@@ -92,7 +118,7 @@ export async function forget(backend: Backend, { before, after }: ForgetPlan): P
 /**
  * The state without a host's server and what was made on it. Pure.
  * @param keepsData its volume goes on, and with it what is in the databases
- * @param stay names of the volume's and addresses' resources that go on
+ * @param stay names of the server's, volume's and addresses' resources that go on
  */
 export function forgetHost(
   deployment: Deployment,
@@ -103,11 +129,11 @@ export function forgetHost(
   const isOf = (resource: StateResource, type: string, names: readonly string[]) =>
     resource.type === type && names.includes(resourceName(resource.urn));
   const lost = (resource: StateResource) =>
-    isOf(resource, cloudTypes.server, [`${host}-server`]) ||
-    isOf(resource, attachmentType, [`${host}-data-attachment`]) ||
-    (!stay.includes(resourceName(resource.urn)) &&
-      (isOf(resource, cloudTypes.volume, [`${host}-data`]) ||
-        isOf(resource, cloudTypes.primary_ip, [`${host}-address`, `${host}-address6`])));
+    !stay.includes(resourceName(resource.urn)) &&
+    (isOf(resource, cloudTypes.server, [`${host}-server`]) ||
+      isOf(resource, attachmentType, [attachmentOf(host)]) ||
+      isOf(resource, cloudTypes.volume, [`${host}-data`]) ||
+      isOf(resource, cloudTypes.primary_ip, addressesOf(host)));
   const ofProvider = (resource: StateResource, providers: readonly string[]) =>
     providers.includes(providerUrn(resource.provider));
   // The words of a command that runs there: components/host/command.ts.
@@ -189,7 +215,7 @@ export function describeForgetting({ before, after, forgotten, left }: ForgetPla
   }
   const what = [...counts].map(([provider, count]) => `${count} of ${provider}`).join(", ");
   return [
-    `Of ${resources(before).length} resources of the state, ${forgotten.length} were on ${host} and are gone with its server: ${what}.`,
+    `Of ${resources(before).length} resources of the state, ${forgotten.length} were on ${host} and are gone: ${what}.`,
     `They are forgotten, and the next up makes them anew. ${resources(after).length} stay: passwords, keys, DNS records, the firewall.`,
     ...left.map(
       ({ kind, name, id }) =>

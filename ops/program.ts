@@ -33,6 +33,7 @@ interface RecoverFlags {
 
 interface ForgetFlags {
   readonly volume?: VolumeChoice;
+  readonly swarm?: boolean;
   readonly yes?: boolean;
 }
 
@@ -129,11 +130,12 @@ export function opsProgram({ name, target }: OpsContext): Command {
         "leave",
       ]),
     )
+    .option("--swarm", "the server is there, and its Docker has lost its Swarm: forget what ran in it")
     .option("--yes", "do not ask")
     .action(async (host: string, options: TargetOptions & ForgetFlags) => {
       const { backend, cloud } = await target(options);
       const plan = await planForgetting({
-        ...{ backend, host },
+        ...{ backend, host, swarm: options.swarm === true },
         ...(cloud === undefined ? {} : { cloud }),
         ...(options.volume === undefined ? {} : { volume: options.volume }),
       });

@@ -24,7 +24,9 @@ const attachment = resource("hcloud:index/volumeAttachment:VolumeAttachment", "m
   id: "2",
 });
 const ready = onHost("main", "main-settings", { dependencies: [server.urn] });
-const docker = resource("pulumi:providers:docker", "main-docker", { id: "0", dependencies: [ready.urn] });
+const docker = resource("pulumi:providers:docker", "main-docker", {
+  ...{ id: "0", inputs: { host: "ssh://deploy@198.51.100.7:22" }, dependencies: [ready.urn] },
+});
 const postgres = resource("docker:index/service:Service", "togather_postgres", { id: "p", protect: true });
 const postgresReady = onHost("main", "togather_postgres-ready", { dependencies: [postgres.urn] });
 const postgresql = resource("pulumi:providers:postgresql", "togather_postgres-provider", {
@@ -91,6 +93,15 @@ describe("a state without a host", () => {
     expect(after.deployment.pending_operations?.map(({ resource: { urn } }) => urn)).toEqual([record.urn]);
   });
 
+  test("keeps server, volume, address and databases where the Swarm alone is gone", () => {
+    const stay = ["main-server", "main-data", "main-data-attachment", "main-address"];
+    const { after } = forgetHost(state, "main", { keepsData: true, stay });
+    expect(names(after)).toEqual([
+      ...["main-address", "togather_database-password", "main-server", "main-data", "main-data-attachment"],
+      ...["togather_postgres-provider", "togather_database-database", "dns-togather.example", ...others],
+    ]);
+  });
+
   test("keeps databases, volume and address where the volume goes on", () => {
     const { after } = forgetHost(state, "main", { keepsData: true, stay: ["main-data", "main-address"] });
     expect(names(after)).toEqual([
@@ -112,6 +123,7 @@ describe("the command", () => {
     volume?: VolumeChoice,
     lock?: StackLock,
     host = "main",
+    swarm?: string,
   ) {
     vi.stubGlobal("fetch", async (url: string) => {
       const list = new URL(url).pathname.split("/").at(-1) ?? "";
@@ -137,6 +149,8 @@ describe("the command", () => {
       cloud: { token: "t".repeat(64) },
       host,
       ...(volume === undefined ? {} : { volume }),
+      // What the host says of it.
+      ...(swarm === undefined ? {} : { swarm: true, run: async () => `${swarm}\n` }),
     };
     return { written, backend, planned: planForgetting(about) };
   }
@@ -152,6 +166,18 @@ describe("the command", () => {
       /the volume volume-x \(2\) of main still exists, and has newer data than any backup.*\n.*--volume keep.*\n.*--volume leave/,
     );
     await expect(plan({}, "keep").planned).rejects.toThrow("the volume of main is gone too");
+  });
+
+  test("forgets a Swarm that the host's Docker has lost, and no other", async () => {
+    const swarm = (exist: Readonly<Record<string, number>>, said: string) =>
+      plan(exist, undefined, undefined, "main", said).planned;
+    expect(names((await swarm({ server: 1, volume: 2 }, "inactive")).after)).toContain("main-server");
+    await expect(swarm({ server: 1 }, "active")).rejects.toThrow(
+      "the Swarm of main is active, so nothing is forgotten",
+    );
+    await expect(swarm({}, "inactive")).rejects.toThrow(
+      "the server of main is gone, and not its Swarm alone",
+    );
   });
 
   test("refuses another host, a stack that is being deployed, and to work without the cloud", async () => {
@@ -171,7 +197,7 @@ describe("the command", () => {
     const found = await planned;
     expect(describeForgetting(found, "main")).toBe(
       [
-        "Of 17 resources of the state, 11 were on main and are gone with its server: 4 of hcloud, 2 of command, 3 of docker, 2 of postgresql.",
+        "Of 17 resources of the state, 11 were on main and are gone: 4 of hcloud, 2 of command, 3 of docker, 2 of postgresql.",
         "They are forgotten, and the next up makes them anew. 6 stay: passwords, keys, DNS records, the firewall.",
         "The volume volume-x (2) stays at Hetzner, is paid for, and is no longer the stack's: delete it there once the new host serves.",
         "The address primary_ip-x (3) stays at Hetzner, is paid for, and is no longer the stack's: delete it there once the new host serves.",

@@ -9,6 +9,11 @@ case $status in
 esac
 
 command -v docker >/dev/null || fail "Docker is not installed on the host. cloud-init installs docker.io: see /var/log/cloud-init-output.log"
+# A Docker that has lost its Swarm gets one as at the first boot. What ran in the old one is nothing that a new one would end.
+if [ "$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null)" = inactive ]; then
+  docker ps --all --quiet --filter label=com.docker.swarm.task.id | xargs --no-run-if-empty docker rm --force >/dev/null
+  docker swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 --task-history-limit 2 >/dev/null
+fi
 for _ in $(seq 60); do
   swarm=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>&1) && [ "$swarm" = active ] && break
   sleep 1

@@ -154,6 +154,20 @@ df --output=avail /mnt/data | tail -n 1`);
     await untouched(before);
   });
 
+  test("the Swarm's state is lost: what ran is forgotten and made anew, with its data", async () => {
+    const before = await service();
+    await fault("Swarm state wiped", "forget-host --swarm, up", async () => {
+      const began = Date.now();
+      await onMachine(
+        "sudo systemctl stop docker.socket docker.service && sudo rm -rf /var/lib/docker/swarm && sudo systemctl start docker.socket docker.service",
+      );
+      await labOk("ops", "forget-host", tested.host, "--swarm", "--yes");
+      await labOk(...up(before.version));
+      return began;
+    });
+    await untouched(await service());
+  });
+
   describe("Hetzner's API, while up changes the firewall", () => {
     const rule = (last: number) => [
       "--set",
