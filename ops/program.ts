@@ -9,8 +9,9 @@ import { readDeployments, renderDeployments } from "./deployments.ts";
 import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
 import { restartDocker } from "./restart-docker.ts";
+import { runCommand } from "./run.ts";
 import { addServiceCommands } from "./service-commands.ts";
-import { closeSsh, defaultRun, openSsh, sshPorts } from "./ssh-access.ts";
+import { closeSsh, defaultRun, openFirewalls, openSsh, sshPorts } from "./ssh-access.ts";
 import { readStatus, renderStatus } from "./status.ts";
 import type { Target } from "./target.ts";
 
@@ -74,6 +75,31 @@ export function opsProgram({ name, target }: OpsContext): Command {
     .action(async (options: TargetOptions & { readonly json?: boolean }) => {
       const status = await readStatus(await target(options), await definitions());
       process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
+    });
+
+  aboutStack(program.command("drift"))
+    .description(
+      "name what somebody changed by hand, in the cloud, in Docker, in the databases and of Berth's files; fails when there is something",
+    )
+    .option(
+      "--forget",
+      "record in the state that changed files are gone, so that the next up writes them again",
+    )
+    .action(async (options: TargetOptions & { readonly json?: boolean; readonly forget?: boolean }) => {
+      const { fileDrift, forget, renderDrift, resourceDrift } = await import("./drift.ts");
+      const { backend, cloud, refreshedPreview } = await target(options);
+      const open = cloud === undefined ? [] : await openFirewalls(new Cloud(cloud), options.stack);
+      const resources = refreshedPreview === undefined ? [] : resourceDrift(await refreshedPreview(), open);
+      const files = await fileDrift(await backend.read(), runCommand);
+      process.stdout.write(
+        `${options.json ? JSON.stringify({ resources, files }) : renderDrift(resources, files)}\n`,
+      );
+      if (options.forget && files.length > 0) {
+        await forget(backend, files);
+        process.stderr.write("The next up writes these files again.\n");
+      }
+      const left = resources.length + (options.forget ? 0 : files.length);
+      if (left > 0) process.exitCode = 1;
     });
 
   aboutStack(program.command("deployments"))

@@ -25,12 +25,12 @@ describe("deploy on tag", () => {
   });
 
   test("third-party actions are pinned by commit, with the version in a comment", () => {
-    const used = ["deploy", "preview", "image"].flatMap((name) =>
+    const used = ["deploy", "preview", "image", "drift"].flatMap((name) =>
       read(name)
         .split("\n")
         .filter((line) => /^ *- uses:|^ +uses: (?!owner)/.test(line)),
     );
-    expect(used).toHaveLength(10);
+    expect(used).toHaveLength(13);
     for (const line of used) expect(line).toMatch(/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 

@@ -216,6 +216,20 @@ describe("npm run ops", () => {
     expect(said).toEqual([`Acting on the stack production in file://${folder} (pulumi v3.265.0).`]);
   });
 
+  test("looks for drift by a preview that refreshes with the program, which has the way to the databases", async () => {
+    const asked: string[] = [];
+    const run: RunCommand = async (command, args) => {
+      asked.push([command, ...args].join(" "));
+      return args[0] === "whoami" ? '{"url":"file:///srv/state"}' : '{"steps":[]}';
+    };
+    const { refreshedPreview } = await pulumiTarget(".", "production", run);
+    asked.length = 0;
+    await refreshedPreview?.();
+    expect(asked).toEqual([
+      "pulumi preview --refresh --run-program --json --stack production --non-interactive",
+    ]);
+  });
+
   test.each(["not found on the PATH; install it", "pulumi: getaddrinfo ENOTFOUND"])(
     "refuses a pulumi that cannot run (%s) instead of acting on something else",
     async (reason) => {
