@@ -14,6 +14,7 @@ import { type RunCommand, runCommand } from "./run.ts";
 import { overdue } from "./secrets.ts";
 import { health, memoryOfServices, type SystemAnswer, systemAnswers } from "./service-status.ts";
 import { type SshAccess, sshAccess } from "./ssh-access.ts";
+import { stateProblems } from "./state-backup.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import type { Target } from "./target.ts";
 
@@ -114,7 +115,14 @@ export async function readStatus(
       await Promise.all(databases(deployment).map((entry) => replaced(deployment, entry, run)))
     ).flat(),
     backups,
-    backupProblems: backupProblems(backups),
+    backupProblems: [
+      ...backupProblems(backups),
+      ...stateProblems(
+        backend,
+        backups,
+        records.flatMap(({ state }) => state?.timestamp ?? []),
+      ),
+    ],
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }

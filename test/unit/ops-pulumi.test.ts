@@ -250,7 +250,10 @@ describe("npm run ops", () => {
     const program = () =>
       opsProgram({ name: "npm run ops --", target: ({ stack }) => pulumiTarget(".", stack, run) });
     const values: Record<string, string> = { "--from": "203.0.113.7", "--to": "1", "--at": "1" };
-    const names = program().commands.map((command) => command.name());
+    // One is for where there is no Pulumi: it reads the store of backups alone.
+    const names = program()
+      .commands.map((command) => command.name())
+      .filter((name) => name !== "saved-state");
     expect(names.length).toBeGreaterThan(8);
     for (const name of names) {
       const command = program().commands.find((each) => each.name() === name);
