@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import type { System } from "../components/system.ts";
@@ -72,9 +73,20 @@ export function opsProgram({ name, target }: OpsContext): Command {
     .description(
       "what runs where, which slot takes requests, how old the secrets are, what each system says of itself",
     )
-    .action(async (options: TargetOptions & { readonly json?: boolean }) => {
+    .addOption(
+      new Option("--html [file]", "one page for a browser, to a file or to standard output").conflicts(
+        "json",
+      ),
+    )
+    .action(async (options: TargetOptions & { readonly json?: boolean; readonly html?: string | true }) => {
+      const { html } = options;
       const status = await readStatus(await target(options), await definitions());
-      process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
+      if (html !== undefined) {
+        const { statusPage } = await import("./status-page.ts");
+        const page = statusPage(status, { stack: options.stack, time: new Date() });
+        if (html === true) process.stdout.write(page);
+        else writeFileSync(html, page);
+      } else process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
     });
 
   aboutStack(program.command("drift"))
