@@ -39,6 +39,10 @@ export function labProgram(context: () => LabContext): Command {
       )
       .argument("[system...]"),
   )
+    .option(
+      "--refresh",
+      "update the state to what exists first, so that what was changed by hand is put back",
+    )
     .option("--all", "every system of the stack file", false)
     .option("--yes", "for scripts that pass it everywhere; the lab never asks")
     .action((systems: string[], { all, ...options }) =>
@@ -46,6 +50,7 @@ export function labProgram(context: () => LabContext): Command {
     );
 
   withRunOptions(program.command("preview").description("show what up would change").argument("[system...]"))
+    .option("--refresh", "compare with what exists instead of the state, which stays as it is")
     .option("--expect-no-changes", "fail when something would change")
     .option("--json", "the changes as JSON on standard output")
     .action((systems: string[], options) => previewCommand(context(), systems, options));

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { runCommand } from "./run.ts";
 import type { Target } from "./target.ts";
@@ -7,7 +8,7 @@ interface Common {
   readonly json?: boolean;
 }
 
-/** `npm run ops -- backup | backups | drill <system>`: what leaves the hosts. */
+/** `npm run ops -- backup | backups | drill <system>`: what leaves the hosts; and the state. */
 export function addBackupCommands(
   program: Command,
   withJson: (command: Command) => Command,
@@ -42,6 +43,34 @@ export function addBackupCommands(
     .action(async (of: string, options: Common & { readonly fewerRows?: boolean }) => {
       const { backups } = await load(of, options);
       process.stdout.write(await backups.drill(options.fewerRows === true));
+    });
+
+  withStack(program.command("save-state"))
+    .description(
+      "after a deploy: send Pulumi's state to the store of backups, its secrets encrypted, and read it back",
+    )
+    .action(async (options: Common) => {
+      const { saveState } = await import("./state-backup.ts");
+      process.stdout.write(await saveState((await target(options)).backend, runCommand));
+    });
+
+  withStack(program.command("saved-state"))
+    .description(
+      "read the newest state in the store, without a host and without Pulumi, and prove that key, password and passphrase open it",
+    )
+    .option("--to <file>", "where it is written, for pulumi stack import; nowhere when left out")
+    .action(async ({ stack, to }: Common & { readonly to?: string }) => {
+      const { savedState } = await import("./state-backup.ts");
+      const { storeAccess } = await import("./store-access.ts");
+      const { names, access } = storeAccess(stack, process.env);
+      const { time, text, resources } = await savedState(stack, names, access, runCommand);
+      if (to !== undefined) writeFileSync(to, text, { mode: 0o600, flag: "wx" });
+      process.stdout.write(
+        `The state of ${time}, ${resources} resources: the store's key and the backups' password open the repository, the passphrase opens the state.\n` +
+          (to === undefined
+            ? ""
+            : `It is in ${to}. To use it: npx pulumi stack import --stack ${stack} --file ${to}\n`),
+      );
     });
 
   withStack(program.command("undelete-backups").argument("<system>", ofWhat))

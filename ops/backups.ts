@@ -139,8 +139,10 @@ done
   return found.flat();
 }
 
-/** Whether a drill restores it: what is not a folder. */
-const isServer = (source: string) => !source.startsWith("folder ");
+/** Whether a drill restores it: neither a folder nor Pulumi's state. */
+const isServer = (source: string) => !/^(folder|state) /.test(source);
+/** Whether the host writes it by itself each night; the state comes after each deploy (./state-backup.ts). */
+const isNightly = (source: string) => !source.startsWith("state ");
 
 /** What is wrong with the backups of a stack, one sentence each: where alerts come from. */
 export function backupProblems(records: readonly BackupRecord[], now = new Date()): string[] {
@@ -149,7 +151,7 @@ export function backupProblems(records: readonly BackupRecord[], now = new Date(
     const each = (what: string, parts: Readonly<Record<string, Attempt>>, staleHours: number) =>
       Object.entries(parts).flatMap(([source, { ok, attempt, problem }]) => [
         ...(problem === "" ? [] : [`${what} of ${source} (${of}), ${age(attempt)} ago: ${problem}`]),
-        ...(ok === undefined || hours(ok) > staleHours
+        ...(isNightly(source) && (ok === undefined || hours(ok) > staleHours)
           ? [
               `${what} of ${source} (${of}) is STALE: the last good one is ${ok === undefined ? "none" : `${age(ok)} old`}`,
             ]

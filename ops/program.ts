@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import type { System } from "../components/system.ts";
@@ -10,8 +11,9 @@ import { describeForgetting, forget, planForgetting, type VolumeChoice } from ".
 import { type Level, levels, readLogs } from "./logs.ts";
 import { recover, renderRecovery } from "./recover.ts";
 import { restartDocker } from "./restart-docker.ts";
+import { runCommand } from "./run.ts";
 import { addServiceCommands } from "./service-commands.ts";
-import { closeSsh, defaultRun, openSsh, sshPorts } from "./ssh-access.ts";
+import { closeSsh, defaultRun, openFirewalls, openSsh, sshPorts } from "./ssh-access.ts";
 import { readStatus, renderStatus } from "./status.ts";
 import type { Target } from "./target.ts";
 
@@ -78,9 +80,45 @@ export function opsProgram({ name, target }: OpsContext): Command {
     .description(
       "what runs where, which slot takes requests, how old the secrets are, what each system says of itself",
     )
-    .action(async (options: TargetOptions & { readonly json?: boolean }) => {
+    .addOption(
+      new Option("--html [file]", "one page for a browser, to a file or to standard output").conflicts(
+        "json",
+      ),
+    )
+    .action(async (options: TargetOptions & { readonly json?: boolean; readonly html?: string | true }) => {
+      const { html } = options;
       const status = await readStatus(await target(options), await definitions());
-      process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
+      if (html !== undefined) {
+        const { statusPage } = await import("./status-page.ts");
+        const page = statusPage(status, { stack: options.stack, time: new Date() });
+        if (html === true) process.stdout.write(page);
+        else writeFileSync(html, page);
+      } else process.stdout.write(`${options.json ? JSON.stringify(status) : renderStatus(status)}\n`);
+    });
+
+  aboutStack(program.command("drift"))
+    .description(
+      "name what somebody changed by hand, in the cloud, in Docker, in the databases and of Berth's files; fails when there is something",
+    )
+    .option(
+      "--forget",
+      "record in the state that changed files are gone, so that the next up writes them again",
+    )
+    .action(async (options: TargetOptions & { readonly json?: boolean; readonly forget?: boolean }) => {
+      const { fileDrift, forget, renderDrift, resourceDrift } = await import("./drift.ts");
+      const { backend, cloud, refreshedPreview } = await target(options);
+      const open = cloud === undefined ? [] : await openFirewalls(new Cloud(cloud), options.stack);
+      const resources = refreshedPreview === undefined ? [] : resourceDrift(await refreshedPreview(), open);
+      const files = await fileDrift(await backend.read(), runCommand);
+      process.stdout.write(
+        `${options.json ? JSON.stringify({ resources, files }) : renderDrift(resources, files)}\n`,
+      );
+      if (options.forget && files.length > 0) {
+        await forget(backend, files);
+        process.stderr.write("The next up writes these files again.\n");
+      }
+      const left = resources.length + (options.forget ? 0 : files.length);
+      if (left > 0) process.exitCode = 1;
     });
 
   aboutStack(program.command("deployments"))

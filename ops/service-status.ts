@@ -54,6 +54,24 @@ export async function memoryOfServices(host: HostAccess): Promise<Map<string, st
   return memory;
 }
 
+/** By service: version and commit that the image's labels name. */
+export async function imageVersions(host: HostAccess, stack: string): Promise<[string, string][]> {
+  const label = (name: string) => `{{index .Config.Labels "org.opencontainers.image.${name}"}}`;
+  const script = `docker service ls --quiet --filter 'label=berth.stack=${stack.replaceAll("'", "")}' |
+  xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}} {{.Spec.TaskTemplate.ContainerSpec.Image}}' |
+  while read -r name image; do
+    printf '%s %s\n' "$name" "$(docker image inspect --format '${label("version")} ${label("revision")}' "$image" 2>/dev/null)"
+  done
+`;
+  return (await host.run(script, 30))
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line): [string, string] => {
+      const [name = "", version = "", revision = ""] = line.split(" ");
+      return [name, revision === "" ? version : `${version} (${revision.slice(0, 7)})`];
+    });
+}
+
 /** Each system's health, requested on its own host: through the edge, by its domain, without DNS. */
 export async function health(
   deployment: Deployment,

@@ -83,6 +83,11 @@ export async function sshAccess(cloud: Cloud, stack: string): Promise<SshAccess[
   }));
 }
 
+/** Ids of the firewalls that {@link openSsh} has made. */
+export async function openFirewalls(cloud: Cloud, stack: string): Promise<number[]> {
+  return (await cloud.firewalls(`${label}=${stack}`)).map(({ id }) => Number(id));
+}
+
 function isStale({ created }: CloudFirewall): boolean {
   return Date.now() - Date.parse(created) > staleSeconds * 1000;
 }

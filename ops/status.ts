@@ -6,21 +6,40 @@ import { Cloud } from "./cloud.ts";
 import { describeReplaced, listReplaced } from "./database.ts";
 import { type Deployment, pendingOperations, resources } from "./deployment.ts";
 import { observeHost } from "./host.ts";
-import { type HostAccess, hostsOf } from "./host-access.ts";
-import { type Disk, readHostFacts, renderDisks } from "./host-facts.ts";
+import { hostsOf } from "./host-access.ts";
+import {
+  type Certificate,
+  type Disk,
+  type Memory,
+  readHostFacts,
+  renderCertificates,
+  renderDisks,
+  renderMemory,
+} from "./host-facts.ts";
 import type { HostObservation } from "./observed.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 import { overdue } from "./secrets.ts";
-import { health, memoryOfServices, type SystemAnswer, systemAnswers } from "./service-status.ts";
+import {
+  health,
+  imageVersions,
+  memoryOfServices,
+  type SystemAnswer,
+  systemAnswers,
+} from "./service-status.ts";
 import { type SshAccess, sshAccess } from "./ssh-access.ts";
+import { stateProblems } from "./state-backup.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import type { Target } from "./target.ts";
 
-interface StackStatus {
+/** What `status` prints, in each of its forms. */
+export interface StackStatus {
   readonly lock?: string;
   /** Root disk and data volume of each host. */
   readonly disks: readonly Disk[];
+  readonly memory: readonly Memory[];
+  /** Of the edges. */
+  readonly certificates: readonly Certificate[];
   /** Hosts whose dockerd has not started since its settings changed. */
   readonly dockerRestarts: readonly string[];
   readonly pendingOperations: number;
@@ -93,6 +112,8 @@ export async function readStatus(
     pendingOperations: pendingOperations(deployment).length,
     services: observedHosts.flatMap((observed) => services(observed, deployment, { versions, memory })),
     disks: facts.flatMap(({ disks }) => disks),
+    memory: facts.flatMap(({ memory }) => memory),
+    certificates: facts.flatMap(({ certificates }) => certificates),
     dockerRestarts: facts.flatMap(({ host, dockerRestart }) => (dockerRestart ? [host] : [])),
     deployments: records.flatMap(lastDeployment),
     secrets: observedHosts.flatMap((observed) =>
@@ -114,7 +135,14 @@ export async function readStatus(
       await Promise.all(databases(deployment).map((entry) => replaced(deployment, entry, run)))
     ).flat(),
     backups,
-    backupProblems: backupProblems(backups),
+    backupProblems: [
+      ...backupProblems(backups),
+      ...stateProblems(
+        backend,
+        backups,
+        records.flatMap(({ state }) => state?.timestamp ?? []),
+      ),
+    ],
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }
@@ -180,7 +208,9 @@ export function renderStatus(status: StackStatus): string {
             status.answers.map(({ system, question, answer }) => [system, question, answer]),
           ),
         ]),
+    renderMemory(status.memory),
     renderDisks(status.disks),
+    renderCertificates(status.certificates),
     renderBackupRecords(status.backups, status.backupProblems),
     ...status.dockerRestarts.map(
       (host) =>
@@ -208,24 +238,6 @@ export function renderStatus(status: StackStatus): string {
         ]),
   ];
   return parts.join("\n\n");
-}
-
-/** By service: version and commit that the image's labels name. */
-async function imageVersions(host: HostAccess, stack: string): Promise<[string, string][]> {
-  const label = (name: string) => `{{index .Config.Labels "org.opencontainers.image.${name}"}}`;
-  const script = `docker service ls --quiet --filter 'label=berth.stack=${stack.replaceAll("'", "")}' |
-  xargs --no-run-if-empty docker service inspect --format '{{.Spec.Name}} {{.Spec.TaskTemplate.ContainerSpec.Image}}' |
-  while read -r name image; do
-    printf '%s %s\n' "$name" "$(docker image inspect --format '${label("version")} ${label("revision")}' "$image" 2>/dev/null)"
-  done
-`;
-  return (await host.run(script, 30))
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line): [string, string] => {
-      const [name = "", version = "", revision = ""] = line.split(" ");
-      return [name, revision === "" ? version : `${version} (${revision.slice(0, 7)})`];
-    });
 }
 
 function lastDeployment(records: ServiceRecords): StackStatus["deployments"] {

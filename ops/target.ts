@@ -11,6 +11,8 @@ import type { RunCommand } from "./run.ts";
 export interface Target {
   readonly backend: Backend;
   readonly cloud?: CloudAccess;
+  /** What `up` would do, compared with what exists, as Pulumi prints it in JSON. The lab has a command of its own for it. */
+  readonly refreshedPreview?: () => Promise<string>;
 }
 
 /**
@@ -47,6 +49,15 @@ export async function pulumiTarget(
   const endpoint = await setting("hcloud:endpoint");
   return {
     backend,
+    // The program opens the way to the databases, so it runs before they are read (--run-program). None of it is written (pulumi#12740).
+    refreshedPreview: () =>
+      run(
+        "pulumi",
+        ["preview", "--refresh", "--run-program", "--json", "--stack", stack, "--non-interactive"],
+        {
+          timeoutSeconds: 900,
+        },
+      ),
     ...(token === undefined ? {} : { cloud: { token, ...(endpoint === undefined ? {} : { endpoint }) } }),
   };
 }

@@ -67,6 +67,7 @@ export class Backup extends ComponentResource {
     const parameters = backupParameters(args);
     const script = installedScript(parameters, backupScript(), "arguments and input");
     const unit = hostPaths.backupUnit(of);
+    const timers = units(unit, args);
     const installed = hostCommand(
       `${name}-timers`,
       {
@@ -76,7 +77,7 @@ export class Backup extends ComponentResource {
         parameters: {
           NAME: of,
           UNIT: unit,
-          UNITS: JSON.stringify(units(unit, args), undefined, 1),
+          UNITS: JSON.stringify(timers, undefined, 1),
           SCRIPT: script,
           SCRIPT_PATH: hostPaths.backupScript(of),
           STORE_URL: parameters.STORE_URL,
@@ -87,6 +88,11 @@ export class Backup extends ComponentResource {
           AUTHORITY_FILE: hostPaths.backupAuthority(of),
         },
         secrets: storeSecrets(secrets),
+        files: [
+          hostPaths.backupScript(of),
+          hostPaths.backupStore(of),
+          ...Object.keys(timers).map((each) => `/etc/systemd/system/${each}`),
+        ],
         deadlineSeconds: firstDeadlineSeconds,
         dependsOn: [host.ready, ...args.data.flatMap((each) => each.after), ...args.after],
       },

@@ -10,7 +10,7 @@ import type { Build } from "./build-config.ts";
 /**
  * A bare Git repository on a host that builds what is pushed to its branch, pushes the image to its registry, and says how it is
  * deployed: nothing on the host deploys (docs/decisions/0013-push-to-deploy.md). A build that fails refuses the push. Whatever was
- * changed by hand is repaired by the next run that changes something of it; the commits stay, also when it is no longer declared.
+ * changed by hand is repaired by the next run that changes something of it, or after `ops drift --forget`; the commits stay, also when it is no longer declared.
  */
 export function buildRepository(
   name: string,
@@ -59,6 +59,7 @@ export function buildRepository(
         BUILD: script("./scripts/build.sh"),
         HOOK: script("./scripts/pre-receive.sh"),
       },
+      files: [hostPaths.buildScript(name), `${hostPaths.repository(name)}/hooks/pre-receive`],
       deadlineSeconds: 300,
       dependsOn: [host.ready, ...restored, ...(login === undefined ? [] : [login.command])],
     },

@@ -54,6 +54,7 @@ Persistent=true
 WantedBy=timers.target
 `,
       },
+      files: [path, `/etc/systemd/system/${unit}.service`, `/etc/systemd/system/${unit}.timer`],
       deadlineSeconds: 60,
       dependsOn,
     },

@@ -18,18 +18,18 @@ type Target = Promise<readonly string[]>;
 /**
  * The way to a database that publishes no port: a listener on loopback whose every connection is a session of the shared
  * SSH connection, joined to the database's unix socket. It listens as long as the program runs, which is until the engine's
- * last step, and dials only when somebody connects: a run that does not touch the database opens nothing. Previews do not
- * listen. A taken port ends the program before anything is changed.
+ * last step, and dials only when somebody connects: a run that does not touch the database opens nothing, nor does a preview,
+ * unless it refreshes. A taken port ends the program before anything is changed; a preview beside a run goes on.
  */
 export function openTunnel(connection: Connection, args: TunnelArgs): void {
-  if (runtime.isDryRun()) return;
   const target: Target = new Promise((resolve) => {
     all([connection.address, sshOptions(connection)]).apply(([address, options]) =>
       resolve([...options, "-p", String(connection.port), `${connection.user}@${address}`]),
     );
   });
-  // Nobody awaits it: a rejection is the program's own failure, and Pulumi prints its message.
-  void listenForTunnel(args, target);
+  const listening = listenForTunnel(args, target);
+  // Otherwise nobody awaits it: a rejection is the program's own failure, and Pulumi prints its message.
+  if (runtime.isDryRun()) listening.catch(() => undefined);
 }
 
 /**

@@ -16,6 +16,12 @@ export const renewal = {
   RENEWAL_UNIT: "berth-certificates",
 };
 
+/** Of these. */
+export const renewalFiles = [
+  renewal.RENEWAL_SCRIPT,
+  ...["service", "timer"].map((kind) => `/etc/systemd/system/${renewal.RENEWAL_UNIT}.${kind}`),
+];
+
 const timer = `[Unit]
 Description=Renews the certificate of the edge when it is about to expire
 

@@ -69,6 +69,7 @@ export function edgeIpv6(
         UNIT: unitName,
         SERVICE_UNIT: unit,
       },
+      files: [scriptPath, `/etc/systemd/system/${unitName}`],
       deadlineSeconds: 120,
       dependsOn: args.dependsOn,
     },

@@ -17,7 +17,7 @@ import { hostPaths } from "../host/paths.ts";
 import { hostItself } from "../host/stored-data.ts";
 import { dockerLabels } from "../labels.ts";
 import { specificationDigest } from "../specification.ts";
-import { acmeParameters, certificatesDeadlineSeconds, renewal } from "./acme.ts";
+import { acmeParameters, certificatesDeadlineSeconds, renewal, renewalFiles } from "./acme.ts";
 import { type EdgeArgs, type HostEdge, type SwitchArgs, tlsDirectory } from "./edge.ts";
 import { edgeIpv6 } from "./ipv6.ts";
 import { type EdgeKind, edgeKindNames } from "./kinds.ts";
@@ -40,6 +40,8 @@ export interface ProxyKind {
    */
   readonly functions: string;
   readonly configureScript: string;
+  /** What that one writes, and nothing else: files and folders of the configuration folder. Certificates are renewed. */
+  readonly configuredFiles: readonly string[];
   readonly switchScript: string;
   /** Parameters of the script that writes what does not depend on a slot. */
   configuration(
@@ -136,6 +138,7 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
           CERTIFICATE: args.tls.kind === "certificate" ? args.tls.certificatePem : "",
         },
         ...(args.privateKeyPem === undefined ? {} : { secrets: { PRIVATE_KEY: args.privateKeyPem } }),
+        files: proxy.configuredFiles.map((path) => `${hostPaths.edge}/${path}`),
         deadlineSeconds: this.reloadDeadlineSeconds,
         dependsOn: [args.host.ready],
       },
@@ -220,6 +223,7 @@ export class ProxyEdge extends ComponentResource implements HostEdge {
           edgeParameters: this.parameters,
           script: this.script(own("renew.sh")),
         }),
+        files: renewalFiles,
         deadlineSeconds: certificatesDeadlineSeconds,
         dependsOn: [this.configuration, this.ready, ...restored, ...dependsOn],
       },

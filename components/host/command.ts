@@ -2,6 +2,7 @@ import { local } from "@pulumi/command";
 import type { CustomResourceOptions, Input, Output, Resource } from "@pulumi/pulumi";
 import { all, interpolate, mergeOptions, secret } from "@pulumi/pulumi";
 import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
+import { keepingFiles } from "./kept-files.ts";
 import { boundedShell, readScript, wholeScript } from "./script.ts";
 
 export { readScript, wholeScript };
@@ -23,6 +24,8 @@ export interface HostCommandArgs {
   readonly deadlineSeconds: number;
   /** Body of the script that undoes it when the resource is deleted; it gets the same parameters, no secrets. */
   readonly removeScript?: string;
+  /** Files and folders of the host that this command writes and nothing else does: `ops drift` notices when somebody else did. */
+  readonly files?: readonly string[];
   /** What the script prints is the second line of the command's output: what it found when it ran last. No by default. */
   readonly answers?: boolean;
   readonly dependsOn?: Input<Resource>[];
@@ -50,18 +53,19 @@ export function installedScript(
 }
 
 export function hostCommand(name: string, args: HostCommandArgs, opts: CustomResourceOptions): local.Command {
-  const { connection, deadlineSeconds } = args;
+  const { connection, deadlineSeconds, files } = args;
+  const kept = files && keepingFiles(name, files, args.script);
   const ssh = interpolate`${sshCommand(connection)} "DEPLOYED_BY=${deployedBy} ${boundedShell(deadlineSeconds)}"`;
   const where = hostText(connection);
-  const parameters = shellAssignments(args.parameters ?? {});
-  const removal = args.removeScript;
+  const parameters = shellAssignments({ ...args.parameters, ...kept?.parameters });
+  const removal = args.removeScript && args.removeScript + (kept?.removal ?? "");
   const program = all([ssh, where, parameters, connection.address]).apply(
     ([command, at, assignments, address]) => {
       const run = onceEach(withReasons(command, at, deadlineSeconds), address, args.answers);
       return removal === undefined ? run : `${withRemoval(`${assignments}${wholeScript(removal)}`)}${run}`;
     },
   );
-  const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(args.script)}`;
+  const stdin = interpolate`${parameters}${shellAssignments(args.secrets ?? {})}${wholeScript(kept?.body ?? args.script)}`;
   return new local.Command(
     name,
     {

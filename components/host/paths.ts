@@ -27,6 +27,7 @@
  * | `~/.docker/config.json` of deploy      | registry login   | logins to registries                              |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
+ * | `/var/lib/berth/files/<command>`       | host             | checksums of the files that a command keeps       |
  * | `/var/lib/berth/docker-restart-pending`| host             | touched when dockerd has not read its settings    |
  */
 export const hostPaths = {
@@ -52,6 +53,8 @@ export const hostPaths = {
   drill: "/mnt/data/.drill",
   deployments: "/var/lib/berth/deployments",
   deploymentLogs: (system: string) => `/var/log/${system}/deployments`,
+  filesRecords: "/var/lib/berth/files",
+  filesRecord: (command: string) => `/var/lib/berth/files/${command}`,
   dockerRestartPending: "/var/lib/berth/docker-restart-pending",
 } as const;
 

@@ -3,6 +3,7 @@ import { type ComponentResourceOptions, interpolate, mergeOptions } from "@pulum
 import { hostText, readScript, wholeScript } from "./command.ts";
 import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
 import { deployUser, hostFiles, packages, sshdConfigPath } from "./host-files.ts";
+import { keepingFiles } from "./kept-files.ts";
 import { hostPaths } from "./paths.ts";
 
 export interface SettingsArgs {
@@ -37,8 +38,15 @@ export function hostSettings(
   opts: ComponentResourceOptions,
 ): local.Command {
   const { connection, sshPorts } = args;
+  const files = hostFiles(args);
+  const kept = keepingFiles(
+    name,
+    [...Object.keys(files), `/home/${deployUser}/.ssh/authorized_keys`],
+    readScript(import.meta.url, "./scripts/settings.sh"),
+  );
   const parameters = shellAssignments({
-    FILES: JSON.stringify(hostFiles(args), undefined, 1),
+    ...kept.parameters,
+    FILES: JSON.stringify(files, undefined, 1),
     AUTHORIZED_KEYS: args.authorizedKeys.map((key) => key.trim()).join("\n"),
     PACKAGES: packages.join(" "),
     USER_NAME: deployUser,
@@ -59,7 +67,7 @@ export function hostSettings(
         NEW_SSH_COMMAND: sshCommand({ ...connection, port: sshPorts[0] }, "alone"),
         DEADLINE_SECONDS: String(deadlineSeconds),
       },
-      stdin: interpolate`${parameters}${wholeScript(readScript(import.meta.url, "./scripts/settings.sh"))}`,
+      stdin: interpolate`${parameters}${wholeScript(kept.body)}`,
       logging: "none",
       addPreviousOutputInEnv: false,
     },

@@ -105,7 +105,7 @@ export function engineRun(
   context: LabContext,
   stack: string,
   configuration: StackConfiguration,
-  more: Pick<EngineRun, "onEvent" | "continueOnError" | "ignoreProtect"> = {},
+  more: Pick<EngineRun, "onEvent" | "continueOnError" | "ignoreProtect" | "refresh"> = {},
 ): EngineRun {
   return {
     projectDir: context.projectDir,

@@ -4,10 +4,13 @@ import { diagnosticLines, StepProgress, stepCounts, stepLines } from "../render/
 import { type LabContext, planRun, type RunOptions } from "./context.ts";
 import { engineNamed, engineRun, handOver, requireOk } from "./engine.ts";
 import { preparation, requireMachine } from "./prepare.ts";
+import { withTunnels } from "./tunnels.ts";
 import { configured } from "./up.ts";
 
 /** Options of `lab preview`. */
 interface PreviewOptions extends RunOptions {
+  /** Compare with what exists; the state stays as it is. */
+  readonly refresh?: boolean;
   readonly expectNoChanges?: boolean;
   readonly json?: boolean;
 }
@@ -35,9 +38,12 @@ export async function previewCommand(
         const steps = new StepProgress(progress);
         const { onEvent } = steps;
         differences = steps.differences;
-        const run = engineRun(context, options.stack, configured(prepared), { onEvent });
+        const { refresh = false } = options;
+        const run = engineRun(context, options.stack, configured(prepared), { onEvent, refresh });
         await handOver(context, run, options.engine);
-        result = await engine.preview(run);
+        const preview = () => engine.preview(run);
+        // What is read of a database is read before the program runs.
+        result = await (refresh ? withTunnels(context, options.stack, preview) : preview());
         if (!result.ok && !options.json) console.log(stepLines(result.steps, differences));
         requireOk(result, "preview");
       },

@@ -77,6 +77,7 @@ async function operate(
       ...["--event-log", eventLog],
     ];
     if (operation !== "preview") args.push("--yes", "--skip-preview");
+    else if (run.refresh) args.push("--refresh");
     if (run.continueOnError && operation !== "refresh" && operation !== "preview")
       args.push("--continue-on-error");
     const follower = follow(eventLog, run.onEvent);

@@ -17,9 +17,16 @@ import { type Prepared, preparation, requireMachine } from "./prepare.ts";
 import { recoverFirst } from "./recover-first.ts";
 import { requireOneStack, writeSelection } from "./selection.ts";
 import { askHealth, readStatus, statusTables } from "./status.ts";
+import { withTunnels } from "./tunnels.ts";
 
 /** Seconds that a system has to answer from outside after its deploy has succeeded. */
 const answerSeconds = 30;
+
+/** Options of `lab up`. */
+interface UpOptions extends RunOptions {
+  /** Update the state to what exists first, so that what was changed by hand is put back: Pulumi's `up --refresh`. */
+  readonly refresh?: boolean;
+}
 
 /**
  * Boots the machines of a stack and deploys it: checks, prepares, recovers after a crash, runs the engine, requests the
@@ -29,7 +36,7 @@ const answerSeconds = 30;
 export async function upCommand(
   context: LabContext,
   names: readonly string[],
-  options: RunOptions,
+  options: UpOptions,
 ): Promise<void> {
   const elapsed = stopwatch();
   const { stack } = options;
@@ -55,6 +62,8 @@ export async function upCommand(
         });
         await handOver(context, run, options.engine);
         recordStateEngine(context.home, stack, options.engine);
+        if (options.refresh)
+          requireOk(await withTunnels(context, stack, () => engine.refresh(run)), "refresh");
         result = await engine.up(run);
         requireOk(result, "up");
       },

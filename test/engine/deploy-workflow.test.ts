@@ -25,12 +25,12 @@ describe("deploy on tag", () => {
   });
 
   test("third-party actions are pinned by commit, with the version in a comment", () => {
-    const used = ["deploy", "preview", "image"].flatMap((name) =>
+    const used = ["deploy", "preview", "image", "drift"].flatMap((name) =>
       read(name)
         .split("\n")
         .filter((line) => /^ *- uses:|^ +uses: (?!owner)/.test(line)),
     );
-    expect(used).toHaveLength(10);
+    expect(used).toHaveLength(13);
     for (const line of used) expect(line).toMatch(/uses: [\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
   });
 
@@ -86,13 +86,19 @@ describe("deploy on tag", () => {
       recording,
       "Open SSH for this runner",
       "Deploy",
+      "Save the state",
       "Close SSH",
     ].map(position);
     expect(order).not.toContain(-1);
     expect(order).toEqual(order.toSorted((a, b) => a - b));
     expect(deploy.steps[position("Close SSH")]).toMatchObject({ if: "always()" });
-    expect(position("Close SSH")).toBe(position("Deploy") + 1);
-    for (const step of deploy.steps) if (step.name !== "Close SSH") expect(step.if).toBeUndefined();
+    expect(position("Close SSH")).toBe(position("Deploy") + 2);
+    // A deploy that failed has changed the state too; one that never began has not.
+    expect(deploy.steps[position("Save the state")]?.if).toContain(
+      "!cancelled() && steps.deploy.outcome != 'skipped'",
+    );
+    for (const step of deploy.steps)
+      if (!["Save the state", "Close SSH"].includes(step.name ?? "")) expect(step.if).toBeUndefined();
   });
 
   test("no command contains a secret or external input: they are passed as variables", () => {

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { breakLock, describeLock, isStale, readLock, takeLock } from "../../lab/pulumi/engine/lock.ts";
 import type { ResourceState } from "../../lab/pulumi/engine/resource-state.ts";
-import { newCrypter, openCrypter } from "../../lab/pulumi/engine/secrets.ts";
 import { readState, writeState } from "../../lab/pulumi/engine/state.ts";
 import { decodeDeployment } from "../../lab/pulumi/engine/state-json.ts";
 import { reveal, Secret } from "../../lab/pulumi/engine/values.ts";
+import { newCrypter, openCrypter } from "../../ops/passphrase.ts";
 
 let folder: string;
 beforeAll(() => {

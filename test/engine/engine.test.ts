@@ -10,6 +10,7 @@ import { breakLock, createEngine, readState } from "../../lab/pulumi/engine/inde
 import type { EngineEvent, EngineRun } from "../../lab/pulumi/engine/run.ts";
 import { serveProvider } from "../../lab/pulumi/providers/serve.ts";
 import { testingProvider } from "../conformance/testing-provider.ts";
+import { World } from "../conformance/world.ts";
 
 const projectDir = join(import.meta.dirname, "engine-program");
 const canary = "canary-8f1e0c5b77";
@@ -193,6 +194,30 @@ describe("the state", () => {
     const before = readFileSync(stateFile(), "utf8");
     expect((await engine().preview(run("things-changed"))).ok).toBe(true);
     expect(readFileSync(stateFile(), "utf8")).toBe(before);
+  });
+
+  test("is compared with what exists by a preview that refreshes, which says what up would put back and records nothing", {
+    timeout: 2 * timeoutMilliseconds,
+  }, async () => {
+    await engine().up(run("things"));
+    const recorded = readFileSync(stateFile(), "utf8");
+    const steps = async (more: Partial<EngineRun>) => {
+      const { ok, steps } = await engine().preview(run("things", more));
+      return [ok, ...steps.map(({ op, urn }) => `${op} ${short(urn)}`)];
+    };
+    expect(await steps({ refresh: true })).toEqual([true]);
+    new World(join(folder, "world.json")).apply({ set: "a", outputs: { value: "by hand" } });
+    expect(await steps({})).toEqual([true]);
+    expect(await steps({ refresh: true })).toEqual([true, "update a", "update b"]);
+    new World(join(folder, "world.json")).apply({ remove: "a" });
+    const gone = await steps({ refresh: true });
+    expect(gone).toEqual([true, "create a", "update b"]);
+    expect(readFileSync(stateFile(), "utf8")).toBe(recorded);
+    // The steps of the two runs that it stands for.
+    await engine().refresh(run("things"));
+    expect(await steps({})).toEqual(gone);
+    expect((await engine().up(run("things"))).ok).toBe(true);
+    expect(await steps({ refresh: true })).toEqual([true]);
   });
 
   test("shows no change right after an up; components, providers and ignoreChanges included", {

@@ -83,6 +83,8 @@ export async function startBackupHost(about: {
       env: { DOCKER_HOST: about.dockerHost, PATH: `${at("bin")}:${process.env.PATH}`, NO_PROXY: "*" },
       reject: false,
       all: true,
+      // As over ssh: nothing comes.
+      stdin: "ignore",
       timeout: 600_000,
     });
   }

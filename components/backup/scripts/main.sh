@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# What the timers and the operator's commands call: take, first (what has no backup yet), drill, list, fetch. Runs after redis.sh. One at a
+# What the timers and the operator's commands call: take, first (what has no backup yet), drill, list, fetch, state. Runs after redis.sh. One at a
 # time on a host: each may use a processor, and the way to the store, to itself.
 verb=${1:-}
 case $verb in
@@ -9,7 +9,7 @@ case $verb in
     drill_"$3" "${@:4}"
     ;;
   list) backups ;;
-  take | first | drill | fetch)
+  take | first | drill | fetch | state)
     exec 8>/run/lock/berth-backups
     flock --wait "$WAIT_SECONDS" 8 || fail "another backup or drill of this host still runs after $WAIT_SECONDS seconds"
     case $verb in
@@ -27,7 +27,14 @@ case $verb in
         drill_all
         ;;
       fetch) fetch "${@:2}" ;;
+      state)
+        # Standard input is the state's.
+        require_kept_versions </dev/null
+        open_repository </dev/null
+        back_up_source "state $2" state "$2" "$3"
+        [ "$code" = 0 ] || fail "the state of $2 was not backed up"
+        ;;
     esac
     ;;
-  *) fail "use one of: take, first, drill, list, fetch" ;;
+  *) fail "use one of: take, first, drill, list, fetch, state" ;;
 esac

@@ -43,6 +43,22 @@ back_up_folder() {
   finished "$source" "$bytes" ""
 }
 
+# back_up_state SOURCE STACK CHECKSUM: Pulumi's state, which comes on standard input whole or not at all, sent and read back. The host keeps no copy.
+back_up_state() {
+  local source=$1 file=$DUMPS/state-$2.json bytes arrived
+  sudo install -d -m 0700 -o "$(id -u)" -g "$(id -g)" "$DUMPS"
+  # Of the shell, since the function that sets its variables has ended when it runs.
+  state_file=$file
+  trap 'rm -f "$state_file"' EXIT
+  cat >"$file"
+  [ "$(sha256sum <"$file")" = "$3  -" ] || fail "what came to this host of $source is not what was sent: its checksum differs"
+  bytes=$(stat --format %s "$file")
+  send "$source" "$bytes" "" "$file"
+  arrived=$(set -o pipefail; store dump --no-lock "$id" "$file" 2>/dev/null | sha256sum) || arrived=
+  [ "$arrived" = "$3  -" ] || fail "what arrived of $source (backup $id) is not what was sent: its checksum differs"
+  sent_as "$bytes" "" ""
+}
+
 # finished SOURCE BYTES ROWS: says what was written. One that is much smaller than the one before is a problem until the next one is like it.
 finished() {
   local before problem=
@@ -58,8 +74,13 @@ sent_as() {
 
 # back_up KIND SERVER NAME: one source, whose problem is not the others'. Sets `code`.
 back_up() {
-  local source="$1 $2${3:+/$3}" said
-  in_its_own_process take-one "$source" "$@"
+  back_up_source "$1 $2${3:+/$3}" "$@"
+}
+
+# back_up_source SOURCE ARGUMENTS...: of the function back_up_<kind>.
+back_up_source() {
+  local source=$1 said
+  in_its_own_process take-one "$@"
   if [ "$code" = 0 ]; then
     record '.sources[$source] = $said + { ok: (now | todate), attempt: (now | todate) }' --arg source "$source" --argjson said "$said"
     echo "$source: backup $(jq --raw-output '.id + ", " + (.bytes | tostring) + " bytes" + (if .problem == "" then "" else ". PROBLEM: " + .problem end)' <<<"$said")"
@@ -73,11 +94,15 @@ back_up() {
 # backup, so a time without any removes nothing. Only when every source was just written well: then the newest is a good one.
 forget_old() {
   local kind server name source
-  while IFS=$'\t' read -r kind server name _; do
-    source="$kind $server${name:+/$name}"
+  {
+    while IFS=$'\t' read -r kind server name _; do
+      echo "$kind $server${name:+/$name}"
+    done <<<"$SOURCES"
+    recorded '.sources | keys[] | select(startswith("state "))'
+  } | while IFS= read -r source; do
     store forget --host "$STORE_HOST" --tag "source=$source" --group-by host --keep-last 1 \
-      --keep-daily "$KEEP_DAILY" --keep-weekly "$KEEP_WEEKLY" >/dev/null || return 1
-  done <<<"$SOURCES"
+      --keep-daily "$KEEP_DAILY" --keep-weekly "$KEEP_WEEKLY" >/dev/null </dev/null || exit 1
+  done || return 1
   store prune >/dev/null
 }
 
@@ -90,7 +115,7 @@ back_up_all() {
     back_up "$kind" "$server" ${name:+"$name"}
     [ "$code" = 0 ] || failed=$((failed + 1))
   done 3<<<"$SOURCES"
-  if [ "$failed" = 0 ] && [ "$(recorded '[.sources[].problem | select(. != "")] | length')" = 0 ]; then
+  if [ "$failed" = 0 ] && [ "$(recorded '[.sources | to_entries[] | select((.key | startswith("state ") | not) and .value.problem != "")] | length')" = 0 ]; then
     # The first ones of a host that was restored from here remove nothing: somebody may still want what was not restored.
     if [ -n "$(recorded '.backup.ever // empty')" ]; then
       said=$(forget_old 2>&1) || problem="old backups could not be removed: $(tail -n 3 <<<"$said")"

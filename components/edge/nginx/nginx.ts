@@ -13,6 +13,7 @@ export const nginx: ProxyKind = {
   checkPort,
   functions: script("functions.sh"),
   configureScript: script("configure.sh"),
+  configuredFiles: ["nginx.conf", "sites"],
   switchScript: script("switch.sh"),
   configuration: ({ sites, webSocketGraceSeconds, ipv6 }) => ({
     MAIN: renderMain(webSocketGraceSeconds, ipv6),

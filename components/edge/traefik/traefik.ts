@@ -43,6 +43,7 @@ export const traefik: ProxyKind = {
   checkPort,
   functions: script("functions.sh"),
   configureScript: script("configure.sh"),
+  configuredFiles: [...Object.keys(atStart(false)), "dynamic/sites.yml"],
   switchScript: script("switch.sh"),
   configuration: ({ sites, ipv6 }) => ({
     SITES: renderSites(sites),

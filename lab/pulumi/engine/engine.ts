@@ -66,12 +66,14 @@ async function operate(
         : undefined;
     let snapshot: Snapshot | undefined;
     try {
-      const base = await openState(run.stateFile, run.passphrase);
-      for (const state of base.resources) {
+      const recorded = await openState(run.stateFile, run.passphrase);
+      for (const state of recorded.resources) {
         reporter.addSecretsOf(state.inputs);
         reporter.addSecretsOf(state.outputs);
       }
-      if (!preview) warnOfPending(base, reporter);
+      if (!preview) warnOfPending(recorded, reporter);
+      const base = preview && run.refresh ? await found(recorded, runOptions, reporter, launch) : recorded;
+      if (base === undefined) return reporter.result(false, {});
       snapshot = new Snapshot(base, preview ? undefined : run.stateFile);
       const context = new RunContext(runOptions, registry, snapshot, reporter, base.resources);
       if (operation === "refresh") {
@@ -93,6 +95,28 @@ async function operate(
     }
   } finally {
     unlock();
+  }
+}
+
+/**
+ * The recorded resources as they exist now; undefined after an error, which has been reported. As in Pulumi, what it reads is no step of the
+ * preview (pkg/resource/deploy/step.go: a RefreshStep is not logical): only what `up` would do about it is.
+ */
+async function found(
+  recorded: RecordedDeployment,
+  options: RunOptions,
+  reporter: Reporter,
+  launch: Launch,
+): Promise<RecordedDeployment | undefined> {
+  const registry = new ProviderRegistry(launch, false);
+  const snapshot = new Snapshot(recorded, undefined);
+  try {
+    const ok = await refreshAll(new RunContext(options, registry, snapshot, reporter, recorded.resources));
+    if (!ok) return undefined;
+    reporter.forgetSteps();
+    return { ...recorded, resources: snapshot.resources() };
+  } finally {
+    await registry.close();
   }
 }
 

@@ -79,6 +79,11 @@ export class Reporter {
     };
   }
 
+  /** The steps so far are none of the result's. */
+  forgetSteps(): void {
+    this.#steps.length = 0;
+  }
+
   result(ok: boolean, outputs: EngineResult["outputs"]): EngineResult {
     return { ok, steps: this.#steps, diagnostics: this.#diagnostics, outputs };
   }

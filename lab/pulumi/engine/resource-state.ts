@@ -1,4 +1,4 @@
-import type { Crypter } from "./secrets.ts";
+import type { Crypter } from "../../../ops/passphrase.ts";
 import { type PropertyMap, Secret, type Value } from "./values.ts";
 
 /** When a hook is called; the names are Pulumi's, in the state too. */

@@ -42,6 +42,8 @@ export interface EngineRun {
   readonly env?: Readonly<Record<string, string>>;
   readonly parallel?: number;
   readonly continueOnError?: boolean;
+  /** Lets a preview compare with what exists instead of what is recorded, which stays as it is: Pulumi's `preview --refresh`. */
+  readonly refresh?: boolean;
   /** Lets `destroy` delete protected resources. Only the lab's destroy sets it. */
   readonly ignoreProtect?: boolean;
   /** The holder of the deploy lock during the run: `user@host`. */

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { type Crypter, newCrypter, openCrypter } from "../../../ops/passphrase.ts";
 import type {
   CustomTimeouts,
   Deployment,
@@ -6,7 +7,6 @@ import type {
   OperationType,
   ResourceState,
 } from "./resource-state.ts";
-import { type Crypter, newCrypter, openCrypter } from "./secrets.ts";
 import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 import { resourceSignature, secretSignature, signatureKey, valueFromWire } from "./wire.ts";
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
+import { deriveKey, lazyCrypter } from "../../../ops/passphrase.ts";
 import { replacePrivateFile } from "../../write-file.ts";
 import type { Deployment } from "./resource-state.ts";
-import { deriveKey, lazyCrypter } from "./secrets.ts";
 import { decodeDeployment, encodeDeployment, saltOf } from "./state-json.ts";
 
 /** The deployment in `file`; an empty one, with a fresh salt, when the file does not exist. */

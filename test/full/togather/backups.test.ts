@@ -17,13 +17,16 @@ interface Entry {
   readonly id: string;
   readonly source: string;
 }
-const backups = async () => JSON.parse((await opsOk("backups", "togather", "--json")).stdout) as Entry[];
+const source = "database togather_postgres/togather";
+const backups = async () =>
+  (JSON.parse((await opsOk("backups", "togather", "--json")).stdout) as Entry[]).filter(
+    (each) => each.source === source,
+  );
 const status = async () =>
   JSON.parse((await opsOk("status", "--json")).stdout) as {
     backups: { drills: Record<string, { rows: number; rpoSeconds: number; rtoSeconds: number }> }[];
     backupProblems: string[];
   };
-const source = "database togather_postgres/togather";
 
 describe("backups", () => {
   test("are set up by an up, which writes the first and restores it; the next one has nothing to do", async () => {
@@ -33,6 +36,10 @@ describe("backups", () => {
     );
     await up();
     expect(await backups()).toHaveLength(1);
+    expect((await status()).backupProblems).toEqual([
+      "backup of the state of production: there is none yet; npm run lab -- ops save-state --stack production",
+    ]);
+    expect((await opsOk("save-state")).stdout).toMatch(/^state production: backup [0-9a-f]{8}, \d+ bytes$/m);
     const { backupProblems, backups: records } = await status();
     expect(backupProblems).toEqual([]);
     const drill = records[0]?.drills[source];
