@@ -45,7 +45,6 @@ export const ofDocker: Record<string, Check> = {
   ...group("3.19 to 3.20", files("/etc/default/docker", "644 root:root")),
   ...group("3.21 to 3.22", absent("/etc/sysconfig/docker")),
   ...group("3.23 to 3.24", files("/run/containerd/containerd.sock", "660 root:root")),
-  "5.2": containersHaveNo("{{.HostConfig.SecurityOpt}}", "apparmor[:=]unconfined"),
   "5.4": privileges,
   "5.5": privileges,
   "5.6": containersHaveNo(
