@@ -36,6 +36,9 @@ export function hostFiles(args: {
   const script = (path: string): HostFile => ({ content: readScript(import.meta.url, path), mode: "0755" });
   return {
     [sshdConfigPath]: text(sshdConfig(args.sshPorts)),
+    [kernelSettingsPath]: text(kernelSettings),
+    "/etc/modprobe.d/berth.conf": text(unusedFileSystems),
+    [fileModesPath]: text(fileModes),
     "/etc/systemd/journald.conf.d/berth.conf": text(journal),
     "/etc/docker/daemon.json": text(`${JSON.stringify(dockerDaemon, undefined, 2)}\n`),
     "/usr/local/sbin/berth-remove-stale-vxlan": script("./scripts/remove-stale-vxlan.sh"),
@@ -66,17 +69,34 @@ Unattended-Upgrade::Package-Blacklist { "^docker"; "^containerd"; "^runc"; };
 Unattended-Upgrade::Automatic-Reboot "false";
 `;
 
+/** The kernel's parameters: after the distribution's own files, before /etc/sysctl.conf. */
+export const kernelSettingsPath = "/etc/sysctl.d/90-berth.conf";
+
+/** Modes of the distribution's files, for systemd-tmpfiles: at boot, and when this file changes. */
+export const fileModesPath = "/etc/tmpfiles.d/berth.conf";
+
 /**
- * Source of the values: dev-sec's ssh-baseline. Its MaxStartups of 10:30:60 drops first connections of a run: Pulumi works on four
- * resources for each core (16 on 4 cores, 64 on 16), and until one connection stands there is none to share.
+ * Source of the values: dev-sec's ssh-baseline; where they differ from it, docs/security.md says why. Its MaxStartups of 10:30:60 drops
+ * first connections of a run: Pulumi works on four resources for each core (16 on 4 cores, 64 on 16), and until one connection stands
+ * there is none to share.
  */
 function sshdConfig(ports: readonly number[]): string {
   return [
     ...ports.map((port) => `Port ${port}`),
+    // The one key that the program made and everybody pins: a package that makes others changes nothing.
+    "HostKey /etc/ssh/ssh_host_ed25519_key",
+    "Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr",
+    "KexAlgorithms sntrup761x25519-sha512@openssh.com,curve25519-sha256@libssh.org,diffie-hellman-group-exchange-sha256",
+    "MACs hmac-sha2-512-etm@openssh.com,hmac-sha2-256-etm@openssh.com,umac-128-etm@openssh.com,hmac-sha2-512,hmac-sha2-256",
+    // Says with which key somebody came in.
+    "LogLevel VERBOSE",
+    "DebianBanner no",
     "PermitRootLogin no",
     "PasswordAuthentication no",
     "KbdInteractiveAuthentication no",
     "AuthenticationMethods publickey",
+    "IgnoreUserKnownHosts yes",
+    "KerberosOrLocalPasswd no",
     `AllowUsers ${deployUser}`,
     "MaxAuthTries 3",
     "LoginGraceTime 30",
@@ -88,11 +108,65 @@ function sshdConfig(ports: readonly number[]): string {
     "AllowTcpForwarding no",
     "AllowStreamLocalForwarding no",
     "PermitTunnel no",
+    "PrintLastLog no",
+    "TCPKeepAlive no",
     "ClientAliveInterval 30",
     "ClientAliveCountMax 3",
     "",
   ].join("\n");
 }
+
+/**
+ * Source of the values: dev-sec's linux-baseline; where they differ from it, docs/security.md says why. New network namespaces, those of
+ * containers too, begin with these values of IPv4 and the kernel's own of IPv6 (kernel, net.core.devconf_inherit_init_net). Google's images
+ * ship the strict rp_filter, and Docker itself sets the two of ARP in its containers (moby/libnetwork#2270). The asterisk: systemd's
+ * own file sets each interface to the loose filter, and the larger value counts.
+ */
+const kernelSettings = `net.ipv4.conf.all.rp_filter = 1
+net.ipv4.conf.default.rp_filter = 1
+net.ipv4.conf.*.rp_filter = 1
+net.ipv4.icmp_ignore_bogus_error_responses = 1
+net.ipv4.icmp_echo_ignore_broadcasts = 1
+net.ipv4.icmp_ratelimit = 100
+net.ipv4.icmp_ratemask = 88089
+net.ipv4.conf.all.arp_ignore = 1
+net.ipv4.conf.all.arp_announce = 2
+net.ipv4.tcp_rfc1337 = 1
+net.ipv4.tcp_syncookies = 1
+net.ipv4.conf.all.shared_media = 1
+net.ipv4.conf.default.shared_media = 1
+net.ipv4.conf.all.accept_source_route = 0
+net.ipv4.conf.default.accept_source_route = 0
+net.ipv6.conf.all.accept_source_route = 0
+net.ipv6.conf.default.accept_source_route = 0
+net.ipv4.conf.all.accept_redirects = 0
+net.ipv4.conf.default.accept_redirects = 0
+net.ipv4.conf.all.secure_redirects = 0
+net.ipv4.conf.default.secure_redirects = 0
+net.ipv4.conf.all.send_redirects = 0
+net.ipv4.conf.default.send_redirects = 0
+net.ipv4.conf.all.log_martians = 1
+net.ipv4.conf.default.log_martians = 1
+net.ipv6.conf.all.accept_redirects = 0
+net.ipv6.conf.default.accept_redirects = 0
+kernel.sysrq = 0
+fs.suid_dumpable = 0
+kernel.randomize_va_space = 2
+fs.protected_fifos = 1
+fs.protected_hardlinks = 1
+fs.protected_regular = 2
+fs.protected_symlinks = 1
+kernel.yama.ptrace_scope = 2
+`;
+
+/** Not squashfs, which Ubuntu's snaps are, and not vfat, from which a server with UEFI boots. */
+const unusedFileSystems = ["cramfs", "freevxfs", "jffs2", "hfs", "hfsplus", "udf"]
+  .map((name) => `install ${name} /bin/true\n`)
+  .join("");
+
+const fileModes = `z /etc/ssh/sshd_config 0600 root root
+z /etc/crontab 0600 root root
+${["d", "hourly", "daily", "weekly", "monthly", "yearly"].map((when) => `z /etc/cron.${when} 0700 root root\n`).join("")}`;
 
 /** Labels of containers that their journal entries carry: what belongs to whom, also when the container is gone. */
 const loggedLabels = [
@@ -112,6 +186,8 @@ const dockerDaemon = {
   "log-driver": "journald",
   "log-opts": { labels: loggedLabels.join(","), tag: "{{.Name}}" },
   "no-new-privileges": true,
+  // Nothing runs on Docker's default bridge but builds, which need not reach each other.
+  icc: false,
 };
 
 /** The minus: dockerd starts in any case. */

@@ -2,7 +2,14 @@ import { local } from "@pulumi/command";
 import { type ComponentResourceOptions, interpolate, mergeOptions } from "@pulumi/pulumi";
 import { hostText, readScript, wholeScript } from "./command.ts";
 import { type Connection, shellAssignments, sshCommand } from "./connection.ts";
-import { deployUser, hostFiles, packages, sshdConfigPath } from "./host-files.ts";
+import {
+  deployUser,
+  fileModesPath,
+  hostFiles,
+  kernelSettingsPath,
+  packages,
+  sshdConfigPath,
+} from "./host-files.ts";
 import { keepingFiles } from "./kept-files.ts";
 import { hostPaths } from "./paths.ts";
 
@@ -27,7 +34,7 @@ const undoSeconds = 120;
 
 /**
  * Keeps a running host as it is declared, where cloud-init made it so at first: keys of the deploy user, sshd's settings and ports,
- * jails, Docker's daemon settings, the journal's limits, packages, the file system of the data volume. It runs again when one of
+ * jails, the kernel's and Docker's daemon settings, the journal's limits, packages, the file system of the data volume. It runs again when one of
  * them changes, and changes what differs only. Keys and sshd's settings are kept when a new connection has come in with them; else
  * the old ones are back after two minutes at most. Docker's daemon settings take effect when dockerd starts again, which is not
  * done here: it stops every service of the host.
@@ -51,6 +58,8 @@ export function hostSettings(
     PACKAGES: packages.join(" "),
     USER_NAME: deployUser,
     SSHD_CONFIG: sshdConfigPath,
+    KERNEL_SETTINGS: kernelSettingsPath,
+    FILE_MODES: fileModesPath,
     UNDO_SECONDS: undoSeconds,
     VOLUME_GIGABYTES: args.volumeGigabytes,
     DATA_VOLUME: hostPaths.dataVolume,

@@ -8,14 +8,15 @@ import { labLabels } from "./labels.ts";
 
 /**
  * The container settings of a machine. Not `Privileged`, which fails when the engine itself lacks a capability
- * (CAP_SYS_RESOURCE, in containers and small virtual machines).
+ * (CAP_SYS_RESOURCE, in containers and small virtual machines). A machine sets its own network's kernel parameters (`net`), which its
+ * network namespace has; those that all of this machine shares (`kernel`, `fs`, `vm`) it can read alone.
  */
 export const machinePowers: Dockerode.HostConfig & { readonly CgroupnsMode: "private" } = {
   CapAdd: ["ALL"],
   CapDrop: ["SYS_RESOURCE"],
   SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"],
   MaskedPaths: [],
-  ReadonlyPaths: [],
+  ReadonlyPaths: ["/proc/sys/kernel", "/proc/sys/fs", "/proc/sys/vm"],
   DeviceCgroupRules: ["a *:* rwm"],
   CgroupnsMode: "private",
 };

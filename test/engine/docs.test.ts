@@ -16,6 +16,7 @@ const documents = [
   "CONTRIBUTING.md",
   "docs/adopting.md",
   "docs/images.md",
+  "docs/security.md",
   "test/conformance/README.md",
   "test/contracts/README.md",
   ...["decisions", "runbooks"].flatMap((folder) =>

@@ -1,7 +1,9 @@
 #!/bin/bash
-# Written and run once by cloud-init: takes the new settings of sshd and the journal, starts Docker with them and makes a one-node Swarm.
+# Written and run once by cloud-init: takes the new settings of sshd, the kernel and the journal, starts Docker with them and makes a one-node Swarm.
 set -euo pipefail
 systemctl daemon-reload
+systemd-tmpfiles --create /etc/tmpfiles.d/berth.conf
+/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-berth.conf
 systemctl restart systemd-journald
 journalctl --flush
 # Ubuntu lets systemd listen, on ports of its own.

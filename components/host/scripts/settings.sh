@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Makes the host's own files, the deploy user's keys, the installed packages and the data volume's file system what is declared.
-# FILES (JSON: path to content and mode), AUTHORIZED_KEYS, PACKAGES, USER_NAME, SSHD_CONFIG, UNDO_SECONDS, DATA_VOLUME and
-# DOCKER_RESTART_PENDING are parameters. Sshd's settings and the keys are on trial until berth-access keeps them. Prints "on trial" when they are.
+# FILES (JSON: path to content and mode), AUTHORIZED_KEYS, PACKAGES, USER_NAME, SSHD_CONFIG, KERNEL_SETTINGS, FILE_MODES, UNDO_SECONDS,
+# DATA_VOLUME and DOCKER_RESTART_PENDING are parameters. Sshd's settings and the keys are on trial until berth-access keeps them. Prints "on trial" when they are.
 only_one settings 120
 changed=
 keys=$(getent passwd "$USER_NAME" | cut -d : -f 6)/.ssh/authorized_keys
@@ -28,6 +28,10 @@ done < <(jq --raw-output 'keys_unsorted[]' <<<"$FILES")
 
 ! has_changed '/etc/systemd/system/.*|/usr/local/sbin/berth-metadata-guard' || sudo systemctl daemon-reload
 ! has_changed '.*berth-prune-images.timer' || sudo systemctl enable --quiet --now berth-prune-images.timer
+! has_changed '/etc/tmpfiles.d/.*' || sudo systemd-tmpfiles --create "$FILE_MODES"
+if has_changed '/etc/sysctl.d/.*'; then
+  said=$(sudo /usr/lib/systemd/systemd-sysctl "$KERNEL_SETTINGS" 2>&1) || fail "the kernel refuses its settings: $said"
+fi
 ! has_changed '.*journald.*' || sudo systemctl restart systemd-journald
 ! has_changed '.*berth-metadata-guard.*' || {
   sudo systemctl enable --quiet berth-metadata-guard.service

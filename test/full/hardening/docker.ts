@@ -1,0 +1,101 @@
+import {
+  absent,
+  type Check,
+  containers,
+  containersHaveNo,
+  daemonHasNo,
+  docker,
+  files,
+  group,
+  nothing,
+} from "./checks.ts";
+
+/** What proves the controls of CIS's Docker Benchmark that docs/security.md says are passed. */
+
+const privileges = containers("{{.HostConfig.Privileged}} {{.HostConfig.CapAdd}}", "false []");
+export const ofDocker: Record<string, Check> = {
+  "1.1.2": { run: "getent group docker | cut -d : -f 4", says: "deploy" },
+  "2.2": {
+    run: `docker network inspect bridge docker_gwbridge --format '{{index .Options "com.docker.network.bridge.enable_icc"}}'`,
+    says: "false\nfalse",
+  },
+  "2.3": daemonHasNo('log-level|--debug|"debug"'),
+  "2.4": daemonHasNo("iptables"),
+  "2.5": docker("{{range .RegistryConfig.IndexConfigs}}{{if not .Secure}}{{.Name}}{{end}}{{end}}", nothing),
+  "2.6": docker("{{.Driver}}", "overlay2"),
+  "2.7": {
+    run: "sudo ss --listening --tcp --processes | grep -w dockerd | grep -v -w 127.0.0.1 || true",
+    says: nothing,
+  },
+  "2.10": daemonHasNo("cgroup-parent"),
+  "2.11": daemonHasNo("dm.basesize"),
+  "2.13": docker("{{.LoggingDriver}}", "journald"),
+  "2.14": { run: "jq '.\"no-new-privileges\"' /etc/docker/daemon.json", says: "true" },
+  "2.17": docker("{{.SecurityOptions}}", /name=seccomp,profile=(default|builtin)/),
+  "2.18": docker("{{.ExperimentalBuild}}", "false"),
+  "3.1": files('"$(systemctl show --property FragmentPath --value docker.service)"', "644 root:root"),
+  "3.2": files('"$(systemctl show --property FragmentPath --value docker.service)"', "644 root:root"),
+  "3.3": files('"$(systemctl show --property FragmentPath --value docker.socket)"', "644 root:root"),
+  "3.4": files('"$(systemctl show --property FragmentPath --value docker.socket)"', "644 root:root"),
+  ...group("3.5 to 3.6", files("/etc/docker", "755 root:root")),
+  ...group("3.7 to 3.8", absent("/etc/docker/certs.d/*/*")),
+  ...group("3.9 to 3.14", daemonHasNo("tls")),
+  ...group("3.15 to 3.16", files("/run/docker.sock", "660 root:docker")),
+  ...group("3.17 to 3.18", files("/etc/docker/daemon.json", "644 root:root")),
+  ...group("3.19 to 3.20", files("/etc/default/docker", "644 root:root")),
+  ...group("3.21 to 3.22", absent("/etc/sysconfig/docker")),
+  ...group("3.23 to 3.24", files("/run/containerd/containerd.sock", "660 root:root")),
+  "5.4": privileges,
+  "5.5": privileges,
+  "5.6": containersHaveNo(
+    "{{range .Mounts}}{{println .Source}}{{end}}",
+    "^/((boot|dev|etc|home|lib|proc|root|run|sys|usr)(/.*)?)?$",
+  ),
+  "5.7": {
+    run: "for each in $(docker ps --quiet); do docker top $each -eo pid,args | grep -w sshd; done || true",
+    says: nothing,
+  },
+  "5.9": {
+    run: "docker ps --format '{{.Ports}}' | grep -o -E '[0-9.]+:[0-9]+->' | sort -u | paste -sd ' '",
+    says: "0.0.0.0:443-> 0.0.0.0:80->",
+  },
+  "5.10": containers('{{if eq .HostConfig.NetworkMode "host"}}{{.Name}}{{end}}', nothing),
+  "5.16": containers("{{.HostConfig.PidMode}}", nothing),
+  "5.17": containers("{{.HostConfig.IpcMode}}", "private"),
+  "5.18": containers("{{len .HostConfig.Devices}}", "0"),
+  "5.20": containers(
+    '{{range .Mounts}}{{if eq .Propagation "shared" "rshared"}}{{.Destination}}{{end}}{{end}}',
+    nothing,
+  ),
+  "5.21": containers("{{.HostConfig.UTSMode}}", nothing),
+  "5.22": containersHaveNo("{{.HostConfig.SecurityOpt}}", "seccomp[:=]unconfined"),
+  "5.25": containers("{{.HostConfig.CgroupParent}}", nothing),
+  "5.26": {
+    run: "for each in $(docker ps --quiet); do grep NoNewPrivs /proc/$(docker inspect --format '{{.State.Pid}}' $each)/status; done | sort -u",
+    says: "NoNewPrivs:\t1",
+  },
+  "5.27": containers("{{with .State.Health}}{{.Status}}{{end}}", "healthy"),
+  "5.30": { run: "docker network inspect bridge --format '{{len .Containers}}'", says: "0" },
+  "5.31": containers("{{.HostConfig.UsernsMode}}", nothing),
+  "5.32": containers(
+    '{{range .Mounts}}{{if eq .Source "/run/docker.sock" "/var/run/docker.sock"}}{{.Source}}{{end}}{{end}}',
+    nothing,
+  ),
+  "6.1": { run: "systemctl is-active berth-prune-images.timer", says: "active" },
+  "6.2": docker("{{.Swarm.Cluster.Spec.Orchestration.TaskHistoryRetentionLimit}}", "2"),
+  "7.1": docker("{{.Swarm.Managers}}", "1"),
+  "7.2": {
+    run: "ss --no-header --listening --tcp --numeric '( sport = :2377 )' | awk '{ print $4 }'",
+    says: "127.0.0.1:2377",
+  },
+  "7.4": { run: "docker secret ls --quiet | head -n 1", says: /^\S+$/ },
+  "C.2": {
+    run: "dpkg --compare-versions \"$(docker version --format '{{.Server.Version}}')\" ge 17.12 && echo newer",
+    says: "newer",
+  },
+  ...group("C.5.3.1 to C.5.3.4", privileges),
+  "host-1.4": {
+    run: "sudo ss --no-header --listening --tcp --numeric | awk '{ print $4 }' | grep -v -E '^(127\\.|\\[::1\\])' | grep -o -E '[0-9]+$' | sort -un | paste -sd ' '",
+    says: "22 80 443",
+  },
+};
