@@ -16,6 +16,7 @@ import { health, memoryOfServices, type SystemAnswer, systemAnswers } from "./se
 import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import type { Target } from "./target.ts";
+import { readWatch, renderWatch, type WatchStatus } from "./watch.ts";
 
 interface StackStatus {
   readonly lock?: string;
@@ -65,6 +66,8 @@ interface StackStatus {
   /** How backups and drills went, and what is wrong with them. */
   readonly backups: readonly BackupRecord[];
   readonly backupProblems: readonly string[];
+  /** Of each host that is watched: whether that works, and what is wrong now. */
+  readonly watch: readonly WatchStatus[];
   /** Access that ssh-open has opened. */
   readonly sshAccess: readonly SshAccess[];
 }
@@ -115,6 +118,7 @@ export async function readStatus(
     ).flat(),
     backups,
     backupProblems: backupProblems(backups),
+    watch: (await Promise.all(hosts.map(readWatch))).filter((each) => each !== undefined),
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }
@@ -182,6 +186,7 @@ export function renderStatus(status: StackStatus): string {
         ]),
     renderDisks(status.disks),
     renderBackupRecords(status.backups, status.backupProblems),
+    renderWatch(status.watch),
     ...status.dockerRestarts.map(
       (host) =>
         `${host}: Docker's settings have changed. Docker reads them when it restarts, which stops every service of the host for some ten seconds. When that is acceptable: npm run ops -- restart-docker ${host}`,
