@@ -1,5 +1,6 @@
 import { RunError } from "@pulumi/pulumi";
 import { z } from "zod";
+import { type BackupSecret, backupSecrets } from "./components/backup/backup-config.ts";
 import { sharedNameProblems } from "./components/dns/records.ts";
 import type { SiteHeaders } from "./components/edge/edge-config.ts";
 import { passwordKey, passwordWarnings, setPassword } from "./components/host/registries.ts";
@@ -12,8 +13,9 @@ import {
 } from "./components/secrets/records.ts";
 import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
-import { backupSecretProblems, takeBackupSecrets } from "./config/backup-secrets.ts";
+import { neededAlertSecrets } from "./components/watch/alerts-config.ts";
 import { fromText, parseEntries } from "./config/entries.ts";
+import { optionalSecretProblems, takeOptionalSecrets } from "./config/optional-secrets.ts";
 import { type BerthConfig, berthSchema } from "./config/schema.ts";
 
 /**
@@ -187,7 +189,7 @@ function parseBerth(
   const value = plain.get(privateKey.key);
   plain.delete(privateKey.key);
   const passwords = takePasswords(plain);
-  const backupSecrets = takeBackupSecrets(plain);
+  const optional = takeOptionalSecrets(plain);
   const fix = setCommand(privateKey.full, "cat key.pem", source.stack);
   const berth = parseEntries("berth", plain, berthSchema, problems);
   if (value === undefined) {
@@ -197,9 +199,22 @@ function parseBerth(
   } else if (!source.isSecret(privateKey.full)) {
     problems.push(`${privateKey.full}: is stored unencrypted. ${fix}`);
   }
-  problems.push(...backupSecretProblems(backupSecrets, plain.has("backups"), source));
+  const needed = [
+    ...(plain.has("backups") ? (Object.keys(backupSecrets) as BackupSecret[]) : []),
+    ...neededAlertSecrets(fromText(plain.get("alerts") ?? "")),
+  ];
+  problems.push(...optionalSecretProblems(optional, needed, source));
+  problems.push(...heartbeatProblems(optional.get("alertsHeartbeatUrl"), namesIn(plain.get("hosts"))));
   checkPasswords(source, passwords, namesIn(plain.get("registries")), problems);
   return berth;
+}
+
+/** The receiver of heartbeats cannot tell two hosts apart that ask for one URL. */
+function heartbeatProblems(url: string | undefined, hosts: readonly string[]): string[] {
+  if (url === undefined || hosts.length < 2 || url.includes("{host}")) return [];
+  return [
+    `berth:alertsHeartbeatUrl: [secret] is one URL for ${hosts.join(", ")}, so one that is silent is not noticed; write {host} where the host's name belongs, and make a check for each`,
+  ];
 }
 
 /** Takes the registries' passwords out of the entries, so that the schema does not see them. */

@@ -17,6 +17,8 @@ import { Host } from "./components/host/host.ts";
 import { passwordKey } from "./components/host/registries.ts";
 import { sshKeys } from "./components/host/ssh-keys.ts";
 import { otherStacksRecords } from "./components/secrets/records.ts";
+import { Alerts } from "./components/watch/alerts.ts";
+import { neededAlertSecrets } from "./components/watch/alerts-config.ts";
 import { parseConfig } from "./config.ts";
 import { policies } from "./policy/configuration.ts";
 import { systems as definitions } from "./stacks/index.ts";
@@ -176,6 +178,15 @@ for (const { name, machine } of machines)
 const measured = machines.map(({ machine }) =>
   backing === undefined ? {} : hostBackups(machine, backing, parents),
 );
+
+for (const { name, machine, domains } of machines) {
+  if (config.alerts === undefined) continue;
+  const berth = new PulumiConfig("berth");
+  const secrets = Object.fromEntries(
+    neededAlertSecrets(config.alerts).map((key) => [key, berth.requireSecret(key)]),
+  );
+  new Alerts(`${name}-alerts`, { host: machine, stack, config: config.alerts, secrets, domains });
+}
 
 /** Address and host key of each host. */
 export const hosts: Output<Record<string, unknown>> = all(

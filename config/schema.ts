@@ -10,6 +10,7 @@ import { imageSchema } from "../components/image.ts";
 import { domainSchema, hyphenatedNameSchema, nameSchema } from "../components/schema.ts";
 import { secretRecordsSchema } from "../components/secrets/records.ts";
 import { environments } from "../components/system.ts";
+import { alertsSchema } from "../components/watch/alerts-config.ts";
 
 /** For required values: the error says what to set. */
 const missing = (what: string) => ({
@@ -53,6 +54,8 @@ export const berthSchema = z.strictObject({
   tls: tlsSchema,
   /** Where backups go; without it nothing leaves the hosts. */
   backups: backupsSchema.optional(),
+  /** Who is told when something is wrong on a host; without it nobody is. */
+  alerts: alertsSchema.optional(),
   /** Age and fingerprint of the secrets; `npm run ops -- record-secrets` keeps them. */
   secretRecords: secretRecordsSchema.default({}),
 });

@@ -1,4 +1,5 @@
 import { hostPaths } from "../components/host/paths.ts";
+import { readScript } from "../components/host/script.ts";
 import { hostItself } from "../components/host/stored-data.ts";
 import { renderTable } from "../components/table.ts";
 import { age, type Backend } from "./backend.ts";
@@ -30,6 +31,8 @@ interface Attempt {
 export interface BackupRecord {
   readonly of: string;
   readonly host: string;
+  /** What is wrong, as the host's alerts say it too: components/backup/scripts/problems.jq. */
+  readonly problems: readonly string[];
   readonly backup?: { readonly attempt: string; readonly problem: string };
   readonly sources?: Readonly<Record<string, Attempt & { readonly id?: string; readonly bytes?: number }>>;
   readonly drills?: Readonly<
@@ -45,10 +48,6 @@ export interface BackupRecord {
   >;
 }
 
-/** Daily, and some time for it to run. */
-const staleBackupHours = 26;
-/** Weekly, and a day. */
-const staleDrillHours = 8 * 24;
 /** What the first of several on a host may take, until the last one has its turn. */
 const longSeconds = 6 * 3600;
 const shortSeconds = 600;
@@ -120,10 +119,13 @@ export function renderBackups(entries: readonly BackupEntry[]): string {
   );
 }
 
+const problemRules = readScript(import.meta.url, "../components/backup/scripts/problems.jq");
+
 /** What each host records. Hosts without backups have none. */
 export async function readBackupRecords(deployment: Deployment, run: RunCommand): Promise<BackupRecord[]> {
+  const filter = `${problemRules} . + { of: $of } | . + { problems: [problems | .says] }`;
   const script = `for file in ${hostPaths.backupRecords}/*.json; do
-  [ ! -e "$file" ] || jq --compact-output --arg of "$(basename "$file" .json)" '. + { of: $of }' "$file"
+  [ ! -e "$file" ] || jq --compact-output --arg of "$(basename "$file" .json)" --argjson now "$(date +%s)" ${quote(filter)} "$file"
 done
 `;
   const found = await Promise.all(
@@ -141,33 +143,10 @@ done
 
 /** Whether a drill restores it: neither a folder nor Pulumi's state. */
 const isServer = (source: string) => !/^(folder|state) /.test(source);
-/** Whether the host writes it by itself each night; the state comes after each deploy (./state-backup.ts). */
-const isNightly = (source: string) => !source.startsWith("state ");
 
-/** What is wrong with the backups of a stack, one sentence each: where alerts come from. */
-export function backupProblems(records: readonly BackupRecord[], now = new Date()): string[] {
-  const hours = (time: string) => (now.getTime() - Date.parse(time)) / 3_600_000;
-  return records.flatMap(({ of, backup, sources = {}, drills = {} }) => {
-    const each = (what: string, parts: Readonly<Record<string, Attempt>>, staleHours: number) =>
-      Object.entries(parts).flatMap(([source, { ok, attempt, problem }]) => [
-        ...(problem === "" ? [] : [`${what} of ${source} (${of}), ${age(attempt)} ago: ${problem}`]),
-        ...(isNightly(source) && (ok === undefined || hours(ok) > staleHours)
-          ? [
-              `${what} of ${source} (${of}) is STALE: the last good one is ${ok === undefined ? "none" : `${age(ok)} old`}`,
-            ]
-          : []),
-      ]);
-    const undrilled = Object.keys(sources).filter(
-      (source) => isServer(source) && drills[source] === undefined,
-    );
-    return [
-      ...(backup === undefined || backup.problem === "" ? [] : [`backup of ${of}: ${backup.problem}`]),
-      ...each("backup", sources, staleBackupHours),
-      ...each("drill", drills, staleDrillHours),
-      ...undrilled.map((source) => `drill of ${source} (${of}): there was none yet`),
-    ];
-  });
-}
+/** What is wrong with the backups of a stack, one sentence each. */
+export const backupProblems = (records: readonly BackupRecord[]): string[] =>
+  records.flatMap(({ problems }) => problems);
 
 export function renderBackupRecords(records: readonly BackupRecord[], problems: readonly string[]): string {
   if (records.length === 0) return "backups: none, nothing leaves the hosts (docs/runbooks/backups.md)";

@@ -16,6 +16,7 @@ const titles: Readonly<Record<string, string>> = {
   disks: "Disks",
   certificates: "Certificates",
   backups: "Backups and drills",
+  watch: "Alerts",
   secrets: "Secrets",
   replaced: "Databases that a restore replaced",
   sshAccess: "SSH is open",
@@ -76,6 +77,14 @@ ${sections.join("\n")}
 function problems(status: StackStatus, now: Date): string[] {
   return [
     ...status.backupProblems,
+    ...status.watch.flatMap(({ host, runs, undelivered, alerts }) => [
+      ...(runs ? [] : [`${host}: nothing looks at it, so nobody is told of anything`]),
+      ...(undelivered === null ? [] : [`${host}: messages of alerts are not delivered`]),
+      ...alerts.map(
+        ({ alert, of, value, threshold }) =>
+          `${host}: ${alert} of ${of}: ${value}, the threshold is ${threshold}`,
+      ),
+    ]),
     ...status.disks
       .filter(({ freeMebibytes }) => freeMebibytes < diskFloorMebibytes)
       .map(({ host, mountPoint, freeMebibytes }) => `${host}: ${mountPoint} has ${freeMebibytes} MiB left`),

@@ -31,6 +31,7 @@ import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { stateProblems } from "./state-backup.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import type { Target } from "./target.ts";
+import { readWatch, renderWatch, type WatchStatus } from "./watch.ts";
 
 /** What `status` prints, in each of its forms. */
 export interface StackStatus {
@@ -84,6 +85,8 @@ export interface StackStatus {
   /** How backups and drills went, and what is wrong with them. */
   readonly backups: readonly BackupRecord[];
   readonly backupProblems: readonly string[];
+  /** Of each host that is watched: whether that works, and what is wrong now. */
+  readonly watch: readonly WatchStatus[];
   /** Access that ssh-open has opened. */
   readonly sshAccess: readonly SshAccess[];
 }
@@ -143,6 +146,7 @@ export async function readStatus(
         records.flatMap(({ state }) => state?.timestamp ?? []),
       ),
     ],
+    watch: (await Promise.all(hosts.map(readWatch))).filter((each) => each !== undefined),
     sshAccess: cloud === undefined ? [] : await sshAccess(new Cloud(cloud), backend.stack),
   };
 }
@@ -212,6 +216,7 @@ export function renderStatus(status: StackStatus): string {
     renderDisks(status.disks),
     renderCertificates(status.certificates),
     renderBackupRecords(status.backups, status.backupProblems),
+    renderWatch(status.watch),
     ...status.dockerRestarts.map(
       (host) =>
         `${host}: Docker's settings have changed. Docker reads them when it restarts, which stops every service of the host for some ten seconds. When that is acceptable: npm run ops -- restart-docker ${host}`,

@@ -3,6 +3,7 @@ import { edgePorts } from "../components/edge/route.ts";
 import { soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
+import { somebodyIsTold } from "./alerts.ts";
 import {
   backupsAreOfSystems,
   backupsLeaveTheHost,
@@ -166,5 +167,5 @@ const rules: readonly ConfigurationRule[] = [
 /** The rules about a configuration, what must never be deployed and what needs attention: one rule, one function, one message. */
 export const policies: Policies = {
   rules,
-  warnings: [adoptionIsRemembered, allowedNetworksHaveTheHostsFamilies, backupsLeaveTheHost],
+  warnings: [adoptionIsRemembered, allowedNetworksHaveTheHostsFamilies, backupsLeaveTheHost, somebodyIsTold],
 };

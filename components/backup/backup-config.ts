@@ -89,16 +89,19 @@ export type BackupsConfig = Readonly<z.infer<typeof backupsSchema>>;
 /** The secrets that go with `berth:backups`, by key, and what a value must be like. */
 export const backupSecrets = {
   backupsAccessKeyId: {
+    of: "backups",
     description: "id of the store's key for the hosts",
     pattern: /^[A-Za-z0-9+/=_-]{3,128}$/,
     generate: "cat key-id",
   },
   backupsSecretAccessKey: {
+    of: "backups",
     description: "the store's key for the hosts",
     pattern: /^[A-Za-z0-9+/=_-]{8,128}$/,
     generate: "cat key",
   },
   backupsPassword: {
+    of: "backups",
     description: "what backups are encrypted with; keep a copy elsewhere, no backup opens without it",
     pattern: /^[\x21-\x7e]{24,256}$/,
     generate: "openssl rand -base64 32",

@@ -7,8 +7,9 @@
  * | `/mnt/data/<system>/<service>`         | stateful service | its data (PGDATA, Redis' append-only file)        |
  * |                                        | release          | what a service keeps from one slot to the next    |
  * | `/mnt/data/git/<name>.git`             | build            | commits that were pushed, and the hook            |
- * | `/usr/local/lib/berth`                 | edge, registry,  | scripts that timers and hooks run                 |
- * |                                        | build, backup    |                                                   |
+ * | `/usr/local/lib/berth`                 | edge, registry,  | scripts that timers, hooks and monit run          |
+ * |                                        | build, backup,   |                                                   |
+ * |                                        | watch            |                                                   |
  * | `/var/lib/berth/sockets/<service>`     | stateful service | its unix socket, for the forwarded connection     |
  * | `/var/lib/berth/registries/<service>`  | registry         | who may use it: user and bcrypt hash              |
  * | `/var/lib/berth/edge`                  | edge             | proxy configuration, routes, the certificates     |
@@ -24,6 +25,9 @@
  * | `/var/cache/berth/restic`              | backup           | restic's cache                                    |
  * | `/mnt/data/.drill`                     | backup           | the throwaway server of a drill; what a restore   |
  * |                                        |                  | reads                                             |
+ * | `/etc/berth/alerts`                    | watch            | monit's control file, where messages go; root's   |
+ * |                                        |                  | alone                                             |
+ * | `/var/lib/berth/watch`                 | watch            | what is wrong, and who was told; root's alone     |
  * | `~/.docker/config.json` of deploy      | registry login   | logins to registries                              |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
@@ -51,6 +55,9 @@ export const hostPaths = {
   backupRecords: "/var/lib/berth/backups",
   backupRecord: (of: string) => `/var/lib/berth/backups/${of}.json`,
   drill: "/mnt/data/.drill",
+  alerts: "/etc/berth/alerts",
+  watch: "/var/lib/berth/watch",
+  watchScript: "/usr/local/lib/berth/watch",
   deployments: "/var/lib/berth/deployments",
   deploymentLogs: (system: string) => `/var/log/${system}/deployments`,
   filesRecords: "/var/lib/berth/files",

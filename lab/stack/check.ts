@@ -1,7 +1,8 @@
 import { otherStacksRecords } from "../../components/secrets/records.ts";
 import type { SecretFormat } from "../../components/secrets/secret.ts";
 import type { System } from "../../components/system.ts";
-import { backupSecretKeys } from "../../config/backup-secrets.ts";
+import { neededAlertSecrets } from "../../components/watch/alerts-config.ts";
+import { backupSecretKeys } from "../../config/optional-secrets.ts";
 import { parseConfig } from "../../config.ts";
 import { policies } from "../../policy/configuration.ts";
 import type { LabHome } from "../home.ts";
@@ -80,6 +81,10 @@ function asWritten({ values, images, generatedKeys }: PlannedStack, substitutes:
   if (written["berth:backups"] !== undefined) {
     for (const key of backupSecretKeys) written[key] = substitutes.secret(key);
     secretKeys.push(...backupSecretKeys);
+  }
+  for (const key of neededAlertSecrets(written["berth:alerts"])) {
+    written[`berth:${key}`] = key === "alertsEmailPassword" ? "placeholder" : "https://{host}.example";
+    secretKeys.push(`berth:${key}`);
   }
   return { values: written, secretKeys };
 }

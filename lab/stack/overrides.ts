@@ -1,5 +1,5 @@
 import type { SecretRecords } from "../../components/secrets/records.ts";
-import { backupSecretKeys } from "../../config/backup-secrets.ts";
+import { alertSecretKeys, backupSecretKeys } from "../../config/optional-secrets.ts";
 import { pebbleDirectory } from "../acme/pebble.ts";
 import { labStore } from "../backups/store.ts";
 import { hasIpv6 } from "../docker/index.ts";
@@ -99,7 +99,9 @@ export function overriddenValues(
   // The records in the file are about the real secrets.
   values["berth:secretRecords"] = overrides.secretRecords;
   delete values["berth:backups"];
-  for (const key of backupSecretKeys) delete values[key];
+  // A rehearsal tells nobody.
+  delete values["berth:alerts"];
+  for (const key of [...backupSecretKeys, ...alertSecretKeys]) delete values[key];
   const backupKeys = planned.request.backups ? backupSecretKeys : [];
   if (planned.request.backups) {
     const store = labStore(home, overrides.authorityPem);

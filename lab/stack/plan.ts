@@ -1,7 +1,7 @@
 import { defaultImage } from "../../components/host/host-config.ts";
 import { registryOf } from "../../components/host/registries.ts";
 import type { System } from "../../components/system.ts";
-import { backupSecretKeys } from "../../config/backup-secrets.ts";
+import { alertSecretKeys, backupSecretKeys } from "../../config/optional-secrets.ts";
 import type { LabHome } from "../home.ts";
 import { checkPlan } from "./check.ts";
 import { tokenKey } from "./overrides.ts";
@@ -24,7 +24,13 @@ export function planStack(request: StackRequest, home: LabHome): PlannedStack {
   const systems = wanted.length > 0 ? wanted : placed.slice(0, 1);
   const used = definitions.filter((definition) => systems.includes(definition.name));
   const declared = used.flatMap(({ name, secrets }) => Object.keys(secrets).map((key) => `${name}:${key}`));
-  const generatable = [...declared, "berth:tlsPrivateKeyPem", tokenKey, ...backupSecretKeys];
+  const generatable = [
+    ...declared,
+    "berth:tlsPrivateKeyPem",
+    tokenKey,
+    ...backupSecretKeys,
+    ...alertSecretKeys,
+  ];
   refuseUndecryptable(request, file.encryptedKeys, generatable);
   const pushes = readPushes(home, stack);
   const values = withSettings(withPushes(file.values, pushes), request.settings ?? [], generatable);

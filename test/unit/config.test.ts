@@ -82,7 +82,7 @@ describe("bad input", () => {
       "an unknown key",
       { "berth:hsots": "x" },
       [
-        "berth:hsots: unknown key; use one of: environment, hosts, ssh, dns, adopt, systems, images, registries, builds, pulls, tls, backups, secretRecords",
+        "berth:hsots: unknown key; use one of: environment, hosts, ssh, dns, adopt, systems, images, registries, builds, pulls, tls, backups, alerts, secretRecords",
       ],
     ],
     [

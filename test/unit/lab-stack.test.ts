@@ -140,6 +140,16 @@ describe("a planned stack", () => {
     expect(main.sshAllowedFrom).toEqual(["198.18.99.1/32", "198.18.99.105/32"]);
   });
 
+  test("a rehearsal tells nobody: alerts are checked as they are written, and left out", async () => {
+    const settings = ["berth:alerts.slack=true", "berth:alerts.heartbeatMinutes=5"];
+    const planned = planStack(request({ settings }), home);
+    const { config } = await configureStack(planned, imagesOf(planned), home);
+    expect(Object.keys(config).filter((key) => key.startsWith("berth:alerts"))).toEqual([]);
+    expect(() => planStack(request({ settings: ["berth:alerts.diskPercent=80"] }), home)).toThrow(
+      "berth:alerts: tells nobody",
+    );
+  });
+
   test("the engine gets the committed configuration, except for the lab's values", async () => {
     const planned = planStack(request({ settings: ["togather:app.version=v1.1.0"] }), home);
     const images = imagesOf(planned);

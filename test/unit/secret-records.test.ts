@@ -115,6 +115,7 @@ describe("a secret in two environments", () => {
     );
     expect(parseConfig({ ...source, otherStacks: [] }, systems, policies).warnings).toEqual([
       expect.stringMatching(/^berth:backups: not set/),
+      expect.stringMatching(/^berth:alerts: not set/),
       "togather:jwtSecret, togather:adminApiKey: set, but not recorded, so neither age nor use in another environment is seen. " +
         "Record it: npm run ops -- record-secrets --stack production",
     ]);

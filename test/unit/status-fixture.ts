@@ -43,6 +43,7 @@ export const status: StackStatus = {
     {
       of: "togather",
       host: "main",
+      problems: [],
       backup: { attempt: "2026-11-26T02:00:32Z", problem: "" },
       sources: { "database togather_postgres/togather": { ...saved, id: "1a2b3c4d", bytes: 204877 } },
       drills: {
@@ -57,5 +58,13 @@ export const status: StackStatus = {
     },
   ],
   backupProblems: ["backup of the state of production is STALE"],
+  watch: [
+    {
+      ...{ host: "main", runs: true, tells: ["slack"], undelivered: null },
+      alerts: [
+        { alert: "memory", of: "main", value: "91 %", threshold: "85 %", since: "2026-11-26T04:00:00Z" },
+      ],
+    },
+  ],
   sshAccess: [{ name: "ssh-production-1", from: "203.0.113.7/32", age: "2 h 0 min", stale: true }],
 };

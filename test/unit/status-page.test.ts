@@ -58,10 +58,10 @@ describe("the status as a page", () => {
   });
 
   test("shows a part that it does not know, and one that is empty", () => {
-    const more = { ...status, disks: [], watch: [{ host: "main", wrong: "memory 91 %" }] } as StackStatus;
+    const more = { ...status, disks: [], later: [{ host: "main", wrong: "quota 91 %" }] } as StackStatus;
     const lines = shown(statusPage(more, about));
-    expect(lines).toContain("watch");
-    expect(lines).toContain("memory 91 %");
+    expect(lines).toContain("later");
+    expect(lines).toContain("quota 91 %");
     expect(lines).toMatch(/Disks\s+none/);
   });
 

@@ -1,0 +1,17 @@
+import type { ConfigurationRule } from "../config.ts";
+
+/** A problem that nobody hears of lasts. */
+export const somebodyIsTold: ConfigurationRule = ({ stack, berth: { alerts, environment } }) => {
+  if (environment === "development") return [];
+  if (alerts === undefined) {
+    return [
+      "berth:alerts: not set, so nobody is told when a disk is full, a service restarts, or a deployment or a backup fails. " +
+        `Set it: npx pulumi config set --path berth:alerts.slack true --stack ${stack} (docs/runbooks/alerts.md has the rest)`,
+    ];
+  }
+  if (alerts.heartbeatMinutes !== undefined) return [];
+  return [
+    "berth:alerts.heartbeatMinutes: not set, so nobody is told when a host itself is silent. " +
+      `Set it: npx pulumi config set --path berth:alerts.heartbeatMinutes 5 --stack ${stack} (docs/runbooks/alerts.md, "Heartbeat")`,
+  ];
+};
