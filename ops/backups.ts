@@ -5,6 +5,12 @@ import { age, type Backend } from "./backend.ts";
 import { size } from "./database.ts";
 import type { Deployment } from "./deployment.ts";
 import { type HostAccess, hostOfSystem, hostsOf, quote } from "./host-access.ts";
+import {
+  type PointInTimeRecord,
+  pointInTimeProblems,
+  type Recovered,
+  renderWindows,
+} from "./point-in-time.ts";
 import type { RunCommand } from "./run.ts";
 
 /** A backup in the store. */
@@ -43,6 +49,8 @@ export interface BackupRecord {
       }
     >
   >;
+  /** By Postgres server, where `berth:backups.pointInTime` is declared. */
+  readonly pointInTime?: Readonly<Record<string, PointInTimeRecord>>;
 }
 
 /** Daily, and some time for it to run. */
@@ -88,6 +96,26 @@ export class Backups {
       throw new Error(`"${id}" is not a backup; ${this.#backend.opsCommand} backups ${this.of} lists them`);
     const words = ["fetch", id.slice(0, 8), `database ${database.server}/${database.name}`];
     return (await this.#run(words, longSeconds)).trim();
+  }
+
+  /**
+   * Brings a database back to a time, and puts it among the snapshots on its host.
+   * @param at in UTC, to the second
+   * @throws with the times that it can be brought back to, when this is none of them
+   */
+  async recover(
+    at: string,
+    database: { readonly server: string; readonly name: string },
+  ): Promise<Recovered> {
+    return JSON.parse(
+      await this.#run(["recover", database.server, database.name, at], longSeconds),
+    ) as Recovered;
+  }
+
+  /** What is recorded of it, nothing where it is not backed up yet. */
+  async record(): Promise<Omit<BackupRecord, "of" | "host">> {
+    const path = quote(hostPaths.backupRecord(this.of));
+    return JSON.parse(await this.#host.run(`cat ${path} 2>/dev/null || echo '{}'\n`, 30));
   }
 
   #run(words: readonly string[], timeoutSeconds: number): Promise<string> {
@@ -144,10 +172,25 @@ const isServer = (source: string) => !/^(folder|state) /.test(source);
 /** Whether the host writes it by itself each night; the state comes after each deploy (./state-backup.ts). */
 const isNightly = (source: string) => !source.startsWith("state ");
 
+/** What a host calls the drill of a Postgres server's point in time. */
+const pointInTimeDrill = (server: string) => `point in time ${server}`;
+
+/** What can be brought back, by server; empty where point in time is not declared. */
+export function renderPointInTime(records: readonly Omit<BackupRecord, "host">[]): string {
+  return renderWindows(
+    records.flatMap(({ of, pointInTime = {}, drills = {} }) =>
+      Object.entries(pointInTime).map(([server, record]) => {
+        const drilled = drills[pointInTimeDrill(server)]?.ok;
+        return { of, server, record, ...(drilled === undefined ? {} : { drilled }) };
+      }),
+    ),
+  );
+}
+
 /** What is wrong with the backups of a stack, one sentence each: where alerts come from. */
 export function backupProblems(records: readonly BackupRecord[], now = new Date()): string[] {
   const hours = (time: string) => (now.getTime() - Date.parse(time)) / 3_600_000;
-  return records.flatMap(({ of, backup, sources = {}, drills = {} }) => {
+  return records.flatMap(({ of, backup, sources = {}, drills = {}, pointInTime = {} }) => {
     const each = (what: string, parts: Readonly<Record<string, Attempt>>, staleHours: number) =>
       Object.entries(parts).flatMap(([source, { ok, attempt, problem }]) => [
         ...(problem === "" ? [] : [`${what} of ${source} (${of}), ${age(attempt)} ago: ${problem}`]),
@@ -157,14 +200,16 @@ export function backupProblems(records: readonly BackupRecord[], now = new Date(
             ]
           : []),
       ]);
-    const undrilled = Object.keys(sources).filter(
-      (source) => isServer(source) && drills[source] === undefined,
-    );
+    const undrilled = [
+      ...Object.keys(sources).filter(isServer),
+      ...Object.keys(pointInTime).map(pointInTimeDrill),
+    ].filter((source) => drills[source] === undefined);
     return [
       ...(backup === undefined || backup.problem === "" ? [] : [`backup of ${of}: ${backup.problem}`]),
       ...each("backup", sources, staleBackupHours),
       ...each("drill", drills, staleDrillHours),
       ...undrilled.map((source) => `drill of ${source} (${of}): there was none yet`),
+      ...pointInTimeProblems(of, pointInTime, now),
     ];
   });
 }
@@ -188,5 +233,7 @@ export function renderBackupRecords(records: readonly BackupRecord[], problems: 
     ["backups of", "what", "newest", "age", "size", "restored in a drill", "rows", "RPO", "RTO"],
     rows,
   );
-  return [table, ...problems.map((problem) => `PROBLEM: ${problem}`)].join("\n");
+  const windows = renderPointInTime(records);
+  const tables = windows === "" ? [table] : [table, windows];
+  return [...tables, ...problems.map((problem) => `PROBLEM: ${problem}`)].join("\n");
 }

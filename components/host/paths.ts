@@ -22,8 +22,8 @@
  * | `/etc/berth/backups/<of>`              | backup           | what opens its store; root's alone                |
  * | `/var/lib/berth/backups/<of>.json`     | backup           | how its backups and drills went                   |
  * | `/var/cache/berth/restic`              | backup           | restic's cache                                    |
- * | `/mnt/data/.drill`                     | backup           | the throwaway server of a drill; what a restore   |
- * |                                        |                  | reads                                             |
+ * | `/mnt/data/.drill`                     | backup           | the throwaway server of a drill or of point in    |
+ * |                                        |                  | time; what a restore reads                        |
  * | `~/.docker/config.json` of deploy      | registry login   | logins to registries                              |
  * | `/var/lib/berth/deployments`           | release          | state and history of each service                 |
  * | `/var/log/<system>/deployments`        | release          | one log a deployment                              |
