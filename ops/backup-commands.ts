@@ -8,7 +8,7 @@ interface Common {
   readonly json?: boolean;
 }
 
-/** `npm run ops -- backup | backups | drill <system>`: what leaves the hosts; and the state. */
+/** `npm run ops -- backup | backups | drill | point-in-time <system>`: what leaves the hosts; and the state. */
 export function addBackupCommands(
   program: Command,
   withJson: (command: Command) => Command,
@@ -16,9 +16,9 @@ export function addBackupCommands(
   target: (options: Common) => Promise<Target>,
 ): void {
   const load = async (of: string, options: Common) => {
-    const { backupsOf, renderBackups } = await import("./backups.ts");
+    const { backupsOf, renderBackups, renderPointInTime } = await import("./backups.ts");
     const { backend } = await target(options);
-    return { backups: await backupsOf(backend, of, runCommand), renderBackups };
+    return { backend, backups: await backupsOf(backend, of, runCommand), renderBackups, renderPointInTime };
   };
   const ofWhat = "a system, or a host for its certificates and repositories";
 
@@ -30,11 +30,34 @@ export function addBackupCommands(
     });
 
   withJson(program.command("backups").argument("<system>", ofWhat))
-    .description("list the backups in the store")
+    .description("list the backups in the store, and the times that databases can be brought back to")
     .action(async (of: string, options: Common) => {
-      const { backups, renderBackups } = await load(of, options);
+      const { backups, renderBackups, renderPointInTime } = await load(of, options);
       const entries = await backups.list();
-      process.stdout.write(`${options.json ? JSON.stringify(entries) : renderBackups(entries)}\n`);
+      const windows = options.json
+        ? ""
+        : renderPointInTime([{ of: backups.of, ...(await backups.record()) }]);
+      const text = options.json ? JSON.stringify(entries) : renderBackups(entries);
+      process.stdout.write(`${text}\n${windows === "" ? "" : `${windows}\n`}`);
+    });
+
+  withJson(program.command("point-in-time").argument("<system>"))
+    .description(
+      "bring a system's database back to any second of the window, as a snapshot beside it, which restore puts in its place",
+    )
+    .requiredOption("--at <time>", "the time, with its zone: 2026-11-26T12:00:00Z")
+    .option("--database <name>", "the database, where the system has several: gadgetbot_postgres/zitadel")
+    .action(async (of: string, options: Common & { readonly at: string; readonly database?: string }) => {
+      const { parsePointInTime, renderRecovered } = await import("./point-in-time.ts");
+      const at = parsePointInTime(options.at);
+      const { systemDatabase } = await import("./system-database.ts");
+      const { backend, backups } = await load(of, options);
+      const database = await systemDatabase(backend, of, options.database, runCommand);
+      process.stderr.write(`bringing ${database.server}/${database.name} back to ${at} …\n`);
+      const found = await backups.recover(at, database);
+      const which = options.database === undefined ? "" : ` --database ${options.database}`;
+      const restore = `${backend.opsCommand} restore ${of} --stack ${backend.stack}${which}`;
+      process.stdout.write(`${options.json ? JSON.stringify(found) : renderRecovered(found, restore)}\n`);
     });
 
   withStack(program.command("drill").argument("<system>"))

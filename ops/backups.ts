@@ -6,6 +6,7 @@ import { age, type Backend } from "./backend.ts";
 import { size } from "./database.ts";
 import type { Deployment } from "./deployment.ts";
 import { type HostAccess, hostOfSystem, hostsOf, quote } from "./host-access.ts";
+import { type PointInTimeRecord, type Recovered, renderWindows } from "./point-in-time.ts";
 import type { RunCommand } from "./run.ts";
 
 /** A backup in the store. */
@@ -46,6 +47,8 @@ export interface BackupRecord {
       }
     >
   >;
+  /** By Postgres server, where `berth:backups.pointInTime` is declared. */
+  readonly pointInTime?: Readonly<Record<string, PointInTimeRecord>>;
 }
 
 /** What the first of several on a host may take, until the last one has its turn. */
@@ -87,6 +90,26 @@ export class Backups {
       throw new Error(`"${id}" is not a backup; ${this.#backend.opsCommand} backups ${this.of} lists them`);
     const words = ["fetch", id.slice(0, 8), `database ${database.server}/${database.name}`];
     return (await this.#run(words, longSeconds)).trim();
+  }
+
+  /**
+   * Brings a database back to a time, and puts it among the snapshots on its host.
+   * @param at in UTC, to the second
+   * @throws with the times that it can be brought back to, when this is none of them
+   */
+  async recover(
+    at: string,
+    database: { readonly server: string; readonly name: string },
+  ): Promise<Recovered> {
+    return JSON.parse(
+      await this.#run(["recover", database.server, database.name, at], longSeconds),
+    ) as Recovered;
+  }
+
+  /** What is recorded of it, nothing where it is not backed up yet. */
+  async record(): Promise<Omit<BackupRecord, "of" | "host">> {
+    const path = quote(hostPaths.backupRecord(this.of));
+    return JSON.parse(await this.#host.run(`cat ${path} 2>/dev/null || echo '{}'\n`, 30));
   }
 
   #run(words: readonly string[], timeoutSeconds: number): Promise<string> {
@@ -144,6 +167,21 @@ done
 /** Whether a drill restores it: neither a folder nor Pulumi's state. */
 const isServer = (source: string) => !/^(folder|state) /.test(source);
 
+/** What a host calls the drill of a Postgres server's point in time. */
+const pointInTimeDrill = (server: string) => `point in time ${server}`;
+
+/** What can be brought back, by server; empty where point in time is not declared. */
+export function renderPointInTime(records: readonly Omit<BackupRecord, "host">[]): string {
+  return renderWindows(
+    records.flatMap(({ of, pointInTime = {}, drills = {} }) =>
+      Object.entries(pointInTime).map(([server, record]) => {
+        const drilled = drills[pointInTimeDrill(server)]?.ok;
+        return { of, server, record, ...(drilled === undefined ? {} : { drilled }) };
+      }),
+    ),
+  );
+}
+
 /** What is wrong with the backups of a stack, one sentence each. */
 export const backupProblems = (records: readonly BackupRecord[]): string[] =>
   records.flatMap(({ problems }) => problems);
@@ -167,5 +205,7 @@ export function renderBackupRecords(records: readonly BackupRecord[], problems: 
     ["backups of", "what", "newest", "age", "size", "restored in a drill", "rows", "RPO", "RTO"],
     rows,
   );
-  return [table, ...problems.map((problem) => `PROBLEM: ${problem}`)].join("\n");
+  const windows = renderPointInTime(records);
+  const tables = windows === "" ? [table] : [table, windows];
+  return [...tables, ...problems.map((problem) => `PROBLEM: ${problem}`)].join("\n");
 }

@@ -70,7 +70,9 @@ export async function undelete(client: S3Client, { bucket, prefix }: Repository)
         ? { KeyMarker, VersionIdMarker }
         : undefined;
   }
-  const isLock = (key: string) => key.startsWith(`${prefix}locks/`) || key === `${prefix}berth-probe`;
+  const isLock = (key: string) =>
+    [`${prefix}locks/`, `${prefix}point-in-time/locks/`].some((locks) => key.startsWith(locks)) ||
+    key === `${prefix}berth-probe`;
   const back = new Set<string>();
   for (const { Key, VersionId } of marks) {
     if (isLock(Key)) continue;

@@ -75,7 +75,7 @@ export const replicationStatus = (postgres: string) =>
   postgresStatus(
     postgres,
     "replication slots",
-    "SELECT slot_name || CASE WHEN active THEN ': streams' ELSE ': nobody streams it, it keeps ' || pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) END FROM pg_replication_slots ORDER BY slot_name",
+    "SELECT slot_name || CASE WHEN active THEN ': streams' ELSE ': nobody streams it, it keeps ' || pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) END FROM pg_replication_slots WHERE slot_type = 'logical' ORDER BY slot_name",
   );
 
 /** What WebService needs to know of it, beside database and networks. */

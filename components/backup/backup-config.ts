@@ -83,6 +83,31 @@ export const backupsSchema = z.strictObject({
         .default({}),
     })
     .prefault({}),
+  /** Bringing a database back to any second of the last days; off when left out. */
+  pointInTime: z
+    .strictObject({
+      windowDays: z.int().min(1, "is too small; use 1 to 60").max(60, "is too large; use 1 to 60").default(7),
+      /** How often what was written leaves the host: what a loss of the host costs at most. */
+      everyMinutes: z
+        .int()
+        .min(1, "is too small; use 1 to 60")
+        .max(60, "is too large; use 1 to 60")
+        .default(5),
+      /**
+       * How much of the write-ahead log a server keeps while it cannot be sent. Beyond it the window ends, and the next base backup begins
+       * another. The default is what the systems set that keep one for ElectricSQL.
+       */
+      maxWalGigabytes: z
+        .int()
+        .min(1, "is too small; use 1 to 1000")
+        .max(1000, "is too large; use 1 to 1000")
+        .default(4),
+      /** The copy of each server's files that a recovery begins with: what was written since is replayed. */
+      baseBackup: z
+        .strictObject({ on: z.enum(drillDays).default("sunday"), at: time.default("01:00") })
+        .prefault({}),
+    })
+    .optional(),
 });
 export type BackupsConfig = Readonly<z.infer<typeof backupsSchema>>;
 

@@ -7,11 +7,12 @@ import {
   unsecret,
 } from "@pulumi/pulumi";
 import { hostCommand, installedScript, readScript } from "../host/command.ts";
+import { shellQuote } from "../host/connection.ts";
 import type { Host } from "../host/host.ts";
 import { deployUser } from "../host/host-files.ts";
 import { diskFloorMebibytes, hostPaths } from "../host/paths.ts";
 import type { StoredData } from "../host/stored-data.ts";
-import type { BackupSecret, BackupsConfig } from "./backup-config.ts";
+import type { BackupSecret, BackupsConfig, drillDays } from "./backup-config.ts";
 
 export interface BackupArgs {
   readonly host: Host;
@@ -45,14 +46,20 @@ const firstDeadlineSeconds = 7200;
 /** How long one waits for another of the same host. */
 const waitSeconds = 14_400;
 const unitDeadline = "6h";
+/**
+ * How many segments of 16 MiB a server keeps, and each backup of its write-ahead log has: 512 MiB, which is what is read again each time. More
+ * would make fewer backups of a week, which a recovery fetches one by one.
+ */
+const heldSegments = 32;
 
 /**
  * Backs up everything that a system keeps on its host, or that the host keeps itself, to a store elsewhere: daily by a timer of the host,
  * encrypted before it leaves (restic), read back, kept by age. A second timer restores the newest backup of each server into a throwaway
  * one, checks and measures it. An `up` that declares it for the first time, or changes it, does both at once, so that a store that
- * cannot be used and a backup that does not restore fail that run. Removing it leaves what is in the store.
+ * cannot be used and a backup that does not restore fail that run. Removing it leaves what is in the store. Where it is declared, a third
+ * timer sends each Postgres server's write-ahead log, and a fourth a copy of its data folder (point in time).
  *
- * Why these tools, what a stolen key of the host can do, what point in time would take: docs/decisions/0018-backups-leave-the-host.md.
+ * Why these tools, and what a stolen key of the host can do: docs/decisions/0018-backups-leave-the-host.md, 0025-point-in-time.md.
  */
 export class Backup extends ComponentResource {
   /** By database, as the last drill of an `up` found it. */
@@ -110,6 +117,8 @@ export class Backup extends ComponentResource {
           STORE: `${parameters.STORE_URL}/${parameters.STORE_PREFIX}`,
           REGION: config.store.region,
           NEWEST_QUERY: parameters.NEWEST_QUERY,
+          // Only where it is declared: elsewhere nothing is drilled again for it.
+          ...(parameters.WAL_MINUTES === 0 ? {} : { WAL_MINUTES: parameters.WAL_MINUTES }),
         },
         deadlineSeconds: firstDeadlineSeconds,
         answers: true,
@@ -126,7 +135,9 @@ export class Backup extends ComponentResource {
 
 /** Body of the script on the host: scripts/main.sh says what can be asked of it. */
 export function backupScript(database?: string): string {
-  return `${aboutDatabase(database)}\n${backupScripts("store", "take", "drill", "redis", "main")}`;
+  const points = `points_functions=${shellQuote(readScript(import.meta.url, "./scripts/points.jq"))}`;
+  const scripts = backupScripts("store", "take", "drill", "redis", "point-in-time", "recover", "main");
+  return [aboutDatabase(database), points, scripts].join("\n");
 }
 
 /** Scripts of this folder, one after the other. */
@@ -182,6 +193,7 @@ export function backupParameters(args: BackupPlace & Pick<BackupArgs, "data">) {
   const { of, config, data } = args;
   const { drill } = config;
   const keep = config.keepOf[of] ?? config.keep;
+  const pointInTime = pointInTimeOf(config, data);
   const newest = drill.newest[of];
   const names = data.flatMap((each) => (each.kind === "database" ? [each.name] : []));
   const newestDatabase = newest && (newest.database ?? (names.length === 1 ? names[0] : undefined));
@@ -204,7 +216,17 @@ export function backupParameters(args: BackupPlace & Pick<BackupArgs, "data">) {
     NEWEST_DATABASE: newestDatabase ?? "",
     NEWEST_QUERY: newest?.query ?? "",
     NEWEST_HOURS: newest?.maxAgeHours ?? 0,
+    // 0 where point in time is not declared, or there is no database.
+    WAL_MINUTES: pointInTime?.everyMinutes ?? 0,
+    WINDOW_DAYS: pointInTime?.windowDays ?? 0,
+    WAL_LIMIT_MEBIBYTES: 1024 * (pointInTime?.maxWalGigabytes ?? 0),
+    HELD_SEGMENTS: heldSegments,
   };
+}
+
+/** Where there is a database to bring back. */
+function pointInTimeOf({ pointInTime }: BackupsConfig, data: readonly StoredData[]) {
+  return data.some(({ kind }) => kind === "database") ? pointInTime : undefined;
 }
 
 /** One line of SOURCES, fields between tabs. */
@@ -214,14 +236,19 @@ function sourceLine(data: StoredData): string {
   return ["database", data.server, data.name, data.image, data.dataPath].join("\t");
 }
 
-function units(unit: string, { of, config }: BackupArgs): Record<string, string> {
+function units(unit: string, { of, config, data }: BackupArgs): Record<string, string> {
   const path = hostPaths.backupScript(of);
-  const service = (what: string, verb: string) => `[Unit]
+  const again = {
+    limit: "StartLimitIntervalSec=4h\nStartLimitBurst=3",
+    restart: "Restart=on-failure\nRestartSec=20min\n",
+  };
+  // The timer is what tries again, however often that is.
+  const often = { limit: "StartLimitIntervalSec=0", restart: "" };
+  const service = (what: string, verb: string, { limit, restart } = again) => `[Unit]
 Description=${what} of ${of}
 After=docker.service network-online.target
 Wants=network-online.target
-StartLimitIntervalSec=4h
-StartLimitBurst=3
+${limit}
 
 [Service]
 Type=oneshot
@@ -230,25 +257,32 @@ Nice=10
 IOSchedulingClass=idle
 ExecStart=${path} ${verb}
 TimeoutStartSec=${unitDeadline}
-Restart=on-failure
-RestartSec=20min
-`;
-  const timer = (what: string, calendar: string) => `[Unit]
+${restart}`;
+  const timer = (what: string, when: string) => `[Unit]
 Description=${what} of ${of}
 
 [Timer]
-OnCalendar=${calendar}
-Persistent=true
+${when}
 
 [Install]
 WantedBy=timers.target
 `;
-  const { on, at } = config.drill;
-  const day = on === "daily" ? "" : `${on.slice(0, 3)} `;
+  const calendar = ({ on, at }: { on: (typeof drillDays)[number]; at: string }) =>
+    `OnCalendar=${on === "daily" ? "" : `${on.slice(0, 3)} `}*-*-* ${at}:00 UTC\nPersistent=true`;
+  const pointInTime = pointInTimeOf(config, data);
   return {
     [`${unit}.service`]: service("Backup", "take"),
-    [`${unit}.timer`]: timer("Backup", `*-*-* ${config.at}:00 UTC`),
+    [`${unit}.timer`]: timer("Backup", calendar({ on: "daily", at: config.at })),
     [`${unit}-drill.service`]: service("Restore drill", "drill"),
-    [`${unit}-drill.timer`]: timer("Restore drill", `${day}*-*-* ${at}:00 UTC`),
+    [`${unit}-drill.timer`]: timer("Restore drill", calendar(config.drill)),
+    ...(pointInTime && {
+      [`${unit}-wal.service`]: service("Write-ahead log", "wal", often),
+      [`${unit}-wal.timer`]: timer(
+        "Write-ahead log",
+        `OnBootSec=1min\nOnUnitInactiveSec=${pointInTime.everyMinutes}min`,
+      ),
+      [`${unit}-base.service`]: service("Base backup", "base"),
+      [`${unit}-base.timer`]: timer("Base backup", calendar(pointInTime.baseBackup)),
+    }),
   };
 }

@@ -23,8 +23,8 @@
  * | `/etc/berth/backups/<of>`              | backup           | what opens its store; root's alone                |
  * | `/var/lib/berth/backups/<of>.json`     | backup           | how its backups and drills went                   |
  * | `/var/cache/berth/restic`              | backup           | restic's cache                                    |
- * | `/mnt/data/.drill`                     | backup           | the throwaway server of a drill; what a restore   |
- * |                                        |                  | reads                                             |
+ * | `/mnt/data/.drill`                     | backup           | the throwaway server of a drill or of point in    |
+ * |                                        |                  | time; what a restore reads                        |
  * | `/etc/berth/alerts`                    | watch            | monit's control file, where messages go; root's   |
  * |                                        |                  | alone                                             |
  * | `/var/lib/berth/watch`                 | watch            | what is wrong, and who was told; root's alone     |

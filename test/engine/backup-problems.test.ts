@@ -1,10 +1,9 @@
-import { execaSync } from "execa";
 import { describe, expect, test } from "vitest";
-import { script } from "./host-script.ts";
+import { backupProblemsOf } from "../backup-problems.ts";
 
 /** What `ops status` and the alerts of a host say of records of backups, by the real jq. */
 
-const now = Date.parse("2026-11-26T12:00:00Z") / 1000;
+const now = Date.parse("2026-11-26T12:00:00Z");
 const source = "database togather_postgres/togather";
 const well = {
   of: "togather",
@@ -13,11 +12,7 @@ const well = {
   drills: { [source]: { ok: "2026-11-22T04:00:30Z", attempt: "2026-11-22T04:00:30Z", problem: "" } },
 };
 
-function problems(record: object): { alert: string; of: string; says: string }[] {
-  const filter = `${script("backup/scripts/problems.jq")} [problems]`;
-  const input = JSON.stringify(record);
-  return JSON.parse(execaSync("jq", ["--argjson", "now", String(now), filter], { input }).stdout);
-}
+const problems = (record: object) => backupProblemsOf(record, now);
 const says = (record: object) => problems(record).map((each) => each.says);
 const changed = (part: "sources" | "drills", more: object) =>
   says({ ...well, [part]: { [source]: { ...well[part][source], ...more } } });
@@ -62,6 +57,47 @@ describe("records of backups", () => {
   test("name the alert, and what it is about", () => {
     expect(problems({ ...well, drills: {} })).toEqual([
       expect.objectContaining({ alert: "drill", of: `${source} (togather)` }),
+    ]);
+  });
+});
+
+describe("records of point in time", () => {
+  const server = "togather_postgres";
+  const ok = "2026-11-26T11:56:00Z";
+  const good = {
+    ...{ attempt: ok, problem: "", until: ok, everyMinutes: 5 },
+    base: { ok: "2026-11-22T01:10:00Z", attempt: "2026-11-22T01:10:00Z", problem: "" },
+  };
+  const record = (more: object) => ({
+    of: "togather",
+    drills: { [`point in time ${server}`]: { ok, attempt: ok, problem: "" } },
+    pointInTime: { [server]: { ...good, ...more } },
+  });
+  const wrong = (more: object) => says(record(more));
+
+  test("that are well are no problem", () => expect(wrong({})).toEqual([]));
+
+  test("says what is stale, failed, lost and never drilled", () => {
+    expect(wrong({ until: "2026-11-26T11:44:00Z" })[0]).toMatch(
+      /^WAL of togather_postgres \(togather\) is STALE: what was written in the last .* is on the host alone$/,
+    );
+    expect(wrong({ until: "2026-11-26T11:44:00Z", everyMinutes: 30 })).toEqual([]);
+    expect(wrong({ until: undefined })[0]).toContain("none was sent yet");
+    expect(wrong({ problem: "the store cannot be used" })[0]).toContain("the store cannot be used");
+    const lost = { from: "2026-11-26T08:00:00Z", until: "2026-11-26T09:00:00Z" };
+    expect(wrong({ lost })).toEqual([
+      "WAL of togather_postgres (togather) was lost between 2026-11-26T08:00:00Z and 2026-11-26T09:00:00Z: no second of that can be brought back (docs/runbooks/backups.md)",
+    ]);
+    expect(wrong({ lost: { ...lost, until: "2026-11-25T09:00:00Z" } })).toEqual([]);
+    expect(wrong({ base: { ...good.base, ok: "2026-11-17T01:00:00Z" } })[0]).toContain(
+      "base backup of togather_postgres (togather) is STALE",
+    );
+    expect(wrong({ base: { attempt: ok, problem: "no room" } })).toEqual([
+      expect.stringContaining("no room"),
+      expect.stringContaining("the last good one is none"),
+    ]);
+    expect(says({ ...record({}), drills: {} })).toEqual([
+      "drill of point in time togather_postgres (togather): there was none yet",
     ]);
   });
 });

@@ -37,6 +37,8 @@ export async function startBackupHost(about: {
   data(folder: string): readonly StoredData[];
   /** In the place of the script's own that look for containers of Swarm's. */
   readonly functions: string;
+  /** In the place of the script's own. */
+  readonly parameters?: Readonly<Record<string, string | number>>;
 }) {
   const { home, of, password } = about;
   const folder = await mkdtemp(join(tmpdir(), "berth-backups-"));
@@ -55,7 +57,7 @@ export async function startBackupHost(about: {
       ...{ DIRECTORY: at("nightly"), DUMPS: at("nightly"), SNAPSHOTS: at("snapshots") },
       ...{ RECORD: at("record.json"), SCRATCH: at("drill"), DATA_VOLUME: folder },
       ...{ STORE_FILE: at("store"), AUTHORITY_FILE: at("authority.pem") },
-      ...{ FLOOR_MEBIBYTES: 1, WAIT_SECONDS: 60 },
+      ...{ FLOOR_MEBIBYTES: 1, WAIT_SECONDS: 60, ...about.parameters },
     };
     const database = readScript(import.meta.url, "../../components/release/scripts/database.sh");
     const body = backupScript(`${database}\n${about.functions}\n`);

@@ -24,6 +24,41 @@ beforeAll(async () => {
 
 const names = (run: ProgramRun) => run.registrations.map(({ urn }) => urn);
 
+const withPointInTime = () =>
+  runProgram(
+    "production",
+    { "berth:backups": JSON.stringify({ store, pointInTime: { everyMinutes: 2 } }), ...secrets },
+    Object.keys(secrets),
+  );
+
+describe("point in time", () => {
+  test("adds timers to the systems that have a database, and no resource", async () => {
+    const more = await withPointInTime();
+    expect(more.error).toBeUndefined();
+    expect(names(more)).toEqual(names(program));
+    const stdin = (run: ProgramRun, name: string) =>
+      JSON.stringify(run.find("command:local:Command", `${name}-backup-timers`).inputs.stdin);
+    const timers = stdin(more, "togather");
+    for (const line of [
+      "OnUnitInactiveSec=2min",
+      "backup-togather wal",
+      "OnCalendar=sun *-*-* 01:00:00 UTC",
+      "backup-togather base",
+      // systemd would end a timer of every two minutes after three times.
+      "StartLimitIntervalSec=0",
+    ])
+      expect(timers).toContain(line);
+    expect(stdin(program, "togather")).not.toContain("OnUnitInactiveSec");
+    expect(stdin(more, "host-main")).not.toContain("OnUnitInactiveSec");
+  });
+
+  test("leaves the server as it is: nothing of it is restarted", async () => {
+    const services = (run: ProgramRun) =>
+      run.registrations.filter(({ type }) => type.startsWith("docker:")).map(({ inputs }) => inputs);
+    expect(services(await withPointInTime())).toEqual(services(program));
+  });
+});
+
 describe("backups", () => {
   test("add a script with timers and a drill for each system and for the host, and change nothing else", () => {
     const added = program.registrations.filter(({ urn }) => !names(without).includes(urn));

@@ -112,6 +112,18 @@ $(tail -n 5 <<<"$said")"
     --argjson rpoSeconds $(($(date +%s) - $(date -d "$written" +%s))) --argjson rtoSeconds $((SECONDS - began)) '$ARGS.named'
 }
 
+# drilled SOURCE: records how its drill went, as in_its_own_process has left it.
+drilled() {
+  if [ "$code" = 0 ]; then
+    record '.drills[$source] = $said + { ok: (now | todate), attempt: (now | todate), problem: "" }' --arg source "$1" --argjson said "$said"
+    echo "$1: $(jq --raw-output '"backup \(.id) restored: \(if .tables then "\(.tables) tables, \(.rows) rows" else "\(.rows) keys" end); RPO \(.rpoSeconds) s, RTO \(.rtoSeconds) s"' <<<"$said")"
+  else
+    record '.drills[$source] = (.drills[$source] // {}) + { attempt: (now | todate), problem: $said }' --arg source "$1" --arg said "$said"
+    echo "$1: FAILED: $said" >&2
+    failed=$((failed + 1))
+  fi
+}
+
 # Every server's data; a problem of one does not keep the others from being tried.
 drill_all() {
   local kind server name image path source said failed=0
@@ -120,14 +132,13 @@ drill_all() {
     [ "$kind" != folder ] || continue
     source="$kind $server${name:+/$name}"
     in_its_own_process drill-one "$FEWER_ROWS" "$kind" "$source" "$server" "$name" "$image" "$path"
-    if [ "$code" = 0 ]; then
-      record '.drills[$source] = $said + { ok: (now | todate), attempt: (now | todate), problem: "" }' --arg source "$source" --argjson said "$said"
-      echo "$source: $(jq --raw-output '"backup \(.id) restored: \(if .tables then "\(.tables) tables, \(.rows) rows" else "\(.rows) keys" end); RPO \(.rpoSeconds) s, RTO \(.rtoSeconds) s"' <<<"$said")"
-    else
-      record '.drills[$source] = (.drills[$source] // {}) + { attempt: (now | todate), problem: $said }' --arg source "$source" --arg said "$said"
-      echo "$source: FAILED: $said" >&2
-      failed=$((failed + 1))
-    fi
+    drilled "$source"
   done 3<<<"$SOURCES"
+  if [ "$WAL_MINUTES" -gt 0 ]; then
+    while IFS=$'\t' read -r server image path <&3; do
+      in_its_own_process drill-point "$FEWER_ROWS" "$server" "$image" "$path"
+      drilled "point in time $server"
+    done 3< <(servers)
+  fi
   [ "$failed" = 0 ] || fail "the drill of $NAME failed"
 }

@@ -10,5 +10,15 @@ while IFS= read -r unit; do
   jq --raw-output --arg unit "$unit" '.[$unit]' <<<"$UNITS" | sudo install -m 0644 /dev/stdin "/etc/systemd/system/$unit"
 done < <(jq --raw-output 'keys[]' <<<"$UNITS")
 sudo systemctl daemon-reload
-sudo systemctl enable --now --quiet "$UNIT.timer" "$UNIT-drill.timer"
+# Those of point in time go when it is not declared any longer.
+for unit in "$UNIT"-{wal,base}; do
+  if [ "$(jq --arg unit "$unit.timer" 'has($unit)' <<<"$UNITS")" = false ] && [ -e "/etc/systemd/system/$unit.timer" ]; then
+    sudo systemctl disable --now --quiet "$unit.timer"
+    sudo systemctl stop "$unit.service" 2>/dev/null || true
+    sudo rm -f "/etc/systemd/system/$unit".{timer,service}
+    sudo systemctl daemon-reload
+  fi
+done
+mapfile -t timers < <(jq --raw-output 'keys[] | select(endswith(".timer"))' <<<"$UNITS")
+sudo systemctl enable --now --quiet "${timers[@]}"
 said=$("$SCRIPT_PATH" first 2>&1) || fail "$said"

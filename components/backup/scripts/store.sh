@@ -1,12 +1,14 @@
 # shellcheck shell=bash disable=SC2154,SC2016,SC2153
 # The repository of backups that belongs to one system, or to one host (NAME). STORE_FILE has what opens it, readable by root alone: it never
-# stands in an argument list. AUTHORITY_FILE, empty for a public authority, is what signed the store's certificate.
+# stands in an argument list. AUTHORITY_FILE, empty for a public authority, is what signed the store's certificate. REPOSITORY is another one than
+# STORE_FILE names, and EVER what is recorded once there was something in it.
+REPOSITORY='' EVER='.backup.ever // empty'
 
 # store WORDS...: restic on that repository (restic's manual, "Environment Variables"), for at most STORE_SECONDS: what the store does not
 # have whole, restic asks for again and again for a quarter of an hour (internal/backend/retry/backend_retry.go).
 store() {
   sudo timeout "${STORE_SECONDS:-3600}" nice -n 10 bash -c 'set -a; . "$0"; exec restic "$@"' "$STORE_FILE" \
-    ${AUTHORITY_FILE:+--cacert "$AUTHORITY_FILE"} "$@"
+    ${REPOSITORY:+--repo "$REPOSITORY"} ${AUTHORITY_FILE:+--cacert "$AUTHORITY_FILE"} "$@"
 }
 
 # store_request METHOD PATH BODY: asks the store itself, of a path in the bucket, and prints the answer's status and version.
@@ -49,7 +51,7 @@ find_repository() {
 open_repository() {
   local said
   find_repository && return
-  [ -z "$(recorded '.backup.ever // empty')" ] ||
+  [ -z "$(recorded "$EVER")" ] ||
     fail "the repository of $NAME is gone from $STORE_URL, although backups were written to it. Somebody has deleted it: docs/runbooks/backups.md, \"Backups were deleted\""
   said=$(store init 2>&1) || fail "no repository can be made in $STORE_URL: $(tail -n 3 <<<"$said")"
 }
@@ -59,25 +61,29 @@ recorded() {
   jq --raw-output "$@" "$RECORD" 2>/dev/null || true
 }
 
-# record FILTER ARGUMENTS...: changes the record, whole or not at all. One change at a time: the caller holds the lock.
+# record FILTER ARGUMENTS...: changes the record, whole or not at all, and one after the other: WAL is sent while backups and drills run.
 record() {
+  exec 6>"/run/lock/berth-record-$NAME"
+  flock --wait 60 6 || fail "$RECORD is in use for 60 seconds"
   [ -s "$RECORD" ] || echo '{}' >"$RECORD"
   jq "${@:2}" "$1" "$RECORD" >"$RECORD.new"
   mv "$RECORD.new" "$RECORD"
+  exec 6>&-
 }
 
 # in_its_own_process WORDS...: this script with other arguments, so that an error ends that part alone. Sets `said`, its last line or its
 # own words of what went wrong, and `code`.
 in_its_own_process() {
+  local errors=$RECORD.errors-$BASHPID
   code=0
-  said=$(bash "$0" "$@" 2>"$RECORD.errors") || code=$?
+  said=$(bash "$0" "$@" 2>"$errors") || code=$?
   if [ "$code" = 0 ]; then
     said=$(tail -n 1 <<<"$said")
   else
-    said=$(redact <"$RECORD.errors" | tail -n 8)
+    said=$(redact <"$errors" | tail -n 8)
     said=${said:-it ended without a word}
   fi
-  rm -f "$RECORD.errors"
+  rm -f "$errors"
 }
 
 # Every backup of this name, oldest first, as a JSON list.
