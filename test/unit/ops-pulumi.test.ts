@@ -265,7 +265,7 @@ describe("npm run ops", () => {
       const args = [
         name,
         ...(command?.registeredArguments.filter(({ required }) => required) ?? []).map(() => "togather"),
-        ...options.flatMap(({ long = "" }) => [long, values[long] ?? "none"]),
+        ...options.flatMap(({ long = "" }) => [long, values[`${name} ${long}`] ?? values[long] ?? "none"]),
       ];
       await expect(program().parseAsync(args, { from: "user" }), args.join(" ")).rejects.toThrow(
         "pulumi cannot be run here. Nothing was done.",
