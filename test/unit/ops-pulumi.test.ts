@@ -250,9 +250,8 @@ describe("npm run ops", () => {
     const program = () =>
       opsProgram({ name: "npm run ops --", target: ({ stack }) => pulumiTarget(".", stack, run) });
     const values: Record<string, string> = {
-      "--from": "203.0.113.7",
-      "--to": "1",
-      "--at": "2026-01-01T00:00:00Z",
+      ...{ "--from": "203.0.113.7", "--to": "1", "--at": "1" },
+      "point-in-time --at": "2026-01-01T00:00:00Z",
     };
     // One is for where there is no Pulumi: it reads the store of backups alone.
     const names = program()
