@@ -45,14 +45,34 @@ export function hostFaults(): void {
   const up = (version: string) => ["up", ...setting("version", version)];
   const counted = async () => (tested.counted === undefined ? 0 : Number(await sql(tested.counted.query)));
 
+  /** Waits until everything runs, for some seconds on end: an engine that was killed serves until it starts again. */
+  async function settled(): Promise<void> {
+    const deadline = Date.now() + 240_000;
+    const replicas = () =>
+      onMachine("docker service ls --filter label=berth.stack --format '{{.Replicas}} {{.Name}}'").catch(
+        String,
+      );
+    for (let well = 0; well < 4; ) {
+      await sleep(2000);
+      await answering(180);
+      const said = await replicas();
+      const running =
+        /^\d/.test(said) &&
+        said
+          .trim()
+          .split("\n")
+          .every((line) => /^(\d+)\/\1 /.test(line));
+      well = running ? well + 1 : 0;
+      if (Date.now() > deadline) throw new Error(`not everything runs after 240 s:\n${said}`);
+    }
+  }
+
   /** Runs `work` under load, which returns when the fault began, and notes what became of the requests and the rows. */
   async function fault(title: string, operator: string, work: () => Promise<number>): Promise<LoadReport> {
     const before = await counted();
     const { result: sinceMs, load } = await underLoad(title, async () => {
       const began = await work();
-      await answering(180);
-      // Some that are answered after it, by which the recovery is seen.
-      await sleep(3000);
+      await settled();
       return began;
     });
     const acknowledged = load.answered[tested.counted?.request ?? ""] ?? 0;
@@ -98,7 +118,10 @@ export function hostFaults(): void {
 
     test("of Redis, where the system has one", async () => {
       const { redis } = tested;
-      if (redis === undefined) return process.stdout.write(`skipped: ${tested.name} has no Redis\n`);
+      if (redis === undefined) {
+        process.stdout.write(`skipped: ${tested.name} has no Redis\n`);
+        return;
+      }
       const before = await service();
       await fault("kill -9 of Redis", "nothing", async () => {
         const began = Date.now();
