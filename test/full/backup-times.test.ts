@@ -7,7 +7,7 @@ import { type PostgresTestServer, startPostgres } from "../lab/postgres-server.t
 import { printTable } from "./tables.ts";
 
 /**
- * What a backup, a restore and a drill of a database of 1 GB take, beside plain `pg_dump` and `pg_restore` on the same server in the same
+ * What a backup, a restore, a drill and point in time of a database of 1 GB take, beside plain `pg_dump` and `pg_restore` on the same server in the same
  * run. BERTH_TEST_MEBIBYTES makes another size.
  */
 const mebibytes = Number(process.env.BERTH_TEST_MEBIBYTES ?? 1024);
@@ -99,4 +99,19 @@ test("a backup is fetched to be restored", async () => {
   const name = (await timed("fetch", () => host.ok("fetch", newest?.id ?? "", source))).trim();
   const { stdout } = await execa("tar", ["-tf", join(host.folder, "snapshots", name)]);
   expect(stdout).toContain("manifest.json");
+});
+
+test("point in time, after a base backup of the whole server: a row that was deleted", async () => {
+  await host.install({ pointInTime: {} });
+  await timed("base backup", () => host.ok("first"));
+  await server.query("DELETE FROM events WHERE id = 1", "togather");
+  const [row] = await server.query(
+    `SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at, pg_sleep(2)`,
+  );
+  await server.query("DELETE FROM events WHERE id = 2", "togather");
+  const said = await timed("point in time", () =>
+    host.ok("recover", "togather_postgres", "togather", String(row?.at)),
+  );
+  process.stdout.write(`${said}\n`);
+  expect(JSON.parse(said.trim().split("\n").at(-1) ?? "")).toMatchObject({ at: row?.at, tables: "1" });
 });
