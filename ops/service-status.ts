@@ -39,19 +39,30 @@ timeout 10 docker exec "$container" ${command.map(quote).join(" ")} 2>&1 | head 
   );
 }
 
-/** Memory of each service's containers and their limit, by the service's name, as `docker stats` counts it: `181MiB / 512MiB`. */
-export async function memoryOfServices(host: HostAccess): Promise<Map<string, string>> {
-  const lines = (await host.run("docker stats --no-stream --format '{{.Name}} {{.MemUsage}}'\n", 60)).split(
-    "\n",
-  );
-  const memory = new Map<string, string>();
-  for (const line of lines) {
+export interface Usage {
+  /** Of each container, with its limit, as `docker stats` counts it: `181MiB / 512MiB`. */
+  readonly memory: string;
+  /** Of each container, in percent of one processor: `12.50%`. */
+  readonly processor: string;
+}
+
+/** What each service takes now, by the service's name. */
+export async function usageOfServices(host: HostAccess): Promise<Map<string, Usage>> {
+  const script = "docker stats --no-stream --format '{{.Name}} {{.CPUPerc}} {{.MemUsage}}'\n";
+  const usage = new Map<string, Usage>();
+  for (const line of (await host.run(script, 60)).split("\n")) {
     // A container of a Swarm service is called <service>.<task number>.<task id>.
-    const [, service, used] = /^(\S+)\.\d+\.\w+ (.+)$/.exec(line) ?? [];
-    if (service === undefined || used === undefined) continue;
-    memory.set(service, [memory.get(service), used].filter((each) => each !== undefined).join(", "));
+    const [, service, processor, memory] = /^(\S+)\.\d+\.\w+ (\S+) (.+)$/.exec(line) ?? [];
+    if (service === undefined || processor === undefined || memory === undefined) continue;
+    const other = usage.get(service);
+    usage.set(
+      service,
+      other === undefined
+        ? { memory, processor }
+        : { memory: `${other.memory}, ${memory}`, processor: `${other.processor}, ${processor}` },
+    );
   }
-  return memory;
+  return usage;
 }
 
 /** By service: version and commit that the image's labels name. */

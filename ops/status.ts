@@ -23,9 +23,10 @@ import { overdue } from "./secrets.ts";
 import {
   health,
   imageVersions,
-  memoryOfServices,
   type SystemAnswer,
   systemAnswers,
+  type Usage,
+  usageOfServices,
 } from "./service-status.ts";
 import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { stateProblems } from "./state-backup.ts";
@@ -57,6 +58,8 @@ export interface StackStatus {
     readonly routed: boolean;
     /** Of its containers, and their limit. */
     readonly memory: string;
+    /** Of its containers, in percent of one processor. */
+    readonly processor: string;
   }[];
   /** The serving version of each service, by its record. */
   readonly deployments: readonly {
@@ -107,13 +110,11 @@ export async function readStatus(
   const records = (await Promise.all(hosts.map(readRecords))).flat();
   const backups = await readBackupRecords(deployment, run);
   const facts = await Promise.all(hosts.map(readHostFacts));
-  const memory = new Map(
-    (await Promise.all(hosts.map(memoryOfServices))).flatMap((services) => [...services]),
-  );
+  const usage = new Map((await Promise.all(hosts.map(usageOfServices))).flatMap((services) => [...services]));
   return {
     ...(lock === undefined ? {} : { lock }),
     pendingOperations: pendingOperations(deployment).length,
-    services: observedHosts.flatMap((observed) => services(observed, deployment, { versions, memory })),
+    services: observedHosts.flatMap((observed) => services(observed, deployment, versions, usage)),
     disks: facts.flatMap(({ disks }) => disks),
     memory: facts.flatMap(({ memory }) => memory),
     certificates: facts.flatMap(({ certificates }) => certificates),
@@ -167,7 +168,7 @@ export function renderStatus(status: StackStatus): string {
   const parts = [
     `deploy lock: ${status.lock ?? "free"}; interrupted operations: ${status.pendingOperations}`,
     renderTable(
-      ["host", "service", "image", "version", "age", "in state", "takes requests", "memory"],
+      ["host", "service", "image", "version", "age", "in state", "takes requests", "memory", "processor"],
       status.services.map((each) => [
         each.host,
         each.service,
@@ -177,6 +178,7 @@ export function renderStatus(status: StackStatus): string {
         each.inState,
         each.routed ? "yes" : "no",
         each.memory,
+        each.processor,
       ]),
     ),
     renderTable(
@@ -276,7 +278,8 @@ function lastDeployment(records: ServiceRecords): StackStatus["deployments"] {
 function services(
   observed: HostObservation,
   deployment: Deployment,
-  { versions, memory }: Readonly<Record<"versions" | "memory", ReadonlyMap<string, string>>>,
+  versions: ReadonlyMap<string, string>,
+  usage: ReadonlyMap<string, Usage>,
 ): StackStatus["services"] {
   const words = new Set(observed.routes.split(/[^A-Za-z0-9_-]+/));
   return observed.objects
@@ -291,7 +294,8 @@ function services(
         age: age(createdAt),
         inState: known === undefined ? "no" : known.delete ? "replaced" : "yes",
         routed: words.has(name),
-        memory: memory.get(name) ?? "",
+        memory: usage.get(name)?.memory ?? "",
+        processor: usage.get(name)?.processor ?? "",
       };
     });
 }

@@ -20,6 +20,7 @@ export const status: StackStatus = {
         inState: "yes",
         routed: true,
         memory: "181MiB / 512MiB",
+        processor: "12.50%",
       },
     },
   ],
