@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { storeFiles } from "../../../lab/backups/store.ts";
+import type { Recovered } from "../../../ops/point-in-time.ts";
 import { findCanaries, plantedCanaries } from "../canaries.ts";
 import { deployCommittedVersion, opsOk, sql } from "../database.ts";
 import { scenarios } from "../search.ts";
@@ -70,6 +72,38 @@ describe("backups", () => {
     expect(await sum()).toBe(before);
     expect((await opsOk("status")).output).toContain("put aside");
     await opsOk("drill", "togather");
+  });
+
+  test("bring a database back to one second, as a snapshot that restore puts in its place", async () => {
+    const options = ["--backups", "--set", "berth:backups.pointInTime={}"];
+    await labOk("up", ...options);
+    const kept = () => sql("SELECT count(*) FROM events WHERE name LIKE 'second %'");
+    await sql(
+      "INSERT INTO events (name, starts_at) SELECT 'second ' || n, now() FROM generate_series(1, 100) AS n",
+    );
+    const at = await sql(
+      `SELECT to_char(now() AT TIME ZONE 'UTC' + interval '1 second', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`,
+    );
+    await sleep(2500);
+    await sql("DELETE FROM events WHERE name LIKE 'second %'");
+    const found = JSON.parse(
+      (await opsOk("point-in-time", "togather", "--at", at, "--json")).stdout,
+    ) as Recovered;
+    process.stdout.write(`${JSON.stringify(found)}\n`);
+    expect(await kept()).toBe("0");
+    await opsOk("restore", "togather", found.snapshot, "--yes");
+    expect(await kept()).toBe("100");
+    const before = await ops("point-in-time", "togather", "--at", "2026-01-01T00:00:00Z");
+    expect(before.exitCode).toBe(1);
+    expect(before.output).toMatch(/2026-01-01T00:00:00Z .*from \S+ to \S+/);
+    // The timer's own unit, as the deploy user.
+    await onMachine(
+      "sudo systemctl start $(systemctl list-units --all --plain --no-legend 'berth-backup-togather*wal*.timer' | awk '{ sub(/timer/, \"service\", $1); print $1 }')",
+    );
+    expect((await status()).backupProblems.filter((each) => /WAL|base/.test(each))).toEqual([]);
+    expect((await opsOk("backups", "togather")).output).toContain("togather_postgres");
+    await labOk("preview", ...options, "--expect-no-changes");
+    await up();
   });
 
   test("that do not exist or are of another kind are refused", async () => {
