@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { isWritten, type MachineCheck } from "../hardening/checks.ts";
 import { checks } from "../hardening/index.ts";
 import { controlLists, securityPage } from "../hardening/page.ts";
@@ -25,16 +25,17 @@ beforeAll(async () => {
   }
 });
 
-describe.each(lists)("$name", ({ passed }) => {
-  test.each(passed)("%s", (id) => {
+test.each(lists)("$name", ({ passed }) => {
+  const wrong = passed.flatMap((id): readonly object[] => {
     const check = checks[id];
-    if (check === undefined) throw new Error(`${id} is passed without a check`);
+    if (check === undefined) return [{ id, said: "nothing: it is passed without a check" }];
     if (isWritten(check)) {
       process.stdout.write(`${id}: not checked here, ${check.notHere}\n`);
-      return;
+      return [];
     }
+    const said = answers.get(id) ?? "nothing was asked";
     const { run, says } = check;
-    if (typeof says === "string") expect(answers.get(id), run).toBe(says);
-    else expect(answers.get(id), run).toMatch(says);
+    return (typeof says === "string" ? said === says : says.test(said)) ? [] : [{ id, run, says, said }];
   });
+  expect(wrong).toEqual([]);
 });
