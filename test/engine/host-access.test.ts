@@ -71,7 +71,7 @@ test("a refused key is reported after two tries, with the available keys and how
     expect(readFileSync(tries, "utf8")).toBe("x\nx\n");
     expect(stderr).toMatch(/^host main: it refuses the keys that ssh offers\. The agent has:\n.+\n/);
     expect(stderr).toContain("npx pulumi config set --path berth:ssh.identityFile <file>");
-    expect(stderr).toContain("Five refusals in ten minutes shut your address out");
+    expect(stderr).toContain("five attempts in ten minutes shut your address out");
     expect(stderr).toContain(`ssh said: ${said}`);
   } finally {
     rmSync(folder, { recursive: true });

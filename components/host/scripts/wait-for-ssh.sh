@@ -27,14 +27,14 @@ while :; do
       ;;
     *"Permission denied"* | *"Too many authentication failures"*)
       # cloud-init makes the user before sshd starts (cloud-init.service: Before=sshd.service), so waiting for it is in vain. Tried
-      # twice all the same; the jail of sshd shuts out whoever fails five times in ten minutes.
+      # twice all the same: an agent with more keys than MaxAuthTries counts at the jail of sshd, a wrong key does not.
       denied=$((denied + 1))
       if [ "$denied" -ge 2 ]; then
         printf 'host %s: it refuses the keys that ssh offers. The agent has:\n%s\n' "$HOST" "$(ssh-add -l 2>&1)" >&2
         printf 'Allowed are the keys of authorizedKeys in berth:ssh as they were when the server was made. Offer one of them:\n' >&2
         printf '  ssh-add <file of its private key>\n' >&2
         printf '  or, for everybody who deploys: npx pulumi config set --path berth:ssh.identityFile <file>\n' >&2
-        printf 'Five refusals in ten minutes shut your address out for ten minutes.\n' >&2
+        printf 'With more keys than sshd tries, five attempts in ten minutes shut your address out for ten minutes.\n' >&2
         printf 'ssh said: %s\n' "$message" >&2
         exit 1
       fi
