@@ -112,25 +112,21 @@ export function watchParameters({
 }
 
 /** Programs of {@link watchScript} that monit runs, in this order, and in how many of its cycles each. */
-const checks = { services: 1, deployments: 1, postgres: 1, certificates: 10, backups: 5 } as const;
+const checks = { disks: 1, services: 1, deployments: 1, postgres: 1, certificates: 10, backups: 5 } as const;
 /** monit kills what takes longer. */
 const programSeconds = 50;
 
 /**
  * The control file of monit. Its cycle is a minute; memory must be short for five of them, what a program says must hold for two, so that
- * a build or a server that restarts is no alert. `space free` is without what only root may fill, as `df` has it (monit's manual, "SPACE USAGE TEST").
+ * a build or a server that restarts is no alert.
  * @param cycleSeconds shorter in tests
  */
 export function monitrc(config: AlertsConfig, cycleSeconds = 60): string {
-  const { memoryPercent, diskPercent, heartbeatMinutes } = config;
+  const { memoryPercent, heartbeatMinutes } = config;
   const program = (name: string, verb: string, cycles: number, failures: number) => [
     `check program ${name} with path "${hostPaths.watchScript} ${verb}" with timeout ${programSeconds} seconds`,
     ...(cycles === 1 ? [] : [`  every ${cycles} cycles`]),
     `  if status != 0${failures === 1 ? "" : ` for ${failures} cycles`} then alert`,
-  ];
-  const disk = (name: string, path: string) => [
-    `check filesystem ${name} with path ${path}`,
-    `  if space free < ${100 - diskPercent} % for 2 cycles then alert`,
   ];
   return [
     `set daemon ${cycleSeconds}`,
@@ -140,8 +136,6 @@ export function monitrc(config: AlertsConfig, cycleSeconds = 60): string {
     "set httpd unixsocket /run/berth-watch/monit.socket permission 0600 allow localhost",
     "check system host",
     `  if memory usage > ${memoryPercent} % for 5 cycles then alert`,
-    ...disk("root", "/"),
-    ...disk("data", hostPaths.dataVolume),
     ...Object.entries(checks).flatMap(([name, cycles]) =>
       program(name, `look ${name}`, cycles, cycles === 1 ? 2 : 1),
     ),

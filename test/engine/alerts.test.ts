@@ -40,15 +40,15 @@ function watch(...words: string[]) {
   return { exitCode, stdout, stderr };
 }
 
-/** What monit says of one disk, and of the checks of a program. */
+/** What monit says of the memory, and of the checks of a program. */
 function monitSays(
-  disk: string,
-  free: string,
+  memory: string,
+  used: string,
   programs: Record<string, [status: string, exit: number]> = {},
 ): void {
   const text = [
     "Monit 5.33.0 uptime: 1m\n",
-    `Filesystem 'data'\n  status                       ${disk}\n  monitoring status            Monitored\n  space free for non superuser 1.0 GB [${free}%]\n`,
+    `System 'host'\n  status                       ${memory}\n  monitoring status            Monitored\n  memory usage                 1.0 GB [${used}%]\n`,
     ...Object.entries(programs).map(
       ([name, [status, exit]]) =>
         `Program '${name}'\n  status                       ${status}\n  monitoring status            Monitored\n  last exit value              ${exit}\n`,
@@ -92,30 +92,33 @@ echo "$channel $(head -n 1 <<<"$text" | sed 's/.*Title: //; s/"$//')" >>${at("se
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const problem = ["slack PROBLEM: disk: /mnt/data on main", "ntfy PROBLEM: disk: /mnt/data on main"];
+const problem = [
+  "slack PROBLEM: memory of the host: main on main",
+  "ntfy PROBLEM: memory of the host: main on main",
+];
 const over = problem.map((line) => line.replace("PROBLEM", "OVER"));
 
 describe("an alert", () => {
   test("is told once on each way, and its end once", () => {
-    monitSays("Resource limit matched", "12.0");
+    monitSays("Resource limit matched", "88.0");
     expect(watch("tell").exitCode).toBe(0);
     expect(sent()).toEqual(problem);
     expect(readFileSync(at("message"), "utf8")).toMatch(
-      /^PROBLEM: disk: \/mnt\/data on main\nhost: main \(stack production\)\nwhat: disk: \/mnt\/data\nvalue: 88 %\nthreshold: 80 %\nsince: .*Z\nwhat to do: docs\/runbooks\/alerts.md#disk\n$/,
+      /^PROBLEM: memory of the host: main on main\nhost: main \(stack production\)\nwhat: memory of the host: main\nvalue: 88.0 %\nthreshold: 85 %\nsince: .*Z\nwhat to do: docs\/runbooks\/alerts.md#memory\n$/,
     );
     // It goes on, and gets worse.
-    monitSays("Resource limit matched", "2.0");
+    monitSays("Resource limit matched", "98.0");
     watch("tell");
     expect(sent()).toEqual([]);
     expect(JSON.parse(watch("now").stdout)).toMatchObject({
       ...{ runs: true, tells: ["slack", "ntfy"], undelivered: null },
-      alerts: [{ alert: "disk", of: "/mnt/data", value: "98 %", threshold: "80 %" }],
+      alerts: [{ alert: "memory", of: "main", value: "98.0 %", threshold: "85 %" }],
     });
     monitSays("OK", "60.0");
     watch("tell");
     expect(sent()).toEqual(over);
     expect(readFileSync(at("message"), "utf8")).toMatch(
-      /value: 98 % \(when it was last wrong\)\n(.*\n)*until: .*Z\n/,
+      /value: 98.0 % \(when it was last wrong\)\n(.*\n)*until: .*Z\n/,
     );
     watch("tell");
     expect(sent()).toEqual([]);
@@ -123,7 +126,7 @@ describe("an alert", () => {
   });
 
   test("is told again after a day", () => {
-    monitSays("Resource limit matched", "12.0");
+    monitSays("Resource limit matched", "88.0");
     watch("tell");
     sent();
     const state = JSON.parse(readFileSync(at("state", "alerts.json"), "utf8"));
@@ -137,18 +140,18 @@ describe("an alert", () => {
   });
 
   test("is not over when monit has just started", () => {
-    monitSays("Resource limit matched", "12.0");
+    monitSays("Resource limit matched", "88.0");
     watch("tell");
     sent();
     monitSays("Initializing", "");
     watch("tell");
-    monitSays("Resource limit matched", "12.0");
+    monitSays("Resource limit matched", "88.0");
     watch("tell");
     expect(sent()).toEqual([]);
   });
 
   test("reaches a way that was down when it is up again, and no other one twice", () => {
-    monitSays("Resource limit matched", "12.0");
+    monitSays("Resource limit matched", "88.0");
     writeFileSync(at("down-slack"), "");
     const said = watch("tell");
     expect(said).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("not delivered by: slack") });
@@ -162,7 +165,7 @@ describe("an alert", () => {
   });
 
   test("of a way that was taken away ends with it", () => {
-    monitSays("Resource limit matched", "12.0");
+    monitSays("Resource limit matched", "88.0");
     watch("tell");
     install({ slack: false });
     monitSays("OK", "60.0");

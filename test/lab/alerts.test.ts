@@ -20,7 +20,7 @@ async function told(title: string, seconds = 90): Promise<string> {
     async () => messages(title).length >= channels.length,
   ).catch(async (error: Error) => {
     const said = await host(
-      "monit -c /etc/berth/alerts/monitrc -B status; journalctl --unit berth-watch --lines 30 --output cat; head /run/berth-watch/*.error /run/berth-watch/found",
+      "monit -c /etc/berth/alerts/monitrc -B status; journalctl --unit berth-watch --lines 30 --output cat; head /run/berth-watch/*.error /run/berth-watch/found 2>&1 || true",
     );
     throw new Error(
       `${error.message}; told were: ${lab.receivers.messages.map((each) => `${each.channel} ${each.title}`).join(", ")}\n${said}`,
@@ -186,7 +186,7 @@ describe.sequential("alerts", { timeout: 400_000 }, () => {
         cause.service(
           "lab_eater",
           "--limit-memory 128M",
-          `perl -e 'push @x, chr(97) x 1048576 for 1..114; sleep 100000'`,
+          `perl -e 'push @x, chr(97) x 1048576 for 1..116; sleep 100000'`,
         ),
       end: () => host("docker service rm lab_eater-1a2b3c4"),
     }));

@@ -202,7 +202,7 @@ describe("a host", () => {
       "set daemon 60",
       "set httpd unixsocket /run/berth-watch/monit.socket permission 0600 allow localhost",
       "  if memory usage > 85 % for 5 cycles then alert",
-      "check filesystem data with path /mnt/data\n  if space free < 25 % for 2 cycles then alert",
+      'check program disks with path "/usr/local/lib/berth/watch look disks" with timeout 50 seconds\n  if status != 0 for 2 cycles then alert',
       'check program certificates with path "/usr/local/lib/berth/watch look certificates" with timeout 50 seconds\n  every 10 cycles',
     ])
       expect(text).toContain(line);

@@ -1,9 +1,22 @@
 # shellcheck shell=bash disable=SC2154,SC2016,SC2153
-# What is looked at, beside the memory and the disks, which monit reads itself. Each prints a line of JSON for each thing that is wrong.
+# What is looked at, beside the host's memory, which monit reads itself. Each prints a line of JSON for each thing that is wrong.
 
 # problem ALERT OF VALUE THRESHOLD
 problem() {
   jq --null-input --compact-output --arg alert "$1" --arg of "$2" --arg value "$3" --arg threshold "$4" '$ARGS.named'
+}
+
+# As everybody but root may fill them, which is what `df` says. monit's own figure counts what is kept for root as free.
+check_disks() {
+  local disk percent
+  for disk in / "$DATA_VOLUME"; do
+    if ! mountpoint --quiet "$disk"; then
+      problem disk "$disk" "is not mounted" "$DISK_PERCENT %"
+      continue
+    fi
+    percent=$(df --output=pcent "$disk" | tail -n 1 | tr -dc '0-9')
+    [ "$percent" -lt "$DISK_PERCENT" ] || problem disk "$disk" "$percent %" "$DISK_PERCENT %"
+  done
 }
 
 # Services that Swarm has started again by itself, and those that do not run. A task that ended, and has a newer one of the same specification in its

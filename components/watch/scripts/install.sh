@@ -4,8 +4,9 @@
 # UNIT_TEXT, STATE and AUTHORITY are parameters; EMAIL_PASSWORD, SLACK_URL, DISCORD_URL, NTFY_URL and HEARTBEAT_URL are secrets.
 if ! command -v monit >/dev/null; then
   install_packages monit
-  # The package's own has nothing to do. One that was here before stays as it is.
-  sudo systemctl disable --now --quiet monit 2>/dev/null || true
+  # The package's own has nothing to do; one that was here before stays as it is. Debian 12 has it from init.d, which `--now` does not stop.
+  sudo systemctl stop monit 2>/dev/null || true
+  sudo systemctl disable --quiet monit 2>/dev/null || true
 fi
 sudo install -d -m 0700 "$SETTINGS" "$STATE"
 for name in EMAIL_PASSWORD SLACK_URL DISCORD_URL NTFY_URL HEARTBEAT_URL; do

@@ -4,22 +4,21 @@ alerts=$STATE/alerts.json
 
 ask_monit() { monit -c "$SETTINGS/monitrc" -B status 2>/dev/null; }
 
-# What monit says of its checks, as lines of `name|type|ok, wrong, blind or new|percent|its words`. Percent is of the memory in use, or of the
-# disk that everybody but root may still fill.
+# What monit says of its checks, as lines of `name|type|ok, wrong, blind or new|percent of the memory in use`.
 states() {
   ask_monit | awk -v quote="'" '
-    function flush() { if (name != "") printf "%s|%s|%s|%s|%s\n", name, type, state, percent, words }
-    /^[A-Z]/ && index($0, quote) { flush(); type = $1; split($0, part, quote); name = part[2]; state = percent = words = "" }
-    /^  status  / { $1 = ""; sub(/^ +/, ""); words = $0; state = words == "OK" ? "ok" : words ~ /^(Initializing|Waiting|Not monitored)/ ? "new" : "wrong" }
+    function flush() { if (name != "") printf "%s|%s|%s|%s\n", name, type, state, percent }
+    /^[A-Z]/ && index($0, quote) { flush(); type = $1; split($0, part, quote); name = part[2]; state = percent = "" }
+    /^  status  / { $1 = ""; sub(/^ +/, ""); state = $0 == "OK" ? "ok" : $0 ~ /^(Initializing|Waiting|Not monitored)/ ? "new" : "wrong" }
     /^  last exit value/ && state == "wrong" && $4 != 1 { state = "blind" }
-    (/^  memory usage/ || /^  space free for non superuser/) && match($0, /\[[0-9.]+%\]/) { percent = substr($0, RSTART + 1, RLENGTH - 3) }
+    /^  memory usage/ && match($0, /\[[0-9.]+%\]/) { percent = substr($0, RSTART + 1, RLENGTH - 3) }
     END { flush() }'
 }
 
 # Everything that is wrong, one a line; `blind` has the checks that did not look.
 found() {
-  local name type state percent words
-  while IFS='|' read -r name type state percent words; do
+  local name type state percent
+  while IFS='|' read -r name type state percent; do
     case $state in
       ok) continue ;;
       new) blind="$blind $name" && continue ;;
@@ -28,19 +27,12 @@ found() {
     {
       case $type-$state in
         System-*) problem memory "$HOST" "$percent %" "$MEMORY_PERCENT %" ;;
-        Filesystem-*)
-          # One that is not mounted has no percent.
-          if [ -n "$percent" ]; then words=$(awk -v free="$percent" 'BEGIN { printf "%.0f %%", 100 - free }'); fi
-          problem disk "$(disk_of "$name")" "$words" "$DISK_PERCENT %"
-          ;;
         Program-wrong) [ ! -s "$RUNTIME_DIRECTORY/$name" ] || cat "$RUNTIME_DIRECTORY/$name" ;;
         Program-blind) [ "$name" = heartbeat ] || problem watch "$name" "$(tail -n 1 "$RUNTIME_DIRECTORY/$name.error" 2>/dev/null | cut -c 1-300)" "it can be looked at" ;;
       esac
     } | jq --compact-output --arg check "$name" '. + { $check }'
   done <<<"$states"
 }
-
-disk_of() { if [ "$1" = data ]; then echo "$DATA_VOLUME"; else echo /; fi; }
 
 # rules FILTER OPTIONS...
 rules() {
