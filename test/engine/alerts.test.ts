@@ -88,6 +88,8 @@ echo "$channel $(head -n 1 <<<"$text" | sed 's/.*Title: //; s/"$//')" >>${at("se
     writeFileSync(at("bin", name), `#!/bin/bash\n${text}\n`);
     chmodSync(at("bin", name), 0o755);
   }
+  // monit has run for long.
+  writeFileSync(at("run", "looks"), "99");
   install();
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
@@ -139,15 +141,18 @@ describe("an alert", () => {
     expect(sent()).toEqual([]);
   });
 
-  test("is not over when monit has just started", () => {
+  test("is not over when monit has just started and calls all well, but when that lasts", () => {
     monitSays("Resource limit matched", "88.0");
     watch("tell");
     sent();
+    rmSync(at("run", "looks"));
     monitSays("Initializing", "");
     watch("tell");
-    monitSays("Resource limit matched", "88.0");
-    watch("tell");
+    monitSays("OK", "88.0");
+    for (let looks = 2; looks <= 7; looks += 1) watch("tell");
     expect(sent()).toEqual([]);
+    watch("tell");
+    expect(sent()).toEqual(over);
   });
 
   test("reaches a way that was down when it is up again, and no other one twice", () => {

@@ -1,6 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2016,SC2153
 # Tells what monit found, once: monit knows what is wrong and forgets it when it restarts, so who was told is kept here (STATE).
 alerts=$STATE/alerts.json
+# So often monit has looked, after it has started, when what it calls well is well: before that, its rules that wait for a second or a fifth
+# time (alerts.ts) have not been met yet, whatever is wrong.
+settled_looks=7
 
 ask_monit() { monit -c "$SETTINGS/monitrc" -B status 2>/dev/null; }
 
@@ -20,7 +23,10 @@ found() {
   local name type state percent
   while IFS='|' read -r name type state percent; do
     case $state in
-      ok) continue ;;
+      ok)
+        [ "$looks" -gt "$settled_looks" ] || blind="$blind $name"
+        continue
+        ;;
       new) blind="$blind $name" && continue ;;
       blind) blind="$blind $name" ;;
     esac
@@ -50,9 +56,12 @@ keep() {
 }
 
 tell() {
-  local states blind='' lines line name channel kind message failed=''
+  local states looks blind='' lines line name channel kind message failed=''
   states=$(states)
   [ -n "$states" ] || fail "monit does not answer"
+  # systemd removes that folder when monit stops.
+  looks=$(($(cat "$RUNTIME_DIRECTORY/looks" 2>/dev/null || echo 0) + 1))
+  echo "$looks" >"$RUNTIME_DIRECTORY/looks"
   # In this shell, for what it says of `blind`.
   found >"$RUNTIME_DIRECTORY/found"
   lines=$(jq --slurp . "$RUNTIME_DIRECTORY/found")
