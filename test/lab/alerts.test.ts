@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { causesOn } from "./alerts-causes.ts";
 import { type AlertsHost, canaries, startAlertsHost } from "./alerts-host.ts";
+import { leftOutOfCi } from "./system-lab.ts";
 import { until } from "./until.ts";
 
 /** Each alert by its cause, and its end, by the real monit on a host of the lab; who is told when is in test/engine/alerts.test.ts. */
@@ -86,7 +87,7 @@ docker run --detach --name lab-postgres --label berth.resource=lab_postgres --en
 });
 afterAll(() => lab?.close());
 
-describe.sequential("alerts", { timeout: 400_000 }, () => {
+describe.skipIf(leftOutOfCi("alerts of a host")).sequential("alerts", { timeout: 400_000 }, () => {
   const listening = () =>
     host("ss --no-header --listening --tcp --udp --numeric | awk '{ print $1, $5 }' | sort");
 

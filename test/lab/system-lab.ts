@@ -6,12 +6,12 @@ import { labHome } from "../../lab/home.ts";
 
 export const minutes = 60_000;
 
-/** Whether a system's pass through the lab is left out, which it prints. */
-export function leftOutOfCi(system: string): boolean {
+/** Whether a long file of the lab's tests is left out, such as a system's pass, which it prints. */
+export function leftOutOfCi(what: string): boolean {
   const leftOut = process.env.CI !== undefined && process.env.BERTH_TEST_ALL === undefined;
   if (leftOut)
     process.stdout.write(
-      `${system} in the lab: left out where CI is set: the build server has 30 minutes for everything; npm test runs it, or BERTH_TEST_ALL=1\n`,
+      `${what} in the lab: left out where CI is set: the build server has 30 minutes for everything; npm test runs it, or BERTH_TEST_ALL=1\n`,
     );
   return leftOut;
 }
