@@ -235,6 +235,20 @@ describe("a drill catches", () => {
     await install();
     await ok("drill");
   });
+
+  test("that there is no row any more, and not that there is none yet", async () => {
+    const asked = (query: string) =>
+      install({ drill: { newest: { togather: { query, maxAgeHours: 100 } } } });
+    const none = "SELECT max(created_at) FROM events WHERE id < 0";
+    await asked(none);
+    await ok("drill");
+    await asked("SELECT max(created_at) FROM events");
+    await ok("drill");
+    await asked(none);
+    expect(await fails("drill")).toMatch(/answers nothing on backup \w+; in the last good drill it was 20/);
+    await ok("drill", "yes");
+    await install();
+  });
 });
 
 describe("retention", () => {

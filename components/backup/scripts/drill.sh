@@ -102,7 +102,11 @@ $(tail -n 5 <<<"$said")"
   fi
   if [ "$NEWEST_DATABASE" = "$DATABASE" ]; then
     newest_row=$(in_database "$DATABASE" "$NEWEST_QUERY") || fail "berth:backups.drill.newest.$NAME.query fails on backup $id"
-    age=$(date -d "${newest_row:-nothing}" +%s 2>/dev/null) ||
+    # A system that has just begun has no row yet; one that had some is asked about.
+    expected=$(recorded --arg source "$source" '.drills[$source].newestRow // ""')
+    [ -n "$newest_row" ] || [ -z "$expected" ] || [ "$FEWER_ROWS" = yes ] ||
+      fail "berth:backups.drill.newest.$NAME.query answers nothing on backup $id; in the last good drill it was $expected. If that is right: npm run ops -- drill $NAME --fewer-rows --stack $STACK"
+    age=$(date -d "${newest_row:-$written}" +%s 2>/dev/null) ||
       fail "berth:backups.drill.newest.$NAME.query answers \"$newest_row\" on backup $id, which is no time"
     age=$(($(date -d "$written" +%s) - age))
     [ "$age" -le $((NEWEST_HOURS * 3600)) ] ||
