@@ -192,7 +192,10 @@ export class Host extends ComponentResource {
       name,
       this.connection,
       // Another one makes the gate wait again: the server was powered off for it.
-      { VOLUME_DEVICE: volume.linuxDevice, ...(this.ipv6 === undefined ? {} : { IPV6: this.ipv6 }) },
+      {
+        ...{ VOLUME_DEVICE: volume.linuxDevice, SERVER_TYPE: server.serverType },
+        ...(this.ipv6 === undefined ? {} : { IPV6: this.ipv6 }),
+      },
       { parent: this, dependsOn: [server, attachment] },
     );
     this.ready = hostSettings(

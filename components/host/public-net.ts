@@ -1,10 +1,11 @@
 import { log, type ResourceHookFunction } from "@pulumi/pulumi";
 
-/** What a host's addresses are to Hetzner, `public_net`. */
+/** What a host's addresses are to Hetzner, `public_net`, and what powers a server off. */
 
 /**
- * Hook before the server is updated, in a preview too: says that it will be powered off. The provider does that for every change of
- * `public_net`, without a shutdown, and takes the IPv4 address away meanwhile (terraform-provider-hcloud, internal/server/resource.go, updatePublicNet).
+ * Hook before the server is updated, in a preview too: says that it will be powered off. The provider does that for another type and for
+ * every change of `public_net`, without a shutdown (terraform-provider-hcloud, internal/server/resource.go, resourceServerUpdate and
+ * updatePublicNet). What runs there is back when the gate of the host is through.
  */
 export function announcePowerOff(
   host: string,
@@ -13,9 +14,15 @@ export function announcePowerOff(
   return async ({ name, oldInputs, newInputs }) => {
     const families = (inputs: Record<string, unknown> | undefined) =>
       JSON.stringify((Array.isArray(inputs?.publicNets) ? inputs.publicNets : []).map(publicNetText));
-    if (families(oldInputs) === families(newInputs)) return;
+    const reasons = [
+      ...(families(oldInputs) === families(newInputs) ? [] : ["its addresses change"]),
+      ...(oldInputs?.serverType === newInputs?.serverType
+        ? []
+        : [`it becomes a ${newInputs?.serverType} instead of a ${oldInputs?.serverType}`]),
+    ];
+    if (reasons.length === 0) return;
     await warn(
-      `${host}: ${name} is powered off in this run, without a shutdown, and on again, because its addresses change: Hetzner's provider does that. ` +
+      `${host}: ${name} is powered off in this run, without a shutdown, and on again, because ${reasons.join(" and ")}: Hetzner's provider does that. ` +
         "All that runs there stops for a minute or two, as in a power cut. Choose the time; to spare the databases that, shut it down right before " +
         "the run, on the host: sudo systemctl poweroff",
     );

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Waits until cloud-init is done and Docker's Swarm answers, then mounts the data volume and makes the host's folders. After a start of the
 # machine it waits for its services too.
-# VOLUME_DEVICE, DATA_VOLUME and EDGE_DIRECTORY are parameters.
+# VOLUME_DEVICE, DATA_VOLUME and EDGE_DIRECTORY are parameters. Another IPV6 or SERVER_TYPE makes this wait again: the server was powered off for it.
 status=$(cloud-init status --wait 2>&1) || true
 case $status in
   *"status: done"*) ;;

@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canGrowMounted } from "../../../lab/machine/volumes.ts";
 import { cloudEndpoint, cloudToken } from "../../../lab/stack/cloud-access.ts";
 import { addressOf } from "../clients.ts";
+import { sql } from "../database.ts";
+import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
 import { home, lab, labOk, onMachine, togather } from "../support.ts";
 import { expectNoFailure, underLoad } from "../under-load.ts";
@@ -149,4 +151,23 @@ test("what somebody changed by hand is put right when the settings change", asyn
   await onMachine("echo 'MaxAuthTries 9' | sudo tee -a /etc/ssh/sshd_config.d/10-berth.conf");
   await upUnderLoad("a file was changed by hand", ...keys(colleague));
   expect(await onMachine("sudo grep -c MaxAuthTries /etc/ssh/sshd_config.d/10-berth.conf")).toBe("1");
+});
+
+test("a larger server: the preview names the outage; data and services are there afterwards, and a second up has nothing to do", async () => {
+  const before = await togather();
+  const rows = await sql("SELECT count(*) FROM events");
+  const larger = host("serverType", "cx43");
+  const preview = await labOk("preview", ...larger);
+  expect(preview.output).toMatch(
+    /main-server is powered off in this run, without a shutdown, and on again, because it becomes a cx43 instead of a cx33/,
+  );
+  expect(preview.output).not.toMatch(/replace/);
+  const { result, load } = await underLoad("a larger server", () => labOk("up", ...larger));
+  process.stdout.write(
+    `the up took ${result.seconds.toFixed(1)} s, the longest gap ${load.longestGapMs / 1000} s\n`,
+  );
+  expect(await togather()).toEqual(before);
+  expect(Number(await sql("SELECT count(*) FROM events"))).toBeGreaterThanOrEqual(Number(rows));
+  await labOk("preview", "--expect-no-changes", ...larger);
+  expect(await leftovers()).toEqual([]);
 });
