@@ -30,7 +30,7 @@ const data = async () => [
   ),
   await sql("SELECT version FROM schema_migrations"),
   await sql(
-    "SELECT datacl, (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = oid AND setrole = 0) FROM pg_database WHERE datname = 'togather'",
+    "SELECT ARRAY(SELECT acl::text FROM unnest(datacl) AS acl ORDER BY 1), (SELECT setconfig FROM pg_db_role_setting WHERE setdatabase = oid AND setrole = 0) FROM pg_database WHERE datname = 'togather'",
   ),
   await sql("SELECT string_agg(rolname, ' ' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'"),
 ];
