@@ -80,7 +80,11 @@ describe("a host whose server is gone", () => {
     expect(output).toMatch(/folder \/mnt\/data\/acme: restored from backup [0-9a-f]{8} of \S+: \d+ files/);
     expect(output).not.toContain("could not be restored");
     expect(await data()).toEqual(before.data);
-    expect(await certificate()).toBe(before.certificate);
+    // The lab's authority issues for six days, which each run renews (lab/acme/pebble.ts): the one of before is among certbot's.
+    const issued = await onMachine(
+      "sudo sh -c 'for each in /mnt/data/acme/archive/*/cert*.pem; do openssl x509 -noout -serial -in $each; done'",
+    );
+    expect(issued).toContain(before.certificate.trim());
     // Passwords and keys are the state's, and stay.
     expect(steps.filter(({ type }) => /^(random|tls):/.test(type))).toEqual([]);
     const now = await togather();
