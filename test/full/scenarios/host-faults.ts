@@ -157,10 +157,10 @@ docker inspect --format '{{.State.OOMKilled}} {{.State.ExitCode}}' "$app"`,
       const began = Date.now();
       await onMachine(`filler=/mnt/data/left-by-somebody
 sudo fallocate --length "$(df --output=avail --block-size=1 /mnt/data | tail -n 1)" "$filler" 2>/dev/null || true
-sudo dd if=/dev/zero bs=64k 2>/dev/null | sudo tee --append "$filler" >/dev/null || true
+sudo dd if=/dev/zero of="$filler" bs=64k oflag=append conv=notrunc 2>/dev/null || true
 df --output=avail /mnt/data | tail -n 1`);
       await sleep(20_000);
-      await onMachine("sudo rm /mnt/data/left-by-somebody");
+      await onMachine("sudo rm -f /mnt/data/left-by-somebody");
       return began;
     });
     await untouched(before);
