@@ -82,7 +82,7 @@ describe("a host whose server is gone", () => {
     expect(await data()).toEqual(before.data);
     // The lab's authority issues for six days, which each run renews (lab/acme/pebble.ts): the one of before is among certbot's.
     const issued = await onMachine(
-      "sudo sh -c 'for each in /mnt/data/acme/archive/*/cert*.pem; do openssl x509 -noout -serial -in $each; done'",
+      "sudo sh -c 'for each in /mnt/data/acme/*/archive/*/cert*.pem; do openssl x509 -noout -serial -in $each; done'",
     );
     expect(issued).toContain(before.certificate.trim());
     // Passwords and keys are the state's, and stay.
