@@ -246,7 +246,7 @@ df --output=avail /mnt/data | tail -n 1`);
       // The machine puts its own back: nobody can be let in meanwhile.
       await onMachine(`sudo systemd-run --quiet --unit=berth-test-host-key bash -c '
 cd /etc/ssh && cp -p ssh_host_ed25519_key kept && cp -p ssh_host_ed25519_key.pub kept.pub && rm ssh_host_ed25519_key*
-ssh-keygen -q -t ed25519 -N "" -f ssh_host_ed25519_key && systemctl restart ssh && pkill -f "[s]shd: deploy" ; sleep 90
+ssh-keygen -q -t ed25519 -N "" -f ssh_host_ed25519_key && systemctl restart ssh && pkill -f "[s]shd.*: deploy" ; sleep 90
 mv kept ssh_host_ed25519_key && mv kept.pub ssh_host_ed25519_key.pub && systemctl restart ssh'`);
       await sleep(3000);
       failed = await lab(...up(version));
