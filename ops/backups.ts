@@ -5,7 +5,7 @@ import { renderTable } from "../components/table.ts";
 import { age, type Backend } from "./backend.ts";
 import { size } from "./database.ts";
 import type { Deployment } from "./deployment.ts";
-import { type HostAccess, hostOfSystem, hostsOf, quote } from "./host-access.ts";
+import { type HostAccess, hostName, hostNamed, hostOfSystem, hostsOf, quote } from "./host-access.ts";
 import { type PointInTimeRecord, type Recovered, renderWindows } from "./point-in-time.ts";
 import type { RunCommand } from "./run.ts";
 
@@ -128,7 +128,7 @@ export class Backups {
  */
 export async function backupsOf(backend: Backend, of: string, run: RunCommand): Promise<Backups> {
   const deployment = await backend.read();
-  const host = hostsOf(deployment, run).find(({ provider }) => provider === `${of}-docker`);
+  const host = hostNamed(hostsOf(deployment, run), of);
   return host === undefined
     ? new Backups(of, hostOfSystem(deployment, of, run), backend)
     : new Backups(hostItself(of), host, backend);
@@ -156,9 +156,7 @@ done
       (await host.run(script, 30))
         .split("\n")
         .filter((line) => line !== "")
-        .map(
-          (line) => ({ ...JSON.parse(line), host: host.provider.replace(/-docker$/, "") }) as BackupRecord,
-        ),
+        .map((line) => ({ ...JSON.parse(line), host: hostName(host) }) as BackupRecord),
     ),
   );
   return found.flat();

@@ -4,7 +4,7 @@ import { hostPaths } from "../components/host/paths.ts";
 import { renderTable } from "../components/table.ts";
 import type { Backend } from "./backend.ts";
 import { type Deployment, resourceName, resources } from "./deployment.ts";
-import { hostsOf } from "./host-access.ts";
+import { hostName, hostsOf } from "./host-access.ts";
 import type { RunCommand } from "./run.ts";
 
 /** What `up` would do to a resource. */
@@ -77,9 +77,7 @@ done
 /** Compares the files of each host with what was recorded when they were written. Changes nothing. */
 export async function fileDrift(deployment: Deployment, run: RunCommand): Promise<FileDrift[]> {
   const found = await Promise.all(
-    hostsOf(deployment, run).map(async (host) =>
-      compareFiles(host.provider.replace(/-docker$/, ""), await host.run(script, 120)),
-    ),
+    hostsOf(deployment, run).map(async (host) => compareFiles(hostName(host), await host.run(script, 120))),
   );
   return found.flat();
 }

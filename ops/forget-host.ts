@@ -11,7 +11,7 @@ import {
   type StateResource,
   textOf,
 } from "./deployment.ts";
-import { hostsOf } from "./host-access.ts";
+import { requireHost } from "./host-access.ts";
 import { type CloudObject, cloudTypes } from "./observed.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 
@@ -45,8 +45,7 @@ const addressesOf = (host: string) => [`${host}-address`, `${host}-address6`];
 
 /** @throws when the host does not answer, or its Docker is part of a Swarm */
 async function requireNoSwarm(deployment: Deployment, name: string, run = runCommand): Promise<void> {
-  const host = hostsOf(deployment, run).find(({ provider }) => provider === `${name}-docker`);
-  if (host === undefined) throw new Error(`the state has no way to ${name}`);
+  const host = requireHost(deployment, name, run);
   const state = (await host.run("docker info --format '{{.Swarm.LocalNodeState}}'\n", 60)).trim();
   if (state !== "inactive")
     throw new Error(

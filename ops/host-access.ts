@@ -39,6 +39,21 @@ export function hostsOf(deployment: Deployment, run: RunCommand): HostAccess[] {
     });
 }
 
+/** Its name in `berth:hosts`. */
+export const hostName = ({ provider }: Pick<HostAccess, "provider">): string =>
+  provider.replace(/-docker$/, "");
+
+/** The one of a name in `berth:hosts`. */
+export const hostNamed = (hosts: readonly HostAccess[], name: string | undefined): HostAccess | undefined =>
+  hosts.find((each) => hostName(each) === name);
+
+/** @throws when the state has no way to the host of that name */
+export function requireHost(deployment: Deployment, name: string, run: RunCommand): HostAccess {
+  const host = hostNamed(hostsOf(deployment, run), name);
+  if (host === undefined) throw new Error(`the state has no way to the host ${name}`);
+  return host;
+}
+
 /** How Git reaches a host of the state: by the same connection as everything else. */
 export function gitAccess(deployment: Deployment, host: string): { sshCommand: string; url: string } {
   const provider = resources(deployment).find(
@@ -114,9 +129,7 @@ export function hostOfSystem(deployment: Deployment, system: string, run: RunCom
     const known = Object.keys(systems).join(", ") || "none";
     throw new Error(`no system "${system}" is deployed; there are: ${known}`);
   }
-  const host = hostsOf(deployment, run).find(
-    ({ provider }) => provider === `${textOf(placed, "host")}-docker`,
-  );
+  const host = hostNamed(hostsOf(deployment, run), textOf(placed, "host"));
   if (host === undefined) throw new Error(`the state has no way to the host of ${system}`);
   return host;
 }

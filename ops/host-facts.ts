@@ -1,6 +1,6 @@
 import { diskFloorMebibytes, hostPaths } from "../components/host/paths.ts";
 import { renderTable } from "../components/table.ts";
-import type { HostAccess } from "./host-access.ts";
+import { type HostAccess, hostName } from "./host-access.ts";
 
 export interface Disk {
   readonly host: string;
@@ -54,7 +54,7 @@ done
 
 /** Reads a host's disks, memory and certificates, and whether dockerd waits for a restart. Changes nothing. */
 export async function readHostFacts(access: HostAccess): Promise<HostFacts> {
-  const host = access.provider.replace(/-docker$/, "");
+  const host = hostName(access);
   const lines = (await access.run(script, 30)).trim().split("\n");
   return {
     host,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Backend } from "./backend.ts";
 import { isObject, type Json, resources, textOf } from "./deployment.ts";
-import { type HostAccess, hostsOf } from "./host-access.ts";
+import { type HostAccess, hostName, hostsOf } from "./host-access.ts";
 import { runCommand } from "./run.ts";
 
 export const levels = ["DEBUG", "INFO", "WARN", "ERROR"] as const;
@@ -48,7 +48,7 @@ export async function readLogs(options: LogsOptions): Promise<void> {
     );
   }
   const host = isObject(placed) ? textOf(placed, "host") : undefined;
-  const asked = hosts.filter(({ provider }) => host === undefined || provider === `${host}-docker`);
+  const asked = hosts.filter((each) => host === undefined || hostName(each) === host);
   const script = logsScript(options);
   const wanted = levels.indexOf(options.level ?? "DEBUG");
   await Promise.all(

@@ -27,8 +27,9 @@ const keyName = (passphrase: string, salt: Buffer) => `${salt.toString("base64")
 /** Derives the key of a salt beforehand, beside what else this process does; {@link openCrypter} finds it then. */
 export async function deriveKey(passphrase: string, salt: string): Promise<void> {
   const bytes = Buffer.from(salt.split(":")[1] ?? "", "base64");
-  const key = await promisify(pbkdf2)(passphrase, bytes, iterations, keyBytes, "sha256");
-  keys.set(keyName(passphrase, bytes), key);
+  const name = keyName(passphrase, bytes);
+  if (!keys.has(name))
+    keys.set(name, await promisify(pbkdf2)(passphrase, bytes, iterations, keyBytes, "sha256"));
 }
 
 function keyOf(passphrase: string, salt: Buffer): Buffer {

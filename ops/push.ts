@@ -10,7 +10,7 @@ import { renderTable } from "../components/table.ts";
 import { type Backend, isStale, type StackLock } from "./backend.ts";
 import { isObject, resources, textOf } from "./deployment.ts";
 import { readDeployments } from "./deployments.ts";
-import { gitAccess, hostsOf } from "./host-access.ts";
+import { gitAccess, requireHost } from "./host-access.ts";
 import type { VersionToRecord } from "./record-version.ts";
 import { attach, type RunCommand } from "./run.ts";
 
@@ -135,8 +135,7 @@ async function buildOnHost(options: PushOptions, commit: string): Promise<{ dige
   const { stack, backend, name, build, folder, run, print } = options;
   const deployment = await backend.read();
   const { sshCommand, url } = gitAccess(deployment, build.host);
-  const host = hostsOf(deployment, run).find(({ provider }) => provider === `${build.host}-docker`);
-  if (host === undefined) throw new Error(`the state has no way to the host ${build.host}`);
+  const host = requireHost(deployment, build.host, run);
   const remote = `${url}${hostPaths.repository(name)}`;
   const branch = `refs/heads/${build.branch}`;
   const git = ["-C", folder, "-c", `core.sshCommand=${sshCommand}`];

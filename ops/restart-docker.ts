@@ -1,5 +1,5 @@
 import type { Backend } from "./backend.ts";
-import { hostsOf } from "./host-access.ts";
+import { hostName, hostNamed, hostsOf } from "./host-access.ts";
 import { type RunCommand, runCommand } from "./run.ts";
 
 /** Seconds that services have until they run again. */
@@ -41,9 +41,9 @@ export async function restartDocker(
   run: RunCommand = runCommand,
 ): Promise<string> {
   const hosts = hostsOf(await backend.read(), run);
-  const host = hosts.find(({ provider }) => provider === `${name}-docker`);
+  const host = hostNamed(hosts, name);
   if (host === undefined) {
-    const known = hosts.map(({ provider }) => provider.replace(/-docker$/, "")).join(", ") || "none yet";
+    const known = hosts.map(hostName).join(", ") || "none yet";
     throw new Error(`no host "${name}" in the state; use one of: ${known}`);
   }
   const seconds = (await host.run(script, deadlineSeconds + 60)).trim();

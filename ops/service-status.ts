@@ -1,6 +1,6 @@
 import type { System } from "../components/system.ts";
 import { type Deployment, isObject, type JsonObject, resources, textOf } from "./deployment.ts";
-import { type HostAccess, quote } from "./host-access.ts";
+import { type HostAccess, hostNamed, quote } from "./host-access.ts";
 
 /** What status asks of the services themselves. */
 
@@ -20,8 +20,7 @@ export async function systemAnswers(
   const systems = isObject(stack?.outputs?.systems) ? stack.outputs.systems : {};
   const asked = definitions.flatMap(({ name, status = [] }) => {
     const output = systems[name];
-    const at = isObject(output) ? `${textOf(output, "host")}-docker` : undefined;
-    const host = hosts.find(({ provider }) => provider === at);
+    const host = hostNamed(hosts, isObject(output) ? textOf(output, "host") : undefined);
     return host === undefined ? [] : status.map((question) => ({ system: name, host, question }));
   });
   return Promise.all(
@@ -95,7 +94,7 @@ export async function health(
     Object.entries(systems).flatMap(([system, value]) => {
       const output: JsonObject = isObject(value) ? value : {};
       const url = textOf(output, "healthUrl");
-      const host = hosts.find(({ provider }) => provider === `${textOf(output, "host")}-docker`);
+      const host = hostNamed(hosts, textOf(output, "host"));
       if (url === undefined || host === undefined || !/^https:\/\/[a-z0-9.-]+\/[\w./-]*$/.test(url))
         return [];
       const script = `curl --silent --show-error --insecure --max-time 10 --write-out ' %{http_code}' --resolve ${new URL(url).hostname}:443:127.0.0.1 '${url}' 2>&1 || true\n`;

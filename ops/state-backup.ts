@@ -4,7 +4,7 @@ import { hostItself } from "../components/host/stored-data.ts";
 import { age, type Backend } from "./backend.ts";
 import { type BackupRecord, readBackupRecords } from "./backups.ts";
 import { type Deployment, isObject, isSecret, type Json, parseDeployment, resources } from "./deployment.ts";
-import { hostsOf, quote } from "./host-access.ts";
+import { quote, requireHost } from "./host-access.ts";
 import { openCrypter } from "./passphrase.ts";
 import type { RunCommand } from "./run.ts";
 import type { StoreAccess } from "./store-access.ts";
@@ -64,8 +64,7 @@ export async function saveState(backend: Backend, run: RunCommand): Promise<stri
   const place = placeOf(await readBackupRecords(deployment, run));
   if (place === undefined)
     return `nothing of ${backend.stack} is backed up, so its state is not either: set berth:backups and run up\n`;
-  const host = hostsOf(deployment, run).find(({ provider }) => provider === `${place.host}-docker`);
-  if (host === undefined) throw new Error(`the state has no way to the host ${place.host}`);
+  const host = requireHost(deployment, place.host, run);
   const text = `${JSON.stringify(deployment)}\n`;
   const checksum = createHash("sha256").update(text).digest("hex");
   const words = [hostPaths.backupScript(place.of), "state", backend.stack, checksum].map(quote).join(" ");

@@ -1,7 +1,7 @@
 import { hostPaths } from "../components/host/paths.ts";
 import { renderTable } from "../components/table.ts";
 import { age } from "./backend.ts";
-import type { HostAccess } from "./host-access.ts";
+import { type HostAccess, hostName } from "./host-access.ts";
 
 /** Whether a host is watched, and what is wrong there now; components/watch/scripts/tell.sh answers it. */
 export interface WatchStatus {
@@ -27,7 +27,7 @@ export async function readWatch(host: HostAccess): Promise<WatchStatus | undefin
   const script = hostPaths.watchScript;
   const said = (await host.run(`[ ! -x ${script} ] || sudo ${script} now\n`, 30)).trim();
   if (said === "") return undefined;
-  return { ...JSON.parse(said), host: host.provider.replace(/-docker$/, "") } as WatchStatus;
+  return { ...JSON.parse(said), host: hostName(host) } as WatchStatus;
 }
 
 export function renderWatch(watches: readonly WatchStatus[]): string {
