@@ -1,5 +1,6 @@
 import { diskFloorMebibytes, hostPaths } from "../components/host/paths.ts";
 import { renderTable } from "../components/table.ts";
+import { lateCertificateDays } from "../components/watch/alerts-config.ts";
 import { type HostAccess, hostName } from "./host-access.ts";
 
 export interface Disk {
@@ -103,11 +104,8 @@ export function renderMemory(memory: readonly Memory[]): string {
   );
 }
 
-/** Fewer days than these, and a renewal has failed for long: the host renews 30 days before the end. */
-const soonDays = 14;
-
 export function expiresSoon({ expires }: Certificate, now: Date): boolean {
-  return expires !== undefined && Date.parse(expires) - now.getTime() < soonDays * 86_400_000;
+  return expires !== undefined && Date.parse(expires) - now.getTime() < lateCertificateDays * 86_400_000;
 }
 
 export function renderCertificates(certificates: readonly Certificate[], now = new Date()): string {

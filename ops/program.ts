@@ -14,7 +14,8 @@ import { restartDocker } from "./restart-docker.ts";
 import { runCommand } from "./run.ts";
 import { addServiceCommands } from "./service-commands.ts";
 import { closeSsh, defaultRun, openFirewalls, openSsh, sshPorts } from "./ssh-access.ts";
-import { readStatus, renderStatus } from "./status.ts";
+import { readStatus } from "./status.ts";
+import { renderStatus } from "./status-tables.ts";
 import type { Target } from "./target.ts";
 
 export const projectDir = join(import.meta.dirname, "..");

@@ -1,21 +1,12 @@
 import type { System } from "../components/system.ts";
-import { renderTable } from "../components/table.ts";
 import { age, type Backend } from "./backend.ts";
-import { type BackupRecord, backupProblems, readBackupRecords, renderBackupRecords } from "./backups.ts";
+import { type BackupRecord, backupProblems, readBackupRecords } from "./backups.ts";
 import { Cloud } from "./cloud.ts";
 import { describeReplaced, listReplaced } from "./database.ts";
 import { type Deployment, pendingOperations, resources } from "./deployment.ts";
 import { observeHost } from "./host.ts";
 import { hostsOf } from "./host-access.ts";
-import {
-  type Certificate,
-  type Disk,
-  type Memory,
-  readHostFacts,
-  renderCertificates,
-  renderDisks,
-  renderMemory,
-} from "./host-facts.ts";
+import { type Certificate, type Disk, type Memory, readHostFacts } from "./host-facts.ts";
 import type { HostObservation } from "./observed.ts";
 import { readRecords, type ServiceRecords, versionOf } from "./records.ts";
 import { type RunCommand, runCommand } from "./run.ts";
@@ -32,7 +23,7 @@ import { type SshAccess, sshAccess } from "./ssh-access.ts";
 import { stateProblems } from "./state-backup.ts";
 import { type DatabaseEntry, databaseOf, databases } from "./system-database.ts";
 import type { Target } from "./target.ts";
-import { readWatch, renderWatch, type WatchStatus } from "./watch.ts";
+import { readWatch, type WatchStatus } from "./watch.ts";
 
 /** What `status` prints, in each of its forms. */
 export interface StackStatus {
@@ -162,89 +153,6 @@ async function lockText(backend: Backend): Promise<string | undefined> {
   } catch (error) {
     return `unknown: ${error instanceof Error ? error.message : String(error)}`;
   }
-}
-
-export function renderStatus(status: StackStatus): string {
-  const parts = [
-    `deploy lock: ${status.lock ?? "free"}; interrupted operations: ${status.pendingOperations}`,
-    renderTable(
-      ["host", "service", "image", "version", "age", "in state", "takes requests", "memory", "processor"],
-      status.services.map((each) => [
-        each.host,
-        each.service,
-        each.image,
-        each.version,
-        each.age,
-        each.inState,
-        each.routed ? "yes" : "no",
-        each.memory,
-        each.processor,
-      ]),
-    ),
-    renderTable(
-      ["service", "version", "deployment", "by", "age", "outcome", "slot", "note"],
-      status.deployments.map((each) => [
-        each.service,
-        each.version,
-        each.deployment,
-        each.by,
-        each.age,
-        each.outcome,
-        each.slot,
-        each.note,
-      ]),
-    ),
-    renderTable(
-      ["host", "secret", "age"],
-      status.secrets.map(({ host, secret, age: old, rotateAfterDays }) => [
-        host,
-        secret,
-        rotateAfterDays === undefined ? old : `${old}: ROTATE IT, due after ${rotateAfterDays} days`,
-      ]),
-    ),
-    renderTable(
-      ["system", "health"],
-      status.health.map(({ system, answer }) => [system, answer]),
-    ),
-    ...(status.answers.length === 0
-      ? []
-      : [
-          renderTable(
-            ["system", "of itself", "says"],
-            status.answers.map(({ system, question, answer }) => [system, question, answer]),
-          ),
-        ]),
-    renderMemory(status.memory),
-    renderDisks(status.disks),
-    renderCertificates(status.certificates),
-    renderBackupRecords(status.backups, status.backupProblems),
-    renderWatch(status.watch),
-    ...status.dockerRestarts.map(
-      (host) =>
-        `${host}: Docker's settings have changed. Docker reads them when it restarts, which stops every service of the host for some ten seconds. When that is acceptable: npm run ops -- restart-docker ${host}`,
-    ),
-    ...(status.replaced.length === 0
-      ? []
-      : [
-          renderTable(
-            ["system", "database that a restore replaced, kept for 7 days"],
-            status.replaced.map(({ system, database }) => [system, database]),
-          ),
-        ]),
-    ...(status.sshAccess.length === 0
-      ? []
-      : [
-          renderTable(
-            ["SSH is open", "from", "for"],
-            status.sshAccess.map(({ name, from, age: old, stale }) => [
-              name,
-              from,
-              stale ? `${old}: FORGOTTEN, close it: npm run ops -- ssh-close` : old,
-            ]),
-          ),
-        ]),
-  ];
-  return parts.join("\n\n");
 }
 
 function lastDeployment(records: ServiceRecords): StackStatus["deployments"] {

@@ -4,6 +4,9 @@ import { z } from "zod";
 
 const percentOf = (byDefault: number) =>
   z.int().min(1, "is too small; use 1 to 99").max(99, "is too large; use 1 to 99").default(byDefault);
+/** Fewer days than these left on a certificate, and its renewal has failed for long: hosts renew 30 days before the end. */
+export const lateCertificateDays = 14;
+
 const atLeastOne = (byDefault: number) => z.int().min(1, "is too small; use 1 or more").default(byDefault);
 
 /** Ways on which a message goes out, by their keys in `berth:alerts`. */
@@ -59,8 +62,8 @@ export const alertsSchema = z
     serviceMemoryPercent: percentOf(90),
     /** A service that was restarted is an alert until it has run for so long. */
     restartMinutes: atLeastOne(15),
-    /** What a served certificate has left. Let's Encrypt's are renewed with 30 days left. */
-    certificateDays: atLeastOne(14),
+    /** What a served certificate has left. */
+    certificateDays: atLeastOne(lateCertificateDays),
     /** Of a Postgres server's `max_connections`. */
     connectionsPercent: percentOf(80),
     /** What a replication slot keeps from being removed; the data volume holds it. */
