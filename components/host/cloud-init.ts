@@ -50,7 +50,7 @@ export function cloudInit(args: CloudInitArgs): string {
       {
         path: "/usr/local/sbin/berth-first-boot",
         permissions: "0755",
-        content: readScript(import.meta.url, "./scripts/first-boot.sh"),
+        content: `#!/bin/bash\n${["swarm", "first-boot"].map((name) => readScript(import.meta.url, `./scripts/${name}.sh`)).join("")}`,
       },
     ],
     runcmd: [["/usr/local/sbin/berth-first-boot"]],

@@ -35,7 +35,7 @@ export function gate(
         SSH_COMMAND: sshCommand(connection, "alone"),
         DEADLINE_SECONDS: String(readyDeadlineSeconds),
       },
-      stdin: interpolate`${parameters}${wholeScript(readScript(import.meta.url, "./scripts/ready.sh"))}`,
+      stdin: interpolate`${parameters}${wholeScript(["swarm", "ready"].map((name) => readScript(import.meta.url, `./scripts/${name}.sh`)).join(""))}`,
       logging: "none",
       addPreviousOutputInEnv: false,
     },

@@ -305,7 +305,7 @@ jq --null-input --arg before "$before" --arg right_after "$right_after" --arg ru
   });
 
   test("Docker missing on the host: the gate says so and where to look", async () => {
-    const scripts = ["common.sh", "ready.sh"].map((file) =>
+    const scripts = ["common.sh", "swarm.sh", "ready.sh"].map((file) =>
       readFileSync(new URL(`../../components/host/scripts/${file}`, import.meta.url), "utf8"),
     );
     const body = `PATH=/tmp/without-docker\n${scripts.join("\n")}`;

@@ -26,14 +26,10 @@ of_server() {
 
 # send_point SERVER CHAIN BYTES TAGS... -- WORDS...: what restic's words name, or its standard input. Sets `id`.
 send_point() {
-  local server=$1 tags=(--tag "server=$1" --tag "chain=$2") said
-  STORE_SECONDS=$(seconds_for "$3")
+  local server=$1 bytes=$3 tags=(--tag "server=$1" --tag "chain=$2")
   shift 3
   while [ "$1" != -- ]; do tags+=(--tag "$1") && shift; done
-  said=$(store backup --json --host "$STORE_HOST" "${tags[@]}" "${@:2}" 2>&1) ||
-    fail "nothing of $server was sent to $STORE_URL: $(grep --invert-match '"message_type":"status"' <<<"$said" | tail -n 3)"
-  id=$(grep '"message_type":"summary"' <<<"$said" | jq --raw-output '.snapshot_id[:8]')
-  [ -n "$id" ] || fail "restic did not say what it has sent of $server"
+  write_backup "point in time of $server" "$bytes" "${tags[@]}" "${@:2}"
 }
 
 # about_server SERVER DATA_PATH: sets `postgres`, and `folder`, where the server's data folder is on the host.

@@ -2,14 +2,19 @@
 # Writes backups of everything that NAME has (SOURCES, one a line) to the store, and says in RECORD how each went. Runs after store.sh and
 # the function about_database, which has database.sh in it.
 
-# send SOURCE BYTES ROWS PATH: encrypts and sends a file or folder. Sets `id`.
-send() {
+# write_backup WHAT BYTES WORDS...: restic encrypts and sends what its words name, or its standard input. Sets `id`.
+write_backup() {
   local said
   STORE_SECONDS=$(seconds_for "$2")
-  said=$(store backup --json --host "$STORE_HOST" --tag "source=$1" --tag "bytes=$2" ${3:+--tag "rows=$3"} "$4" 2>&1) ||
+  said=$(store backup --json --host "$STORE_HOST" "${@:3}" 2>&1) ||
     fail "$1 was not sent to $STORE_URL: $(grep --invert-match '"message_type":"status"' <<<"$said" | tail -n 3)"
   id=$(grep '"message_type":"summary"' <<<"$said" | jq --raw-output '.snapshot_id[:8]')
   [ -n "$id" ] || fail "restic did not say which backup of $1 it wrote"
+}
+
+# send SOURCE BYTES ROWS PATH: a file or folder. Sets `id`.
+send() {
+  write_backup "$1" "$2" --tag "source=$1" --tag "bytes=$2" ${3:+--tag "rows=$3"} "$4"
 }
 
 # back_up_database SOURCE SERVER NAME: a dump as releases write their snapshots, sent, and read back from the store whole: what arrived is what was written.

@@ -1,5 +1,5 @@
-#!/bin/bash
-# Written and run once by cloud-init: takes the new settings of sshd, the kernel and the journal, starts Docker with them and makes a one-node Swarm.
+# shellcheck shell=bash
+# Written and run once by cloud-init, after swarm.sh: takes the new settings of sshd, the kernel and the journal, starts Docker with them and makes a one-node Swarm.
 set -euo pipefail
 systemctl daemon-reload
 systemd-tmpfiles --create /etc/tmpfiles.d/berth.conf
@@ -14,7 +14,4 @@ systemctl enable --now docker
 systemctl restart docker
 systemctl enable --now berth-metadata-guard.service berth-prune-images.timer
 systemctl restart fail2ban
-if [ "$(docker info --format '{{.Swarm.LocalNodeState}}')" != active ]; then
-  # The Swarm's own port stays on loopback: one node, nobody else to talk to.
-  docker swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 --task-history-limit 2 >/dev/null
-fi
+[ "$(docker info --format '{{.Swarm.LocalNodeState}}')" = active ] || make_swarm

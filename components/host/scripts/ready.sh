@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Waits until cloud-init is done and Docker's Swarm answers, then mounts the data volume and makes the host's folders. After a start of the
 # machine it waits for its services too.
-# VOLUME_DEVICE, DATA_VOLUME and EDGE_DIRECTORY are parameters. Another IPV6 or SERVER_TYPE makes this wait again: the server was powered off for it.
+# Runs after swarm.sh. VOLUME_DEVICE, DATA_VOLUME and EDGE_DIRECTORY are parameters. Another IPV6 or SERVER_TYPE makes this wait again: the server was powered off for it.
 status=$(cloud-init status --wait 2>&1) || true
 case $status in
   *"status: done"*) ;;
@@ -12,7 +12,7 @@ command -v docker >/dev/null || fail "Docker is not installed on the host. cloud
 # A Docker that has lost its Swarm gets one as at the first boot. What ran in the old one is nothing that a new one would end.
 if [ "$(docker info --format '{{.Swarm.LocalNodeState}}' 2>/dev/null)" = inactive ]; then
   docker ps --all --quiet --filter label=com.docker.swarm.task.id | xargs --no-run-if-empty docker rm --force >/dev/null
-  docker swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1:2377 --task-history-limit 2 >/dev/null
+  make_swarm
 fi
 for _ in $(seq 60); do
   swarm=$(docker info --format '{{.Swarm.LocalNodeState}}' 2>&1) && [ "$swarm" = active ] && break
