@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { labHome } from "../../lab/home.ts";
-import { type BackupHost, startBackupHost } from "../lab/backup-host.ts";
+import { type BackupHost, startBackupHost, testStore } from "../lab/backup-host.ts";
 import { type PostgresTestServer, startPostgres } from "../lab/postgres-server.ts";
 import { printTable } from "./tables.ts";
 
@@ -35,8 +35,7 @@ const inServer = (...words: string[]) =>
 beforeAll(async () => {
   server = await startPostgres();
   host = await startBackupHost({
-    ...{ home, of: "togather", password: "what-the-backups-are-encrypted-with" },
-    key: { accessKeyId: "host-key-of-the-test", secretAccessKey: "secret-of-the-hosts-key" },
+    ...{ home, of: "togather", ...testStore },
     dockerHost: server.dockerHost,
     data: () => [
       {

@@ -177,6 +177,12 @@ export const setting = (key: string, value: string | number) => [
   ...["--set", `${tested.name}:${tested.service}.${key}=${value}`],
 ];
 
+/** A version that is not this one, of two. */
+export const otherVersion = (version: string) => (version === "v1.3.0" ? "v1.4.0" : "v1.3.0");
+
+/** The command that releases a version of the tested service. */
+export const upTo = (version: string) => ["up", ...setting("version", version)];
+
 /** The steps of a release that {@link releaseStep} names, from the slot on; the slots of before go at the end. */
 export const releaseOf = (services: readonly string[]): string[] => [
   // A companion follows the probe of the service, and takes over when that has switched.

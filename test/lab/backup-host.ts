@@ -27,6 +27,12 @@ const assignments = (parameters: Readonly<Record<string, string | number>>) =>
     .map(([name, value]) => `${name}='${String(value).replaceAll("'", `'\\''`)}'\n`)
     .join("");
 
+/** A host's key of the store, and what its backups are encrypted with. */
+export const testStore = {
+  key: { accessKeyId: "host-key-of-the-test", secretAccessKey: "secret-of-the-hosts-key" },
+  password: "what-the-backups-are-encrypted-with",
+};
+
 export async function startBackupHost(about: {
   readonly home: LabHome;
   /** Whose backups. */

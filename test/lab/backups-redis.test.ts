@@ -4,13 +4,12 @@ import { join } from "node:path";
 import type Dockerode from "dockerode";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { KeptData } from "../../components/host/stored-data.ts";
-import { type BackupHost, startBackupHost } from "./backup-host.ts";
+import { type BackupHost, startBackupHost, testStore } from "./backup-host.ts";
 import { type ImageLab, openImages } from "./image-containers.ts";
 import { until } from "./until.ts";
 
 /** Backups and drills of a Redis server as the host's script makes them: a real Redis under its service's label, restic, a real S3 server. */
 
-const key = { accessKeyId: "host-key-of-the-test", secretAccessKey: "secret-of-the-hosts-key" };
 const password = "redis-canary-9b1d0c7fe4a2";
 const source = "redis mfa_redis";
 const configuration = "/run/secrets/redis.conf";
@@ -37,7 +36,7 @@ beforeAll(async () => {
   });
   await until("Redis answers", 30, async () => (await cli(redis, "ping")) === "PONG");
   host = await startBackupHost({
-    ...{ home: lab.home, of: "mfa", password: "what-the-backups-are-encrypted-with", key },
+    ...{ home: lab.home, of: "mfa", ...testStore },
     dockerHost: `unix://${lab.docker.socketPath}`,
     data: () => [{ kind: "redis", of: "mfa", server: "mfa_redis", path: data("data"), after: [] }],
     functions: "",

@@ -10,15 +10,14 @@ import { newCrypter } from "../../ops/passphrase.ts";
 import { type RunCommand, runCommand } from "../../ops/run.ts";
 import { savedState, saveState } from "../../ops/state-backup.ts";
 import { deployment, resource } from "../unit/ops-fixtures.ts";
-import { type BackupHost, startBackupHost } from "./backup-host.ts";
+import { type BackupHost, startBackupHost, testStore } from "./backup-host.ts";
 import { type ImageLab, openImages } from "./image-containers.ts";
 
 /**
  * Pulumi's state through a host's own script into a real S3 server, and back by restic on this machine. What stands in is the way to the
  * host: scripts that `ops` sends by ssh run here.
  */
-const key = { accessKeyId: "host-key-of-the-test", secretAccessKey: "secret-of-the-hosts-key" };
-const password = "what-the-backups-are-encrypted-with";
+const { key, password } = testStore;
 const passphrase = "passphrase-of-the-stack-canary-2b7f";
 const canary = "berth-canary-state-91e4";
 const source = "state production";

@@ -11,7 +11,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { labStore, storeFiles, storeOwner } from "../../lab/backups/store.ts";
 import { labHome } from "../../lab/home.ts";
-import { type BackupHost, startBackupHost } from "./backup-host.ts";
+import { type BackupHost, startBackupHost, testStore } from "./backup-host.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 /**
@@ -19,8 +19,7 @@ import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
  * remove them, a real PostgreSQL server. What installs it on a host is in test/full/togather/backups.test.ts.
  */
 const home = labHome({ ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" });
-const hostKey = { accessKeyId: "host-key-of-the-test", secretAccessKey: "secret-of-the-hosts-key" };
-const password = "what-the-backups-are-encrypted-with";
+const { key: hostKey, password } = testStore;
 /** In a row, and in a role's password hash: neither may be in the store in clear. */
 const canary = "berth-canary-7f3c1d5e9b";
 const source = "database togather_postgres/togather";

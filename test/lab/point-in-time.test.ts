@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { storeFiles } from "../../lab/backups/store.ts";
 import { renderPointInTime } from "../../ops/backups.ts";
 import { backupProblemsOf } from "../backup-problems.ts";
-import { type BackupHost, startBackupHost } from "./backup-host.ts";
+import { type BackupHost, startBackupHost, testStore } from "./backup-host.ts";
 import { type ImageLab, openImages } from "./image-containers.ts";
 import { until } from "./until.ts";
 
@@ -15,8 +15,7 @@ import { until } from "./until.ts";
  * Point in time as a host's script keeps it and uses it: a real PostgreSQL server on a folder of the host, restic, a real S3 server with versions
  * and a key that may not remove them. The timers are in test/program/backups.test.ts.
  */
-const key = { accessKeyId: "host-key-of-the-test", secretAccessKey: "secret-of-the-hosts-key" };
-const password = "what-the-backups-are-encrypted-with";
+const { key, password } = testStore;
 /** In rows, so that it is in the WAL and in the base backup: neither may be in the store in clear. */
 const canary = "berth-canary-4c1f0aa9d3";
 const server = "togather_postgres";

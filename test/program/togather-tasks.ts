@@ -5,6 +5,10 @@ const secretSignature = "4dabf18193072939515e22adb298388d";
 export const isSecret = (value: unknown): boolean =>
   typeof value === "object" && value !== null && secretSignature in value;
 
+/** What a resource's inputs have in clear: all but the secrets. */
+export const inClear = (inputs: unknown): string =>
+  JSON.stringify(inputs, (_, value) => (isSecret(value) ? "[secret]" : value));
+
 export function containerOf(program: ProgramRun, service: string) {
   const { taskSpec } = program.find("docker:index/service:Service", service).inputs as {
     taskSpec: {

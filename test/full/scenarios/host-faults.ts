@@ -16,9 +16,11 @@ import {
   labOk,
   nameOf,
   onMachine,
+  otherVersion,
   service,
   setting,
   tested,
+  upTo,
 } from "../support.ts";
 import { printTable } from "../tables.ts";
 import { expectNoFailure, underLoad } from "../under-load.ts";
@@ -41,8 +43,6 @@ export function hostFaults(): void {
     ),
   );
 
-  const other = (version: string) => (version === "v1.3.0" ? "v1.4.0" : "v1.3.0");
-  const up = (version: string) => ["up", ...setting("version", version)];
   const counted = async () => (tested.counted === undefined ? 0 : Number(await sql(tested.counted.query)));
 
   /** Waits until everything runs, for some seconds on end: an engine that was killed serves until it starts again. */
@@ -67,11 +67,12 @@ export function hostFaults(): void {
     }
   }
 
-  /** Runs `work` under load, which returns when the fault began, and notes what became of the requests and the rows. */
-  async function fault(title: string, operator: string, work: () => Promise<number>): Promise<LoadReport> {
+  /** Runs `work` under load, which causes the fault, and notes what became of the requests and the rows. */
+  async function fault(title: string, operator: string, work: () => Promise<unknown>): Promise<LoadReport> {
     const before = await counted();
     const { result: sinceMs, load } = await underLoad(title, async () => {
-      const began = await work();
+      const began = Date.now();
+      await work();
       await settled();
       return began;
     });
@@ -92,9 +93,16 @@ export function hostFaults(): void {
   /** Nothing is to be done, and nothing is left over. */
   async function untouched(before: Awaited<ReturnType<typeof service>>): Promise<void> {
     expect(await service()).toEqual(before);
-    const again = await labOk(...up(before.version));
+    const again = await labOk(...upTo(before.version));
     expect(again.steps).toEqual([]);
     expect(await leftovers()).toEqual([]);
+  }
+
+  /** A {@link fault} after which everything is as it was. */
+  async function outlived(title: string, operator: string, work: () => Promise<unknown>): Promise<void> {
+    const before = await service();
+    await fault(title, operator, work);
+    await untouched(before);
   }
 
   const container = (name: string) =>
@@ -107,13 +115,7 @@ export function hostFaults(): void {
       ["of PostgreSQL", `docker kill ${container("postgres")}`],
     ];
     test.each(victims)("%s: everything comes back by itself", async (what, script) => {
-      const before = await service();
-      await fault(`kill -9 ${what}`, "nothing", async () => {
-        const began = Date.now();
-        await onMachine(script);
-        return began;
-      });
-      await untouched(before);
+      await outlived(`kill -9 ${what}`, "nothing", () => onMachine(script));
     });
 
     test("of Redis, where the system has one", async () => {
@@ -122,20 +124,12 @@ export function hostFaults(): void {
         process.stdout.write(`skipped: ${tested.name} has no Redis\n`);
         return;
       }
-      const before = await service();
-      await fault("kill -9 of Redis", "nothing", async () => {
-        const began = Date.now();
-        await onMachine(`docker kill ${container(redis)}`);
-        return began;
-      });
-      await untouched(before);
+      await outlived("kill -9 of Redis", "nothing", () => onMachine(`docker kill ${container(redis)}`));
     });
   });
 
   test("the app's memory runs out: it is killed and comes back by itself", async () => {
-    const before = await service();
-    await fault("out of memory", "nothing", async () => {
-      const began = Date.now();
+    await outlived("out of memory", "nothing", async () => {
       // The kernel takes the process with the highest score; the one that asks for the memory is another, in the same container.
       const state = await onMachine(
         `app=${container(tested.service)}
@@ -146,47 +140,35 @@ docker inspect --format '{{.State.OOMKilled}} {{.State.ExitCode}}' "$app"`,
         120,
       );
       expect(state).toMatch(/(true \d+|false 137)\s*$/);
-      return began;
     });
-    await untouched(before);
   });
 
   test("the data volume is full: what can be kept is, and with room again everything comes back by itself", async () => {
-    const before = await service();
-    await fault("data volume full for 20 s", "makes room", async () => {
-      const began = Date.now();
+    await outlived("data volume full for 20 s", "makes room", async () => {
       await onMachine(`filler=/mnt/data/left-by-somebody
 sudo fallocate --length "$(df --output=avail --block-size=1 /mnt/data | tail -n 1)" "$filler" 2>/dev/null || true
 sudo dd if=/dev/zero of="$filler" bs=64k oflag=append conv=notrunc 2>/dev/null || true
 df --output=avail /mnt/data | tail -n 1`);
       await sleep(20_000);
       await onMachine("sudo rm -f /mnt/data/left-by-somebody");
-      return began;
     });
-    await untouched(before);
   });
 
   test("a reboot: everything comes back by itself", async () => {
-    const before = await service();
-    await fault("reboot", "nothing", async () => {
-      const began = Date.now();
+    await outlived("reboot", "nothing", async () => {
       await power("reboot");
       await sleep(2000);
-      return began;
     });
-    await untouched(before);
   });
 
   test("the Swarm's state is lost: what ran is forgotten and made anew, with its data", async () => {
     const before = await service();
     await fault("Swarm state wiped", "forget-host --swarm, up", async () => {
-      const began = Date.now();
       await onMachine(
         "sudo systemctl stop docker.socket docker.service && sudo rm -rf /var/lib/docker/swarm && sudo systemctl start docker.socket docker.service",
       );
       await labOk("ops", "forget-host", tested.host, "--swarm", "--yes");
-      await labOk(...up(before.version));
-      return began;
+      await labOk(...upTo(before.version));
     });
     await untouched(await service());
   });
@@ -223,24 +205,23 @@ df --output=avail /mnt/data | tail -n 1`);
       let run: LabRun | undefined;
       const load = await fault(`the API ${what}`, "", async () => {
         const undo = await cloudFault(how);
-        run = await lab(...up(before.version), ...rule(last)).finally(undo);
-        return Date.now();
+        run = await lab(...upTo(before.version), ...rule(last)).finally(undo);
       });
       rows.at(-1)?.splice(-1, 1, run?.exitCode === 0 ? "nothing" : "up again");
       if (run?.exitCode !== 0)
         process.stdout.write(`\n## what the operator sees\n${run?.output.slice(-1500)}\n`);
       expect(run?.output).toMatch(says);
       expectNoFailure(load);
-      await labOk(...up(before.version), ...rule(last));
+      await labOk(...upTo(before.version), ...rule(last));
       await labOk("preview", "--expect-no-changes", ...setting("version", before.version), ...rule(last));
-      await labOk(...up(before.version));
+      await labOk(...upTo(before.version));
       await untouched(before);
     });
   });
 
   test("another host key: up stops and says so, nothing is sent, and with the right one it converges", async () => {
     const before = await service();
-    const version = other(before.version);
+    const version = otherVersion(before.version);
     let failed: LabRun | undefined;
     const load = await fault("another host key", "finds out why", async () => {
       // The machine puts its own back: nobody can be let in meanwhile.
@@ -249,16 +230,15 @@ cd /etc/ssh && cp -p ssh_host_ed25519_key kept && cp -p ssh_host_ed25519_key.pub
 ssh-keygen -q -t ed25519 -N "" -f ssh_host_ed25519_key && systemctl restart ssh && pkill -f "[s]shd.*: deploy" ; sleep 90
 mv kept ssh_host_ed25519_key && mv kept.pub ssh_host_ed25519_key.pub && systemctl restart ssh'`);
       await sleep(3000);
-      failed = await lab(...up(version));
+      failed = await lab(...upTo(version));
       await sleep(Math.max(0, 100_000 - failed.seconds * 1000));
-      return Date.now();
     });
     process.stdout.write(`\n## what the operator sees\n${failed?.output.slice(-1500)}\n`);
     expect(failed?.exitCode).not.toBe(0);
     expect(failed?.output).toMatch(/host key/i);
     expectNoFailure(load);
     expect((await service()).slot).toBe(before.slot);
-    await labOk(...up(version));
+    await labOk(...upTo(version));
     expect(await leftovers()).toEqual([]);
   });
 
@@ -269,7 +249,6 @@ mv kept ssh_host_ed25519_key && mv kept.pub ssh_host_ed25519_key.pub && systemct
     let ended = "";
     let deploy: LabRun | undefined;
     const load = await fault("a slow client", "nothing", async () => {
-      const began = Date.now();
       const slow = request({
         ...{ host: address, port: 443, servername: domain, method, path, agent: false },
         headers: { host: domain, "content-type": "application/json", "content-length": 600 },
@@ -279,12 +258,11 @@ mv kept ssh_host_ed25519_key && mv kept.pub ssh_host_ed25519_key.pub && systemct
       slow.on("response", (response) => (ended ||= `status ${response.statusCode}`));
       const drip = setInterval(() => slow.write(" "), 1000);
       try {
-        deploy = await labOk(...up(other(before.version)));
+        deploy = await labOk(...upTo(otherVersion(before.version)));
       } finally {
         clearInterval(drip);
         slow.destroy();
       }
-      return began;
     });
     process.stdout.write(
       `the deploy took ${deploy?.seconds.toFixed(1)} s; the slow client: ${ended || "still sending"}\n`,

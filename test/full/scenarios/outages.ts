@@ -13,10 +13,12 @@ import {
   labOk,
   nameOf,
   onMachine,
+  otherVersion,
   service,
   setting,
   startLab,
   tested,
+  upTo,
 } from "../support.ts";
 import { printTable } from "../tables.ts";
 import { requestsPerSecond, underLoad } from "../under-load.ts";
@@ -36,9 +38,6 @@ export function outages(): void {
     ),
   );
 
-  const other = (version: string) => (version === "v1.3.0" ? "v1.4.0" : "v1.3.0");
-  const up = (version: string) => ["up", ...setting("version", version)];
-
   /** Seconds from a moment to the last failed request. */
   function secondsDown(load: LoadReport, sinceMs: number): number {
     if (load.lastFailureSecond === undefined) return 0;
@@ -52,7 +51,7 @@ export function outages(): void {
   }
 
   async function converges(version: string): Promise<LabRun> {
-    const run = await labOk(...up(version));
+    const run = await labOk(...upTo(version));
     expect(await service()).toMatchObject({ version });
     expect(await leftovers()).toEqual([]);
     return run;
@@ -65,7 +64,7 @@ export function outages(): void {
     test("at once: the switch takes it back, says why, and loses what must not be sent twice at most", async () => {
       const before = await service();
       const { result: failed, load } = await underLoad("a version that dies under load", () =>
-        lab(...up("broken-after-1")),
+        lab(...upTo("broken-after-1")),
       );
       process.stdout.write(`\n## what the operator sees\n${failed.output.slice(-2500)}\n`);
       rows.push(["dies at once, taken back", load.requests, load.failures, load.longestGapMs, 0]);
@@ -87,18 +86,18 @@ export function outages(): void {
       expect(load.timeline.filter(({ failures }) => failures > 0).length).toBeLessThanOrEqual(
         edgeKind() === "nginx" ? 2 : 4,
       );
-      await converges(other(before.version));
+      await converges(otherVersion(before.version));
     });
 
     test("long after the switch: one command goes back, by a release of the version before", async () => {
       const before = await service();
       // Nobody asks it anything but its health, so it lives.
-      await labOk(...up("broken-after-1"));
+      await labOk(...upTo("broken-after-1"));
       let sinceMs = 0;
       const { result, load } = await underLoad("going back from a version that dies, by up", async () => {
         await sleep(5000);
         sinceMs = Date.now();
-        return labOk(...up(before.version));
+        return labOk(...upTo(before.version));
       });
       const seconds = note("dies later, back by up", load, sinceMs);
       expect(load.failures).toBeGreaterThan(0);
@@ -109,9 +108,9 @@ export function outages(): void {
 
     test("long after the switch, the slot before kept: one command goes back, by a switch alone", async () => {
       const keep = setting("keepPreviousMinutes", 2);
-      const before = other((await service()).version);
-      await labOk(...up(before), ...keep);
-      await labOk(...up("broken-after-1"), ...keep);
+      const before = otherVersion((await service()).version);
+      await labOk(...upTo(before), ...keep);
+      await labOk(...upTo("broken-after-1"), ...keep);
       let sinceMs = 0;
       const { result, load } = await underLoad(
         "going back from a version that dies, by a switch",
@@ -135,7 +134,7 @@ export function outages(): void {
       const last = load.versions.toSorted((left, right) => left.lastSecond - right.lastSecond).at(-1);
       expect(last?.version).toBe(before);
       // What was kept goes by itself when its time is over.
-      await labOk(...up(before));
+      await labOk(...upTo(before));
       const deadline = Date.now() + 480_000;
       while ((await leftovers()).length > 0 && Date.now() < deadline) await sleep(5000);
       expect(await leftovers()).toEqual([]);
@@ -144,12 +143,12 @@ export function outages(): void {
 
   describe("the database", () => {
     test("restarts in the middle of a deploy: the next up converges", async () => {
-      const version = other((await service()).version);
+      const version = otherVersion((await service()).version);
       const before = await onMachine(postgres());
       let sinceMs = 0;
       let killed: Promise<string> | undefined;
       const { result, load } = await underLoad("the database is killed at the snapshot", async () => {
-        const run = await startLab(up(version), (step) => {
+        const run = await startLab(upTo(version), (step) => {
           if (step.name !== `${nameOf()}-snapshot` || killed !== undefined) return;
           sinceMs = Date.now();
           killed = onMachine(`docker kill $(${postgres()})`);
@@ -168,12 +167,12 @@ export function outages(): void {
 
     test("is gone for a whole deploy: it stops and names it, and the next one converges", async () => {
       const before = await service();
-      const version = other(before.version);
+      const version = otherVersion(before.version);
       let sinceMs = 0;
       const { result, load } = await underLoad("no database", async () => {
         const service = await postgresService();
         await onMachine(`docker service scale --detach ${service}=0 >/dev/null`);
-        const failed = await lab(...up(version));
+        const failed = await lab(...upTo(version));
         sinceMs = Date.now();
         await onMachine(`docker service scale --detach ${service}=1 >/dev/null`);
         await answering(60);
@@ -201,7 +200,7 @@ export function outages(): void {
         `${tested.host}: Docker was started again with its settings, and all services run`,
       );
       expect(await service()).toEqual(before);
-      expect((await labOk(...up(before.version))).steps).toEqual([]);
+      expect((await labOk(...upTo(before.version))).steps).toEqual([]);
       expect(await leftovers()).toEqual([]);
     });
 
@@ -219,15 +218,15 @@ export function outages(): void {
       await answering(60);
       expect(await onMachine("ip -oneline link show type vxlan")).toBe("");
       expect(await service()).toEqual(before);
-      expect((await labOk(...up(before.version))).steps).toEqual([]);
+      expect((await labOk(...upTo(before.version))).steps).toEqual([]);
     });
 
     test("loses its power in the middle of a deploy: comes back by itself, and the next up converges", async () => {
-      const version = other((await service()).version);
+      const version = otherVersion((await service()).version);
       let sinceMs = 0;
       const { result, load } = await underLoad("the plug is pulled during the probe", async () => {
         let off: Promise<void> | undefined;
-        const failed = await startLab(up(version), (step) => {
+        const failed = await startLab(upTo(version), (step) => {
           if (step.name === `${nameOf()}-probe`) off ??= power("poweroff");
         }).done;
         await off;

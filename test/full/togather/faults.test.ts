@@ -3,7 +3,7 @@ import type { LoadReport } from "../../../lab/load/index.ts";
 import { diskFull, operatorCutOff, registryGone, strayFile } from "../faults.ts";
 import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import { type LabRun, lab, labOk, onMachine, startLab, togather } from "../support.ts";
+import { type LabRun, lab, labOk, onMachine, otherVersion, startLab, togather, upTo } from "../support.ts";
 import { printTable } from "../tables.ts";
 import { expectNoFailure, underLoad } from "../under-load.ts";
 
@@ -23,9 +23,6 @@ afterAll(() =>
   ),
 );
 
-const other = (version: string) => (version === "v1.3.0" ? "v1.4.0" : "v1.3.0");
-const up = (version: string) => ["up", "--set", `togather:app.version=${version}`];
-
 /** The engine's errors. */
 function words(run: LabRun): string {
   return run.output.slice(Math.max(0, run.output.search(/^error /m))).trim();
@@ -44,18 +41,18 @@ async function failsThenSucceeds(
   to?: string,
 ): Promise<Outcome> {
   const before = await togather();
-  const version = to ?? other(before.version);
+  const version = to ?? otherVersion(before.version);
   const { result, load } = await underLoad(title, async () => {
     const undo = await fault();
     let failed: LabRun;
     try {
-      failed = await lab(...up(version));
+      failed = await lab(...upTo(version));
       await looks();
     } finally {
       await undo();
     }
     const between = await togather();
-    const healed = await labOk(...up(version));
+    const healed = await labOk(...upTo(version));
     return { failed, between, healed };
   });
   const { failed, between, healed } = result;
@@ -138,20 +135,20 @@ describe("the network between operator and host is cut", () => {
     const [machine] = machines;
     if (machine === undefined) throw new Error("no machine");
     const before = await togather();
-    const version = other(before.version);
+    const version = otherVersion(before.version);
     const { result, load } = await underLoad("the operator is cut off during the probe", async () => {
       let undo: Promise<() => Promise<unknown>> | undefined;
-      const failed = await startLab(up(version), (step) => {
+      const failed = await startLab(upTo(version), (step) => {
         if (step.name === "togather_app-probe") undo ??= operatorCutOff(machine.sshPort);
       }).done;
       if (undo === undefined) throw new Error(`the deploy had no probe: ${failed.output.slice(-3000)}`);
       let again: LabRun;
       try {
-        again = await lab(...up(version));
+        again = await lab(...upTo(version));
       } finally {
         await (await undo)();
       }
-      const healed = await labOk(...up(version));
+      const healed = await labOk(...upTo(version));
       return { failed, again, healed };
     });
     const { failed, again, healed } = result;
