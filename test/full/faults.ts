@@ -8,7 +8,8 @@ import { home, onMachine, tested } from "./support.ts";
 /** How the name of the tested system's server begins. */
 const serverName = () => `${tested.host}-server`;
 
-type Undo = () => Promise<unknown>;
+/** Ends a fault. */
+export type Undo = () => Promise<unknown>;
 
 /** Runs a command in the network of the lab's machine, from outside of it. */
 async function inMachineNetwork(...command: string[]): Promise<void> {

@@ -1,15 +1,12 @@
 import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { networkAddress } from "../../../lab/docker/index.ts";
-import type { LoadReport } from "../../../lab/load/index.ts";
 import { authorityFile } from "../../../lab/stack/certificate.ts";
-import { sql } from "../database.ts";
 import { cloudFault, power } from "../faults.ts";
 import { leftovers } from "../leftovers.ts";
 import {
-  answering,
   home,
   type LabRun,
   lab,
@@ -22,8 +19,8 @@ import {
   tested,
   upTo,
 } from "../support.ts";
-import { printTable } from "../tables.ts";
-import { expectNoFailure, underLoad } from "../under-load.ts";
+import { expectNoFailure } from "../under-load.ts";
+import { faultsOf } from "./fault-table.ts";
 
 /**
  * What happens to a host in its life, each under load: processes that are killed, memory and disk that run out, a reboot, a cloud that answers
@@ -31,79 +28,7 @@ import { expectNoFailure, underLoad } from "../under-load.ts";
  * many requests failed, how long it took, and what the operator does.
  */
 export function hostFaults(): void {
-  const rows: (string | number)[][] = [];
-  afterAll(() =>
-    printTable(
-      `faults of a host, ${tested.name}`,
-      [
-        ...["fault", "requests", "failed", "longest gap (s)", "acknowledged", "lost"],
-        ...["recovered after (s)", "the operator"],
-      ],
-      rows,
-    ),
-  );
-
-  const counted = async () => (tested.counted === undefined ? 0 : Number(await sql(tested.counted.query)));
-
-  /** Waits until everything runs, for some seconds on end: an engine that was killed serves until it starts again. */
-  async function settled(): Promise<void> {
-    const deadline = Date.now() + 240_000;
-    const replicas = () =>
-      onMachine("docker service ls --filter label=berth.stack --format '{{.Replicas}} {{.Name}}'").catch(
-        String,
-      );
-    for (let well = 0; well < 4; ) {
-      await sleep(2000);
-      await answering(180);
-      const said = await replicas();
-      const running =
-        /^\d/.test(said) &&
-        said
-          .trim()
-          .split("\n")
-          .every((line) => /^(\d+)\/\1 /.test(line));
-      well = running ? well + 1 : 0;
-      if (Date.now() > deadline) throw new Error(`not everything runs after 240 s:\n${said}`);
-    }
-  }
-
-  /** Runs `work` under load, which causes the fault, and notes what became of the requests and the rows. */
-  async function fault(title: string, operator: string, work: () => Promise<unknown>): Promise<LoadReport> {
-    const before = await counted();
-    const { result: sinceMs, load } = await underLoad(title, async () => {
-      const began = Date.now();
-      await work();
-      await settled();
-      return began;
-    });
-    const acknowledged = load.answered[tested.counted?.request ?? ""] ?? 0;
-    const there = (await counted()) - before;
-    const lastFailure = Date.parse(load.startedAt) + (load.lastFailureSecond ?? 0) * 1000;
-    rows.push([
-      ...[title, load.requests, load.failures, (load.longestGapMs / 1000).toFixed(1)],
-      ...(tested.counted === undefined
-        ? ["no rows", "-"]
-        : [acknowledged, Math.max(0, acknowledged - there)]),
-      ...[load.failures === 0 ? "0" : Math.max(0, (lastFailure - sinceMs) / 1000).toFixed(1), operator],
-    ]);
-    expect(there).toBeGreaterThanOrEqual(acknowledged);
-    return load;
-  }
-
-  /** Nothing is to be done, and nothing is left over. */
-  async function untouched(before: Awaited<ReturnType<typeof service>>): Promise<void> {
-    expect(await service()).toEqual(before);
-    const again = await labOk(...upTo(before.version));
-    expect(again.steps).toEqual([]);
-    expect(await leftovers()).toEqual([]);
-  }
-
-  /** A {@link fault} after which everything is as it was. */
-  async function outlived(title: string, operator: string, work: () => Promise<unknown>): Promise<void> {
-    const before = await service();
-    await fault(title, operator, work);
-    await untouched(before);
-  }
+  const { fault, outlived, untouched, operatorDid } = faultsOf("a host");
 
   const container = (name: string) =>
     `$(docker ps --quiet --filter label=berth.resource=${nameOf(name)} --filter status=running | head -n 1)`;
@@ -207,7 +132,7 @@ df --output=avail /mnt/data | tail -n 1`);
         const undo = await cloudFault(how);
         run = await lab(...upTo(before.version), ...rule(last)).finally(undo);
       });
-      rows.at(-1)?.splice(-1, 1, run?.exitCode === 0 ? "nothing" : "up again");
+      operatorDid(run?.exitCode === 0 ? "nothing" : "up again");
       if (run?.exitCode !== 0)
         process.stdout.write(`\n## what the operator sees\n${run?.output.slice(-1500)}\n`);
       expect(run?.output).toMatch(says);

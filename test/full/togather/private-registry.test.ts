@@ -4,11 +4,11 @@ import { releaseStep } from "../../../lab/bench/step-watch.ts";
 import { registryFiles } from "../../../lab/images/access.ts";
 import { registryPasswordKey } from "../../../lab/stack/registry-login.ts";
 import { leftovers } from "../leftovers.ts";
+import { type OwnImages, ownImages } from "../own-images.ts";
 import { scenarios } from "../search.ts";
 import { home, type LabRun, lab, labOk, onMachine, ops, startLab, togather } from "../support.ts";
 import { printFailure, printSteps } from "../tables.ts";
 import { expectNoFailure, underLoad } from "../under-load.ts";
-import { type OwnImages, ownImages } from "./images.ts";
 
 /** Images as the world has them: a registry with a login, a slow one, images that lack what a service needs. */
 
