@@ -81,8 +81,15 @@ export const mfaSystem: TestedSystem = {
   rotated: { key: "mfa:jwtSecret", file: "JWT_SECRET" },
 };
 
+/** Better Auth's table of sign-ins that have begun. */
+const signInsBegun = {
+  request: "POST /api/auth/sign-in/social",
+  query: "SELECT count(*) FROM verifications",
+};
+
 export const connectedRepoSystem: TestedSystem = {
   name: "connected-repo",
+  database: "connected_repo",
   service: "api",
   companions: [],
   host: "main",
@@ -101,6 +108,7 @@ export const connectedRepoSystem: TestedSystem = {
   edges: { nginx: [], traefik: edge("main", "traefik") },
   edge: "nginx",
   writes: ["POST /api/auth/sign-in/social"],
+  counted: signInsBegun,
   canaries: ["connected-repo:sessionSecret", "connected-repo:googleClientSecret"],
   rotated: { key: "connected-repo:sessionSecret", file: "SESSION_SECRET" },
 };
@@ -137,7 +145,8 @@ export const gadgetbotSystem: TestedSystem = {
   ),
   edges: { nginx: [], traefik: [] },
   edge: "traefik",
-  writes: [],
+  writes: ["POST /api/auth/sign-in/social"],
+  counted: signInsBegun,
   canaries: ["gadgetbot:betterAuthSecret", "gadgetbot:zitadelMasterkey", "gadgetbot:zitadelAdminPassword"],
   rotated: { key: "gadgetbot:betterAuthSecret", file: "BETTER_AUTH_SECRET" },
 };

@@ -88,5 +88,12 @@ export const declaration = standIn({
     { method: "GET", path: "/", expect: [200], weight: 8, version: { header: "x-stand-in-version" } },
     { method: "GET", path: "/api/gadgetbots", expect: [200], weight: 8 },
     { method: "GET", path: "/api/auth/get-session", expect: [200], weight: 4 },
+    {
+      method: "POST",
+      path: "/api/auth/sign-in/social",
+      body: JSON.stringify({ provider: "zitadel" }),
+      expect: [200],
+      weight: 2,
+    },
   ],
 });
