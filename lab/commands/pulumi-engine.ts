@@ -76,8 +76,9 @@ async function operate(
       ...["--config-file", cli.configFile],
       ...["--event-log", eventLog],
     ];
+    // A refresh reads databases through a tunnel that the program opens.
     if (operation !== "preview") args.push("--yes", "--skip-preview");
-    else if (run.refresh) args.push("--refresh");
+    else if (run.refresh) args.push("--refresh", "--run-program");
     if (run.continueOnError && operation !== "refresh" && operation !== "preview")
       args.push("--continue-on-error");
     const follower = follow(eventLog, run.onEvent);

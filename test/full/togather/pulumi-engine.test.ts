@@ -5,9 +5,10 @@ import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 import { findCommand } from "../../../lab/docker/index.ts";
 import { parseDeployment, resources } from "../../../ops/deployment.ts";
+import { sql } from "../database.ts";
 import { leftovers } from "../leftovers.ts";
 import { scenarios } from "../search.ts";
-import { home, type LabRun, lab, labOk, startLab, stateFile, togather } from "../support.ts";
+import { home, type LabRun, lab, labOk, onMachine, startLab, stateFile, togather } from "../support.ts";
 import { expectNoFailure, underLoad } from "../under-load.ts";
 
 /** The whole rehearsal through a real Pulumi: the pulumi on the PATH, its own state and lock, the lab's providers. */
@@ -79,6 +80,23 @@ describe.skipIf(pulumi === undefined)("a real pulumi", () => {
     expect(await leftovers()).toEqual([]);
     await labOk("refresh", ...real);
     await labOk("preview", "--set", `togather:app.version=${version}`, "--expect-no-changes", ...real);
+  });
+
+  test("names what was changed by hand, and puts it back without a failed request", async () => {
+    const { load } = await underLoad("changes by hand, and up --refresh by a real pulumi", async () => {
+      const { slot } = await togather();
+      await sql("ALTER DATABASE togather CONNECTION LIMIT 77");
+      await onMachine(`docker service update --detach --quiet --env-add BY_HAND=1 ${slot}`);
+      const found = await lab("preview", "--refresh", "--expect-no-changes", ...real);
+      expect(found.exitCode).not.toBe(0);
+      for (const name of ["postgresql:Database", "Service togather_app"])
+        expect(found.output).toContain(name);
+      await labOk("up", "--refresh", ...real);
+    });
+    expectNoFailure(load);
+    expect(await sql("SELECT datconnlimit FROM pg_database WHERE datname = 'togather'")).toBe("-1");
+    await labOk("preview", "--refresh", "--expect-no-changes", ...real);
+    expect(await leftovers()).toEqual([]);
   });
 
   test("is looked at in a loop during ten deploys, and its state is what the deploys wrote", async () => {
