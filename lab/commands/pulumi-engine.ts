@@ -81,7 +81,12 @@ async function operate(
     else if (run.refresh) args.push("--refresh", "--run-program");
     if (run.continueOnError && operation !== "refresh" && operation !== "preview")
       args.push("--continue-on-error");
-    const follower = follow(eventLog, run.onEvent);
+    // A preview that looks first says so of each resource; what `up` would do follows.
+    const follower = follow(
+      eventLog,
+      operation === "preview" ? ["same", "refresh", "read"] : ["same"],
+      run.onEvent,
+    );
     const ended = await cli.run(args, { cwd: run.projectDir, env, seconds: runSeconds });
     const result = follower.end();
     if (ended.failed && result.diagnostics.every(({ severity }) => severity !== "error")) {
@@ -101,8 +106,16 @@ async function operate(
     await Promise.all(served.map(({ close }) => close()));
   }
 }
-/** Reads the event log while it is written. */
-function follow(path: string, onEvent: ((event: EngineEvent) => void) | undefined) {
+
+/**
+ * Reads the event log while it is written.
+ * @param without operations that are no steps
+ */
+function follow(
+  path: string,
+  without: readonly string[],
+  onEvent: ((event: EngineEvent) => void) | undefined,
+) {
   const steps: { op: StepOp; urn: string; seconds: number; failed: boolean }[] = [];
   const diagnostics: { severity: "info" | "warning" | "error"; urn?: string; message: string }[] = [];
   const started = new Map<string, number>();
@@ -116,12 +129,12 @@ function follow(path: string, onEvent: ((event: EngineEvent) => void) | undefine
   };
   const note = (event: CliEvent) => {
     const { resourcePreEvent: pre, resOutputsEvent: done, resOpFailedEvent: failed, diagnosticEvent } = event;
-    if (pre !== undefined && pre.metadata.op !== "same") {
+    if (pre !== undefined && !without.includes(pre.metadata.op)) {
       started.set(`${pre.metadata.op} ${pre.metadata.urn}`, performance.now());
       onEvent?.({ kind: "step-started", op: pre.metadata.op as StepOp, urn: pre.metadata.urn });
     }
     const over = done ?? failed;
-    if (over !== undefined && over.metadata.op !== "same") {
+    if (over !== undefined && !without.includes(over.metadata.op)) {
       const op = over.metadata.op as StepOp;
       const { urn } = over.metadata;
       const since = started.get(`${op} ${urn}`) ?? performance.now();
