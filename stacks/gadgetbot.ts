@@ -12,7 +12,7 @@ import { appSettings } from "../components/release/settings.ts";
 import { WebService } from "../components/release/web-service.ts";
 import { domainSchema } from "../components/schema.ts";
 import { writtenSecret } from "../components/secrets/written-secret.ts";
-import { ZitadelApplication } from "../components/zitadel/application.ts";
+import { berthTokenFile, ZitadelApplication } from "../components/zitadel/application.ts";
 
 const zitadelFile = (name: string) => `/run/secrets/${name}`;
 const zitadelFlags = [
@@ -22,7 +22,7 @@ const zitadelFlags = [
   zitadelFile("zitadel.yaml"),
 ];
 /** Personal access tokens, which Zitadel's setup makes once (cmd/setup/03.go): the login's, and Berth's for the application. */
-const tokens = { login: "login-client.pat", berth: "berth.pat" };
+const tokens = { login: "login-client.pat", berth: berthTokenFile };
 /** Count up after another token has been put in its place on the host. */
 const tokenGeneration = z.int().min(1).default(1);
 const pool = z.int().min(1).max(100);

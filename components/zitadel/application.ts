@@ -8,6 +8,12 @@ import {
 } from "@pulumi/pulumi";
 import type { ApplicationInputs } from "./application-provider.ts";
 
+/** The resource's type in the state. */
+export const applicationType = "pulumi-nodejs:dynamic/zitadel:Application";
+
+/** Where the first setup writes Berth's personal access token: see `writtenSecret`. */
+export const berthTokenFile = "berth.pat";
+
 /**
  * Pulumi's host for dynamic providers evaluates this text and calls `handler` (`@pulumi/pulumi/cmd/dynamic-provider`; it starts in the
  * program's folder). What `dynamic.Resource` would put here is the provider's own code, serialized by the TypeScript compiler; this names
@@ -31,7 +37,7 @@ export class ZitadelApplication extends CustomResource {
     opts: CustomResourceOptions,
   ) {
     super(
-      "pulumi-nodejs:dynamic/zitadel:Application",
+      applicationType,
       name,
       {
         ...args,
