@@ -51,8 +51,9 @@ export const declaration = standIn({
       shipped: [
         { name: "01_instance" },
         { name: "02_oidc" },
-        { name: "03_devices", since: 5 },
-        { name: "04_broken", only: "broken-migration" },
+        { name: "03_configuration" },
+        { name: "04_devices", since: 5 },
+        { name: "05_broken", only: "broken-migration" },
       ],
       // The real one records its steps as events (internal/migration/migration.go).
       state: "SELECT max(step) AS version, false AS dirty FROM setup_steps",

@@ -131,7 +131,7 @@ describe("Zitadel", () => {
     expect(loads[1].versions.map(({ version }) => version)).toEqual(["v4.17.3", "v5.0.0"]);
     expect(await running("app", "postgres", "zitadeldb")).toBe(before);
     expect((await ops("snapshots", "gadgetbot", "--database", "zitadel")).output).toMatch(/zitadel.*\.tar/);
-    expect(await zitadelSteps()).toBe("1,2,3");
+    expect(await zitadelSteps()).toBe("1,2,3,4");
     await expectSession();
     await visitor.post(`https://${domain}/api/auth/sign-out`, {});
     // Zitadel's own session is in its database.
@@ -145,7 +145,7 @@ describe("Zitadel", () => {
     printSteps("the way back", result);
     expectNoFailures(loads);
     expect(loads[1].versions.map(({ version }) => version)).toEqual(["v5.0.0", "v4.17.3"]);
-    expect(await zitadelSteps()).toBe("1,2,3");
+    expect(await zitadelSteps()).toBe("1,2,3,4");
     await expectSession();
     expect(await leftovers()).toEqual([]);
   });

@@ -63,9 +63,13 @@ export async function firstInstance(setting: (...path: readonly string[]) => unk
     }
     const project = newId();
     await client.query("INSERT INTO projects VALUES ($1, 'ZITADEL')", [project]);
-    await client.query("INSERT INTO apps VALUES ($1, $2, $3, 'Console', NULL, $4, $5)", [
+    await client.query("INSERT INTO apps VALUES ($1, $2, $3, 'Console', NULL, $4, $5, $6)", [
       ...[newId(), newId(), project, [`https://${domain}/ui/console/auth/callback`]],
       [`https://${domain}/ui/console/signedout`],
+      {
+        ...{ responseTypes: ["OIDC_RESPONSE_TYPE_CODE"], grantTypes: ["OIDC_GRANT_TYPE_AUTHORIZATION_CODE"] },
+        ...{ appType: "OIDC_APP_TYPE_USER_AGENT", authMethodType: "OIDC_AUTH_METHOD_TYPE_NONE" },
+      },
     ]);
     for (const [file, token] of written) writeFileSync(file, `${token}\n`);
     await client.query("COMMIT");

@@ -18,7 +18,7 @@ export function stateIn(pool: Pool): (model: string) => Adapter {
     return rows[0]?.payload;
   };
   const app = async (id: string): Promise<AdapterPayload | undefined> => {
-    const { rows } = await pool.query<App>("SELECT * FROM apps WHERE client_id = $1", [id]);
+    const { rows } = await pool.query<App>("SELECT * FROM apps WHERE client_id = $1 AND kind = 'oidc'", [id]);
     const [row] = rows;
     if (row === undefined) return undefined;
     return {
