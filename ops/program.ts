@@ -17,6 +17,7 @@ import { closeSsh, defaultRun, openFirewalls, openSsh, sshPorts } from "./ssh-ac
 import { readStatus } from "./status.ts";
 import { renderStatus } from "./status-tables.ts";
 import type { Target } from "./target.ts";
+import { addZitadelCommands } from "./zitadel-commands.ts";
 
 export const projectDir = join(import.meta.dirname, "..");
 
@@ -230,6 +231,7 @@ export function opsProgram({ name, target }: OpsContext): Command {
   addDatabaseCommands(program, aboutStack, target);
   addBackupCommands(program, aboutStack, withStack, target);
   addServiceCommands(program, withStack, target);
+  addZitadelCommands(program, aboutStack, withStack, target);
   return program;
 }
 

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -18,7 +19,7 @@ import { containerOf, leftOutOfCi, minutes, systemLab } from "./system-lab.ts";
 
 /** GadgetBot and Zitadel once through the lab, on Traefik, as their owner's phases go: Zitadel, the application there, the app. */
 const tunnels = ["gadgetbot:postgres.tunnelPort=15536", "gadgetbot:zitadeldb.tunnelPort=15537"];
-const { home, labOk, down, running, onMachine } = systemLab({
+const { home, captured, labOk, down, running, onMachine } = systemLab({
   ...{ lab: "testbot", subnet: "198.18.36.0/24", system: "gadgetbot", host: "gadget" },
   options: tunnels.flatMap((each) => ["--set", each]),
 });
@@ -156,6 +157,53 @@ describe.skipIf(leftOutOfCi("GadgetBot"))("GadgetBot in the lab", () => {
     expect(await labOk("up")).toMatch(/^Up in \S+ s: 1 update\./m);
     const { app: again } = await api<{ app: Managed }>("GET", `${apps}/${id}`);
     expect(again.oidcConfig).toMatchObject({ redirectUris: [callback], clientId: oidcConfig.clientId });
+  });
+
+  test("Zitadel's configuration is exported, and imported again after its project is gone; a dry run changes nothing", {
+    timeout: 5 * minutes,
+  }, async () => {
+    const before = captured.length;
+    const api = await managementApi(send, person);
+    const file = join(mkdtempSync(join(tmpdir(), "zitadel-")), "export.json");
+    const projects = async () => (await api<{ result: Managed[] }>("POST", "/projects/_search", {})).result;
+    const names = async () => (await projects()).map(({ name }) => name).sort();
+    const { id } = await api("POST", "/projects", { name: "Workshop", projectRoleCheck: true });
+    await api("POST", `/projects/${id}/roles`, { roleKey: "admin", displayName: "Administrator" });
+    await api("POST", `/projects/${id}/apps/api`, { name: "Reports" });
+    await api("POST", `/projects/${id}/apps/oidc`, {
+      ...{ name: "Workshop Web", redirectUris: ["https://workshop.example/callback"], devMode: true },
+      authMethodType: "OIDC_AUTH_METHOD_TYPE_NONE",
+    });
+    await labOk("ops", ["export-zitadel", "gadgetbot", "--to", file]);
+    const importing = (...more: string[]) => labOk("ops", ["import-zitadel", "gadgetbot", file, ...more]);
+    expect(await importing()).toMatch(/^0 to create, 6 kept as they are, 1 left out\nNothing to do\.$/m);
+    await api("DELETE", `/projects/${id}`);
+
+    const dry = await importing("--dry-run");
+    expect(dry).toMatch(/^create +project +Workshop +Workshop$/m);
+    expect(dry).toMatch(/^create +application +Workshop +Reports +make its secret in the console/m);
+    expect(dry).toMatch(/^keep +application +GadgetBot +GadgetBot Web +declared by Berth$/m);
+    expect(dry).toMatch(/^leave out +project +ZITADEL +ZITADEL +Zitadel's own/m);
+    expect(await names()).toEqual(["GadgetBot", "ZITADEL"]);
+    const real = await importing();
+    const table = (said: string) => said.slice(0, said.indexOf("to create"));
+    expect(table(real)).toBe(table(dry));
+    expect(real).toMatch(/^made: application Workshop Web of Workshop, client id \d+$/m);
+    expect(await names()).toEqual(["GadgetBot", "Workshop", "ZITADEL"]);
+    const made = (await projects()).find(({ name }) => name === "Workshop");
+    expect(made).toMatchObject({ projectRoleCheck: true });
+    const apps = await api<{ result: Managed[] }>("POST", `/projects/${made?.id}/apps/_search`, {});
+    expect(apps.result.find(({ name }) => name === "Workshop Web")?.oidcConfig).toMatchObject({
+      ...{ redirectUris: ["https://workshop.example/callback"], devMode: true },
+      authMethodType: "OIDC_AUTH_METHOD_TYPE_NONE",
+    });
+    expect(await importing()).toMatch(/^Nothing to do\.$/m);
+
+    const said = [...captured.slice(before), readFileSync(file, "utf8")].join("\n");
+    const token = await onMachine("sudo cat /var/lib/berth/written/gadgetbot_zitadel/berth.pat");
+    expect(token).toMatch(/^\S{40,}$/);
+    expect(said).not.toContain(token);
+    await api("DELETE", `/projects/${made?.id}`);
   });
 
   test("an application of somebody else's is used instead, Zitadel is left alone, and Berth's stays", {
