@@ -106,8 +106,9 @@ export const machineSources: Readonly<Record<string, string>> = {
   images: whole("docker image ls --quiet | sort -u | xargs -r docker image inspect"),
   "image histories":
     'for image in $(docker image ls --quiet | sort -u); do docker history --no-trunc "$image"; done',
+  // Docker may end one early while a task of it is taken away; what came until then is searched.
   "service logs":
-    'for service in $(docker service ls --quiet); do timeout 20 docker service logs --raw "$service" 2>&1; done',
+    'for service in $(docker service ls --quiet); do timeout 20 docker service logs --raw "$service" 2>&1 || true; done',
   journal: "sudo journalctl --no-pager --quiet",
   "argument lists": "ps axww -o args",
   "deployment logs": "sudo sh -c 'cat /var/log/*/deployments/* 2>/dev/null' || true",
