@@ -1,3 +1,4 @@
+import { renderTable } from "../../components/table.ts";
 import { releaseStep } from "../../lab/bench/step-watch.ts";
 import type { LabRun } from "./support.ts";
 
@@ -16,10 +17,9 @@ export function printTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
 ) {
-  const lines = [head, ...rows].map((row) =>
-    row.map((cell, column) => String(cell).padEnd(column === row.length - 1 ? 0 : 28)).join("  "),
-  );
-  process.stdout.write(`\n## ${title}\n${lines.join("\n")}\n`);
+  const cells = rows.map((row) => row.map(String));
+  const table = head.length === 0 ? cells.map((row) => row.join("  ")).join("\n") : renderTable(head, cells);
+  process.stdout.write(`\n## ${title}\n${table}\n`);
 }
 
 /** Prints the errors of a failed `up`. */
