@@ -142,11 +142,20 @@ describe("berth:backups", () => {
     expect(warnings(values)).toEqual([]);
   });
 
-  test("of production's stack file is valid", () => {
-    const text = readFileSync(new URL("../../Pulumi.production.yaml", import.meta.url), "utf8");
+  test("of production's stack file, and its alerts, lack nothing but their secrets", () => {
+    const { config } = parse(readFileSync(new URL("../../Pulumi.production.yaml", import.meta.url), "utf8"));
     const { values } = completeConfig("production", systemsOf("production"));
-    const own = JSON.stringify(parse(text).config["berth:backups"]);
-    expect(problems({ ...values, "berth:backups": own, ...secrets })).toEqual([]);
+    for (const key of ["berth:backups", "berth:alerts"]) values[key] = JSON.stringify(config[key]);
+    const own = {
+      ...secrets,
+      "berth:alertsEmailPassword": "canary-of-the-mail-server",
+      "berth:alertsHeartbeatUrl": "https://beat.example/canary-{host}",
+    };
+    const missing = problems(values);
+    expect(missing.map((problem) => problem.split(": missing; ")[0])).toEqual(Object.keys(own));
+    for (const problem of missing)
+      expect(problem).toMatch(/Set it: .+ \| npx pulumi config set --secret berth:\w+ --stack production$/);
+    expect(problemsOf({ ...values, ...own }, [...complete.secretKeys, ...Object.keys(own)])).toEqual([]);
   });
 
   test("of the runbook is valid", () => {

@@ -53,7 +53,7 @@ describe("backups", () => {
   test("are taken and drilled by the timers' own units, as the deploy user", async () => {
     await onMachine("sudo systemctl start berth-backup-togather.service berth-backup-togather-drill.service");
     expect(await onMachine("systemctl list-timers --all --no-legend 'berth-backup-*' | wc -l")).toContain(
-      "2",
+      "4",
     );
     expect(await onMachine("sudo stat --format '%a %U' /etc/berth/backups/togather")).toContain("600 root");
     expect(await backups()).toHaveLength(2);
@@ -75,8 +75,6 @@ describe("backups", () => {
   });
 
   test("bring a database back to one second, as a snapshot that restore puts in its place", async () => {
-    const options = ["--backups", "--set", "berth:backups.pointInTime={}"];
-    await labOk("up", ...options);
     const kept = () => sql("SELECT count(*) FROM events WHERE name LIKE 'second %'");
     await sql(
       "INSERT INTO events (name, starts_at) SELECT 'second ' || n, now() FROM generate_series(1, 100) AS n",
@@ -102,8 +100,7 @@ describe("backups", () => {
     await onMachine("sudo systemctl start berth-backup-togather-wal.service");
     expect((await status()).backupProblems.filter((each) => /WAL|base/.test(each))).toEqual([]);
     expect((await opsOk("backups", "togather")).output).toContain("togather_postgres");
-    await labOk("preview", ...options, "--expect-no-changes");
-    await up();
+    await labOk("preview", "--backups", "--expect-no-changes");
   });
 
   test("that do not exist or are of another kind are refused", async () => {
