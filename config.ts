@@ -15,7 +15,7 @@ import { generateCommand, secretProblem } from "./components/secrets/secret.ts";
 import type { System } from "./components/system.ts";
 import { neededAlertSecrets } from "./components/watch/alerts-config.ts";
 import { fromText, parseEntries } from "./config/entries.ts";
-import { optionalSecretProblems, takeOptionalSecrets } from "./config/optional-secrets.ts";
+import { heartbeatProblems, optionalSecretProblems, takeOptionalSecrets } from "./config/optional-secrets.ts";
 import { type BerthConfig, berthSchema } from "./config/schema.ts";
 
 /**
@@ -204,17 +204,11 @@ function parseBerth(
     ...neededAlertSecrets(fromText(plain.get("alerts") ?? "")),
   ];
   problems.push(...optionalSecretProblems(optional, needed, source));
-  problems.push(...heartbeatProblems(optional.get("alertsHeartbeatUrl"), namesIn(plain.get("hosts"))));
+  problems.push(
+    ...heartbeatProblems(optional.get("alertsHeartbeatUrl"), namesIn(plain.get("hosts")), source.stack),
+  );
   checkPasswords(source, passwords, namesIn(plain.get("registries")), problems);
   return berth;
-}
-
-/** The receiver of heartbeats cannot tell two hosts apart that ask for one URL. */
-function heartbeatProblems(url: string | undefined, hosts: readonly string[]): string[] {
-  if (url === undefined || hosts.length < 2 || url.includes("{host}")) return [];
-  return [
-    `berth:alertsHeartbeatUrl: [secret] is one URL for ${hosts.join(", ")}, so one that is silent is not noticed; write {host} where the host's name belongs, and make a check for each`,
-  ];
 }
 
 /** Takes the registries' passwords out of the entries, so that the schema does not see them. */

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { ZodObject, type z } from "zod";
 
 /**
  * Parses the keys of one namespace of Pulumi.<stack>.yaml. Undefined when something is invalid: each problem, with its path, the
@@ -12,10 +12,16 @@ export function parseEntries<T>(
   otherKeys: readonly string[] = [],
 ): T | undefined {
   const input = Object.fromEntries([...entries].map(([key, text]) => [key, fromText(text)]));
-  const result = schema.safeParse(input, { reportInput: true });
+  const result = schema.safeParse(input, {
+    reportInput: true,
+    error: ({ code, inst }) =>
+      code === "unrecognized_keys" && inst instanceof ZodObject
+        ? `use one of: ${[...Object.keys(inst.shape), ...(inst === schema ? otherKeys : [])].join(", ")}`
+        : undefined,
+  });
   if (result.success) return result.data;
   for (const issue of result.error.issues) {
-    problems.push(...describeIssue(namespace, issue, [...Object.keys(schema.shape), ...otherKeys]));
+    problems.push(...describeIssue(namespace, issue));
   }
   return undefined;
 }
@@ -30,27 +36,23 @@ export function fromText(text: string): unknown {
   }
 }
 
-function describeIssue(
-  namespace: string,
-  issue: z.core.$ZodIssue,
-  topLevelKeys: readonly string[],
-): string[] {
+function describeIssue(namespace: string, issue: z.core.$ZodIssue): string[] {
   const [first, ...rest] = issue.path;
   const path = first === undefined ? namespace : `${namespace}:${[first, ...rest].map(String).join(".")}`;
   const value = JSON.stringify(issue.input);
   switch (issue.code) {
     case "unrecognized_keys":
-      return issue.keys.map((key) => {
-        const full = first === undefined ? `${namespace}:${key}` : `${path}.${key}`;
-        const allowed = first === undefined ? `; use one of: ${topLevelKeys.join(", ")}` : "";
-        return `${full}: unknown key${allowed}`;
-      });
+      return issue.keys.map(
+        (key) => `${path}${first === undefined ? ":" : "."}${key}: unknown key; ${issue.message}`,
+      );
     case "invalid_value":
       return [
         `${path}: ${value ?? "missing"}${value ? " is invalid" : ""}; use one of: ${issue.values.join(", ")}`,
       ];
     case "invalid_type":
-      if (issue.message.startsWith("missing;")) return [`${path}: ${issue.message}`];
+      // The schema's own message where it has one.
+      if (!issue.message.startsWith("Invalid"))
+        return [`${path}: ${value === undefined ? "" : `${value} `}${issue.message}`];
       return [
         `${path}: ${value === undefined ? "missing" : `${value} has the wrong type`}; expected ${issue.expected === "int" ? "a whole number" : issue.expected}`,
       ];

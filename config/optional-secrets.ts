@@ -7,6 +7,8 @@ interface OptionalSecret {
   readonly of: string;
   readonly description: string;
   readonly pattern: RegExp;
+  /** {@link pattern} in words. */
+  readonly form: string;
   /** Prints one, for the message that says how to set it. */
   readonly generate: string;
 }
@@ -29,14 +31,14 @@ export function takeOptionalSecrets(entries: Map<string, string>): Map<string, s
   return taken;
 }
 
-/** Each that is needed is set, encrypted and usable, and no other one is set. */
+/** Each that is needed is set, encrypted, usable and a value of its own, and no other one is set. */
 export function optionalSecretProblems(
   values: ReadonlyMap<string, string>,
   needed: readonly (keyof typeof all)[],
   source: { readonly stack: string; readonly isSecret: (key: string) => boolean },
 ): string[] {
   const { stack } = source;
-  return entriesOf.flatMap(([key, { of, description, pattern, generate }]) => {
+  return entriesOf.flatMap(([key, { of, description, pattern, form, generate }], index) => {
     const value = values.get(key);
     const fix = `Set it: ${generate} | npx pulumi config set --secret berth:${key} --stack ${stack}`;
     if (!needed.includes(key)) {
@@ -48,9 +50,23 @@ export function optionalSecretProblems(
     }
     if (value === undefined) return [`berth:${key}: missing; ${description}. ${fix}`];
     if (!source.isSecret(`berth:${key}`)) return [`berth:${key}: is stored unencrypted. ${fix}`];
-    if (pattern.test(value)) return [];
-    return [
-      `berth:${key}: [secret] is invalid; it is ${description}, and must match ${pattern.source}. ${fix}`,
-    ];
+    if (!pattern.test(value)) {
+      return [`berth:${key}: [secret] is invalid; use ${form}. It is ${description}. ${fix}`];
+    }
+    const [same] = entriesOf.slice(0, index).find(([other]) => values.get(other) === value) ?? [];
+    if (same === undefined) return [];
+    return [`berth:${key}: [secret] is the value of berth:${same} too; each has its own. ${fix}`];
   });
+}
+
+/** The receiver of heartbeats cannot tell two hosts apart that ask for one URL. */
+export function heartbeatProblems(
+  url: string | undefined,
+  hosts: readonly string[],
+  stack: string,
+): string[] {
+  if (url === undefined || hosts.length < 2 || url.includes("{host}")) return [];
+  return [
+    `berth:alertsHeartbeatUrl: [secret] is one URL for ${hosts.join(", ")}, so one that is silent is not noticed; write {host} where the host's name belongs, and make a check for each. Set it: cat url | npx pulumi config set --secret berth:alertsHeartbeatUrl --stack ${stack}`,
+  ];
 }

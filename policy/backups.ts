@@ -1,4 +1,6 @@
+import { heldSegments } from "../components/backup/backup-config.ts";
 import type { ConfigurationRule } from "../config.ts";
+import { services } from "./services.ts";
 
 /** What is said of one system's backups is about one that is deployed. */
 export const backupsAreOfSystems: ConfigurationRule = ({ stack, berth: { backups }, systems }) =>
@@ -12,10 +14,62 @@ export const backupsAreOfSystems: ConfigurationRule = ({ stack, berth: { backups
       ),
   );
 
+/** Requests go to the endpoint's host with the bucket behind it; some stores show both as one address. */
+export const endpointLacksTheBucket: ConfigurationRule = ({ stack, berth: { backups } }) => {
+  if (backups === undefined) return [];
+  const { endpoint, bucket } = backups.store;
+  const own = endpoint.replace(`https://${bucket}.`, "https://");
+  return own === endpoint
+    ? []
+    : [
+        `berth:backups.store.endpoint: ${endpoint} begins with the bucket, which berth:backups.store.bucket says; use ${own}. ` +
+          `Set it: npx pulumi config set --path berth:backups.store.endpoint ${own} --stack ${stack}`,
+      ];
+};
+
+/** What the servers of a host keep of their write-ahead logs while nothing can be sent fits its volume; otherwise it is full first. */
+export const logsFitTheVolume: ConfigurationRule = ({ stack, berth: { hosts, backups }, systems }) => {
+  const { pointInTime } = backups ?? {};
+  if (pointInTime === undefined) return [];
+  const { maxWalGigabytes: each } = pointInTime;
+  return Object.entries(hosts).flatMap(([name, { volumeGigabytes }]) => {
+    const servers = services(systems).filter(
+      ({ host, service }) => host === name && service.keepsData && service.tunnelPort !== undefined,
+    );
+    if (servers.length * each < volumeGigabytes) return [];
+    const most = Math.ceil(volumeGigabytes / servers.length) - 1;
+    return [
+      `berth:backups.pointInTime.maxWalGigabytes: ${each} for each Postgres server of ${name} (${servers.length}), whose volume has ${volumeGigabytes} GB, is too large; ` +
+        `use ${most} or less, or a larger berth:hosts.${name}.volumeGigabytes. Set it: npx pulumi config set --path berth:backups.pointInTime.maxWalGigabytes ${most} --stack ${stack}`,
+    ];
+  });
+};
+
+/** An alert about what a replication slot keeps begins above what point in time always keeps, and before the server gives it up. */
+export const slotsAreToldInTime: ConfigurationRule = ({ stack, berth: { backups, alerts } }) => {
+  const { pointInTime } = backups ?? {};
+  if (pointInTime === undefined || alerts === undefined) return [];
+  const least = 16 * heldSegments + 1;
+  const most = 1024 * pointInTime.maxWalGigabytes;
+  const { replicationMebibytes: set } = alerts;
+  if (set >= least && set <= most) return [];
+  const why =
+    set < least
+      ? "is too small, since berth:backups.pointInTime always keeps up to that"
+      : `is too large, since a server keeps no more (berth:backups.pointInTime.maxWalGigabytes: ${pointInTime.maxWalGigabytes})`;
+  return [
+    `berth:alerts.replicationMebibytes: ${set} ${why}; use ${least} to ${most}. ` +
+      `Set it: npx pulumi config set --path berth:alerts.replicationMebibytes 1024 --stack ${stack}`,
+  ];
+};
+
 /** A drill of a host's database is over before the next backup, and not at the same minute. */
-export const drillsHaveTheirOwnTime: ConfigurationRule = ({ berth: { backups } }) =>
+export const drillsHaveTheirOwnTime: ConfigurationRule = ({ stack, berth: { backups } }) =>
   backups !== undefined && backups.drill.at === backups.at
-    ? [`berth:backups.drill.at: ${backups.at} is the time of the backup; use a later one, as in "04:00"`]
+    ? [
+        `berth:backups.drill.at: ${backups.at} is the time of the backup; use a later one, as in "04:00". ` +
+          `Set it: npx pulumi config set --path berth:backups.drill.at TIME --stack ${stack}`,
+      ]
     : [];
 
 /** Without backups that leave it, a host that is lost takes all data with it. */

@@ -53,6 +53,21 @@ export const memoryFits: ConfigurationRule = ({ berth, systems }) =>
     ];
   });
 
+/** What runs on a host leaves a restore drill the memory of its throwaway server. */
+export const drillsFit: ConfigurationRule = ({ stack, berth: { hosts, backups }, systems }) =>
+  Object.entries(backups === undefined ? {} : hosts).flatMap(([name, { serverType }]) => {
+    const wanted = backups?.drill.memoryMebibytes ?? 0;
+    const available = serverTypeFile.serverTypes[serverType].memoryGibibytes * 1024;
+    const left = services(systems)
+      .filter(({ host }) => host === name)
+      .reduce((rest, { service }) => rest - service.memoryMebibytes, available - reservedMebibytes);
+    if (wanted <= left) return [];
+    return [
+      `berth:backups.drill.memoryMebibytes: ${wanted} is too large for ${name}, whose ${serverType} has ${Math.max(left, 0)} MiB beside what runs on it; use less, or a larger berth:hosts.${name}.serverType. ` +
+        `Set it: npx pulumi config set --path berth:backups.drill.memoryMebibytes 512 --stack ${stack}`,
+    ];
+  });
+
 /** No task may use more processors than its host has: Docker makes no such container. */
 export const processorsFit: ConfigurationRule = ({ berth, systems }) =>
   Object.entries(berth.hosts).flatMap(([name, { serverType }]) => {

@@ -3,14 +3,17 @@ import { edgePorts } from "../components/edge/route.ts";
 import { soldIn } from "../components/host/server-types.ts";
 import type { ConfigurationRule, Policies } from "../config.ts";
 import { adoptedServersAreKnown, adoptionIsRemembered, adoptionsAreKnown } from "./adoption.ts";
-import { somebodyIsTold } from "./alerts.ts";
+import { renewalsComeFirst, somebodyIsTold } from "./alerts.ts";
 import {
   backupsAreOfSystems,
   backupsLeaveTheHost,
   drillsHaveTheirOwnTime,
+  endpointLacksTheBucket,
+  logsFitTheVolume,
   restoresHaveBackups,
+  slotsAreToldInTime,
 } from "./backups.ts";
-import { memoryFits, processorsFit } from "./budget.ts";
+import { drillsFit, memoryFits, processorsFit } from "./budget.ts";
 import {
   buildsFit,
   imagesAreKnown,
@@ -161,7 +164,12 @@ const rules: readonly ConfigurationRule[] = [
   noTestsInProduction,
   backupsAreOfSystems,
   drillsHaveTheirOwnTime,
+  drillsFit,
+  endpointLacksTheBucket,
+  logsFitTheVolume,
+  slotsAreToldInTime,
   restoresHaveBackups,
+  renewalsComeFirst,
 ];
 
 /** The rules about a configuration, what must never be deployed and what needs attention: one rule, one function, one message. */

@@ -12,7 +12,7 @@ import type { Host } from "../host/host.ts";
 import { deployUser } from "../host/host-files.ts";
 import { diskFloorMebibytes, hostPaths } from "../host/paths.ts";
 import type { StoredData } from "../host/stored-data.ts";
-import type { BackupSecret, BackupsConfig, drillDays } from "./backup-config.ts";
+import { type BackupSecret, type BackupsConfig, type drillDays, heldSegments } from "./backup-config.ts";
 
 export interface BackupArgs {
   readonly host: Host;
@@ -46,11 +46,6 @@ const firstDeadlineSeconds = 7200;
 /** How long one waits for another of the same host. */
 const waitSeconds = 14_400;
 const unitDeadline = "6h";
-/**
- * How many segments of 16 MiB a server keeps, and each backup of its write-ahead log has: 512 MiB, which is what is read again each time. More
- * would make fewer backups of a week, which a recovery fetches one by one.
- */
-const heldSegments = 32;
 
 /**
  * Backs up everything that a system keeps on its host, or that the host keeps itself, to a store elsewhere: daily by a timer of the host,

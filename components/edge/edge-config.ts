@@ -1,13 +1,17 @@
 import { z } from "zod";
+import { use } from "../schema.ts";
 import { edgeKindNames, edgeNetworkCount } from "./kinds.ts";
 
 /** The one edge of a host: `berth:hosts.<host>.edge`. */
-export const edgeSchema = z.strictObject({
-  kind: z.enum(edgeKindNames),
-  version: z.string().min(1),
-  /** How long a WebSocket or a download lives on after a release or a new certificate, which each wait for it. */
-  webSocketGraceSeconds: z.int().min(5).max(3600).default(30),
-});
+export const edgeSchema = z.strictObject(
+  {
+    kind: z.enum(edgeKindNames),
+    version: z.string().min(1),
+    /** How long a WebSocket or a download lives on after a release or a new certificate, which each wait for it. */
+    webSocketGraceSeconds: z.int().min(5).max(3600).default(30),
+  },
+  use('{ kind: nginx, version: "1.28.3" }'),
+);
 
 /** Headers of every answer of a system's domains: `berth:systems.<system>.headers`. */
 export const headersSchema = z

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { certificateSchema } from "../schema.ts";
 
 /** Let's Encrypt's two; the staging one has far higher limits and is trusted by nobody. */
 const directories = {
@@ -7,17 +8,13 @@ const directories = {
 } as const;
 const names = Object.keys(directories) as (keyof typeof directories)[];
 
-const certificatePem = z
-  .string()
-  .startsWith("-----BEGIN CERTIFICATE-----", "is not a PEM certificate; cat the file that holds the chain");
-
 const kinds = ["acme", "certificate"];
 
 /**
  * The authority that issues the certificates, where machines do not trust it anyway: Docker on every host then trusts it for the registries that
  * the stack serves, and services that call others by their public names trust it too. Of several, all in one text. PEM.
  */
-const issuerPem = certificatePem.optional();
+const issuerPem = certificateSchema.optional();
 
 /** Where the certificates of a host's domains come from: `berth:tls`. */
 export const tlsSchema = z.discriminatedUnion(
@@ -35,11 +32,11 @@ export const tlsSchema = z.discriminatedUnion(
       /** Where the authority writes when something is wrong with the account. */
       email: z.email("is not an e-mail address; it is where the authority writes, as in ops@example.org"),
       /** Signed the certificate of the directory's own server, where the host does not trust it anyway. PEM. */
-      trustedAuthorityPem: certificatePem.optional(),
+      trustedAuthorityPem: certificateSchema.optional(),
       issuerPem,
     }),
     /** Given, with its key in the secret `berth:tlsPrivateKeyPem`. */
-    z.strictObject({ kind: z.literal("certificate"), certificatePem, issuerPem }),
+    z.strictObject({ kind: z.literal("certificate"), certificatePem: certificateSchema, issuerPem }),
   ],
   {
     error: ({ code, input }) => {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { edgeSchema } from "../edge/edge-config.ts";
 import { network } from "../ip-network.ts";
-import { portSchema } from "../schema.ts";
+import { portSchema, use, wholeNumber } from "../schema.ts";
 import { locations, serverTypes } from "./server-types.ts";
 
 /** Hetzner image of a new server where the configuration names none. */
@@ -15,13 +15,10 @@ export const hostSchema = z.strictObject({
   /** Hetzner image of a new server; a server that is there keeps its own. Debian 12's Docker is 20.10. */
   image: z.enum(["debian-13", "debian-12", "ubuntu-24.04"]).default(defaultImage),
   /** Size of the volume that holds all data, 10 to 10240. */
-  volumeGigabytes: z
-    .int()
-    .min(10, "is too small; use 10 to 10240")
-    .max(10240, "is too large; use 10 to 10240"),
+  volumeGigabytes: wholeNumber(10, 10240),
   /** Networks that may open SSH connections; all of them (0.0.0.0/0, ::/0) only with {@link sshOpenToEverybody}. */
   sshAllowedFrom: z
-    .array(network)
+    .array(network, use("the networks that may connect, as in [203.0.113.7/32]"))
     .min(1, "is empty; name the networks that may connect, as in 203.0.113.7/32"),
   /** Acknowledges that everybody may try to log in, where nobody who deploys has a fixed address. */
   sshOpenToEverybody: z.boolean().default(false),
@@ -44,7 +41,16 @@ export const hostSchema = z.strictObject({
    */
   restoreFrom: z.enum(["backups"]).optional(),
   /** Acknowledges that these begin empty where the store has no good backup of them: `database togather_postgres/togather`. */
-  beginEmpty: z.array(z.string().min(1)).default([]),
+  beginEmpty: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^(database [^\s/]+\/[^\s/]+|redis [^\s/]+|folder \/\S+)$/,
+          "is nothing that a host keeps; use database SERVER/NAME, redis SERVER or folder /PATH, as up names it",
+        ),
+    )
+    .default([]),
   /** The one edge of the host. */
   edge: edgeSchema,
 });

@@ -83,7 +83,8 @@ function asWritten({ values, images, generatedKeys }: PlannedStack, substitutes:
     secretKeys.push(...backupSecretKeys);
   }
   for (const key of neededAlertSecrets(written["berth:alerts"])) {
-    written[`berth:${key}`] = key === "alertsEmailPassword" ? "placeholder" : "https://{host}.example";
+    written[`berth:${key}`] =
+      key === "alertsEmailPassword" ? "placeholder" : `https://placeholder.example/${key}/{host}`;
     secretKeys.push(`berth:${key}`);
   }
   return { values: written, secretKeys };
@@ -92,6 +93,7 @@ function asWritten({ values, images, generatedKeys }: PlannedStack, substitutes:
 /** Placeholders for values that are created after the check. */
 function placeholders({ request, images }: PlannedStack): Overrides {
   const digest = `sha256:${"0".repeat(64)}`;
+  const certificate = "-----BEGIN CERTIFICATE-----\nplaceholder\n-----END CERTIFICATE-----\n";
   return {
     images: new Map(
       images.map(({ name, version, pushed }) => [
@@ -102,9 +104,9 @@ function placeholders({ request, images }: PlannedStack): Overrides {
     ssh: { publicKey: "ssh-ed25519 placeholder", identityFile: "placeholder" },
     certificate: request.acme
       ? undefined
-      : { chainPem: "-----BEGIN CERTIFICATE-----", privateKeyPem: "-----BEGIN PRIVATE KEY-----" },
-    authorityPem: "-----BEGIN CERTIFICATE-----",
-    issuerPem: "-----BEGIN CERTIFICATE-----",
+      : { chainPem: certificate, privateKeyPem: "-----BEGIN PRIVATE KEY-----" },
+    authorityPem: certificate,
+    issuerPem: certificate,
     token: "0".repeat(tokenCharacters),
     secretRecords: {},
     registryPassword: "made-up",

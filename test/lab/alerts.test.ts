@@ -263,7 +263,8 @@ describe.skipIf(leftOutOfCi("alerts of a host")).sequential("alerts", { timeout:
       },
     ));
 
-  test("are told once: no title twice on one way", () => {
+  test("are told once: no title twice on one way, and no secret of any", () => {
+    expect(JSON.stringify(lab.receivers.messages)).not.toContain("canary-");
     const all = lab.receivers.messages.map(({ channel, title }) => `${channel} ${title}`);
     expect(all.toSorted()).toEqual([...new Set(all)].toSorted());
   });
@@ -284,6 +285,8 @@ describe.skipIf(leftOutOfCi("alerts of a host")).sequential("alerts", { timeout:
   test("show no secret in process lists, logs, or files that others may read", async () => {
     for (const value of Object.values(canaries))
       expect(await host("cat /etc/berth/alerts/secrets")).toContain(value);
+    // What the status and its page are made of.
+    expect(await host("/usr/local/lib/berth/watch now")).not.toContain("canary-");
     expect(await host("cat /root/listed")).toBe("");
     expect(await host("journalctl --no-pager --output cat | grep --count 'canar[y]-' || true")).toBe("0");
     const readable = "find /etc /var /run /tmp /usr/local /home /root -xdev -type f -perm /o=r -size -20M";

@@ -86,8 +86,9 @@ export async function startBackupHost(about: {
     await writeFile(at("store"), lines.join(""));
   }
 
+  /** What it prints goes to the journal, or to the screen of an `up`; what it records, to the status and its page. Neither has a secret. */
   async function run(file: string, ...words: string[]) {
-    return execa("bash", [file, ...words], {
+    const ran = await execa("bash", [file, ...words], {
       env: { DOCKER_HOST: about.dockerHost, PATH: `${at("bin")}:${process.env.PATH}`, NO_PROXY: "*" },
       reject: false,
       all: true,
@@ -95,6 +96,10 @@ export async function startBackupHost(about: {
       stdin: "ignore",
       timeout: 600_000,
     });
+    const recorded = await readFile(at("record.json"), "utf8").catch(() => "");
+    for (const secret of [password, about.key.secretAccessKey])
+      expect(`${ran.all}${recorded}`, `${words.join(" ")} shows a secret`).not.toContain(secret);
+    return ran;
   }
   const onHost = (...words: string[]) => run(script, ...words);
 

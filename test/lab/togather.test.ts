@@ -248,6 +248,8 @@ jq --null-input --arg before "$before" --arg right_after "$right_after" --arg ru
       expect.arrayContaining(["togather:jwtSecret", "togather:adminApiKey", "hcloud:token"]),
     );
     const texts = stateTexts(home.stateDir);
+    for (const form of ["--json", "--html"])
+      expect((await lab("ops", "status", form)).stdout.length).toBeGreaterThan(500);
     texts.set("what the commands printed", said.join("\n"));
     for (const [name, script] of Object.entries(machineSources)) {
       texts.set(`the machine's ${name}`, (await onMachine(script)).all);

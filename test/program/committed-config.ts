@@ -66,7 +66,7 @@ export function systemsOf(stack: string): string[] {
   return Object.keys((file as { config: { "berth:systems": object } }).config["berth:systems"]);
 }
 
-/** The committed configuration of a stack, completed with a team's values, with only these systems and their hosts; without backups. */
+/** The committed configuration of a stack, completed with a team's values, with only these systems and their hosts; without backups and alerts. */
 export function completeConfig(
   stack: string,
   systems: readonly string[] = ["togather"],
@@ -76,6 +76,7 @@ export function completeConfig(
   const others = systemsOf(stack).filter((name) => !systems.includes(name));
   leaveOut(committed, others);
   delete committed["berth:backups"];
+  delete committed["berth:alerts"];
   for (const key of Object.keys(committed))
     if (others.includes(key.split(":")[0] ?? "")) delete committed[key];
   // Zones of the other systems' domains alone.

@@ -60,7 +60,7 @@ describe("berth:alerts", () => {
     [
       "email.server",
       "smtp://u:p@mail.example.org",
-      'berth:alerts.email.server: "smtp://u:p@mail.example.org" is not a mail server; use smtp:// (which must offer STARTTLS) or smtps://, and host and port, as in smtp://mail.example.org:587',
+      "berth:alerts.email.server: has a login in it, which would be stored unencrypted; use berth:alerts.email.user, and a new password in the secret berth:alertsEmailPassword: this one was in the file",
     ],
     ["email.user", "", 'berth:alerts.email.user: "" is empty; leave it out for a server without logins'],
     [
@@ -69,14 +69,17 @@ describe("berth:alerts", () => {
       'berth:alerts.email.from: "ops" is not an e-mail address; use one that the server may send from',
     ],
     ["email.to", [], "berth:alerts.email.to: [] names nobody; use one address or more"],
-    ["email.to", ["ops"], 'berth:alerts.email.to.0: "ops" is not an e-mail address'],
-    ["email.password", "x", "berth:alerts.email.password: unknown key"],
+    [
+      "email.to",
+      ["ops"],
+      'berth:alerts.email.to.0: "ops" is not an e-mail address; use a form like ops@example.org',
+    ],
+    ["email.password", "x", "berth:alerts.email.password: unknown key; use one of: server, user, from, to"],
     [
       "slack",
       "https://hooks.slack.com/services/T0",
-      'berth:alerts.slack: "https://hooks.slack.com/services/T0" has the wrong type; expected boolean',
+      "berth:alerts.slack: is not true or false; its address is a secret. Set it: cat url | npx pulumi config set --secret berth:alertsSlackUrl, then true here",
     ],
-    ["teams", true, "berth:alerts.teams: unknown key"],
     ["heartbeatMinutes", 0, "berth:alerts.heartbeatMinutes: 0 is too small; use 1 to 60"],
     ["heartbeatMinutes", 90, "berth:alerts.heartbeatMinutes: 90 is too large; use 1 to 60"],
     [
@@ -84,14 +87,18 @@ describe("berth:alerts", () => {
       "https://git.example.org/runbooks/",
       'berth:alerts.runbooks: "https://git.example.org/runbooks/" is not where runbooks are; use a URL or a path, without a slash at its end',
     ],
-    ["trustedAuthorityPem", "x", 'berth:alerts.trustedAuthorityPem: "x" is not a certificate; use PEM'],
+    [
+      "trustedAuthorityPem",
+      "x",
+      'berth:alerts.trustedAuthorityPem: "x" is not a PEM certificate; cat the file that holds the chain',
+    ],
     ["memoryPercent", 100, "berth:alerts.memoryPercent: 100 is too large; use 1 to 99"],
-    ["memoryPercent", 0.85, "berth:alerts.memoryPercent: 0.85 has the wrong type; expected a whole number"],
+    ["memoryPercent", 0.85, "berth:alerts.memoryPercent: 0.85 is not a whole number; use 1 to 99"],
     ["diskPercent", 0, "berth:alerts.diskPercent: 0 is too small; use 1 to 99"],
     [
       "serviceMemoryPercent",
       "90%",
-      'berth:alerts.serviceMemoryPercent: "90%" has the wrong type; expected number',
+      'berth:alerts.serviceMemoryPercent: "90%" is not a whole number; use 1 to 99',
     ],
     ["restartMinutes", 0, "berth:alerts.restartMinutes: 0 is too small; use 1 or more"],
     ["certificateDays", -1, "berth:alerts.certificateDays: -1 is too small; use 1 or more"],
@@ -104,7 +111,9 @@ describe("berth:alerts", () => {
 
   test("that tells nobody is refused", () => {
     const said = problems({ ...complete.values, "berth:alerts": JSON.stringify({ diskPercent: 90 }) });
-    expect(said).toEqual(["berth:alerts: tells nobody; use one or several of email, slack, discord, ntfy"]);
+    expect(said).toEqual([
+      "berth:alerts: tells nobody; use one or several of email, slack, discord, ntfy. Set it: npx pulumi config set --path berth:alerts.slack true",
+    ]);
   });
 
   test("a secret is missing, in clear or unusable, and shows none", () => {
@@ -116,7 +125,7 @@ describe("berth:alerts", () => {
     expect(clear).toHaveLength(Object.keys(alertSecrets).length);
     for (const problem of clear) expect(problem).toContain("is stored unencrypted");
     const weak = problems({ ...values, "berth:alertsNtfyUrl": "http://ntfy.example/hunter2" }).join("\n");
-    expect(weak).toContain("berth:alertsNtfyUrl: [secret] is invalid; it is topic of ntfy, with its server");
+    expect(weak).toContain("berth:alertsNtfyUrl: [secret] is invalid; use https://, a host and a path");
     expect(weak).not.toContain("hunter2");
   });
 

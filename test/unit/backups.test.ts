@@ -53,7 +53,7 @@ describe("berth:backups", () => {
     [
       "store.bucket",
       "Backups",
-      'berth:backups.store.bucket: "Backups" is not a bucket\'s name; use 3 to 63 lower-case letters, digits, dots and dashes',
+      'berth:backups.store.bucket: "Backups" is not a bucket\'s name; use 3 to 63 lower-case letters, digits, dashes and single dots, no IP address',
     ],
     [
       "store.region",
@@ -63,9 +63,13 @@ describe("berth:backups", () => {
     [
       "store.trustedAuthorityPem",
       "x",
-      'berth:backups.store.trustedAuthorityPem: "x" is not a certificate; use PEM',
+      'berth:backups.store.trustedAuthorityPem: "x" is not a PEM certificate; cat the file that holds the chain',
     ],
-    ["store.password", "x", "berth:backups.store.password: unknown key"],
+    [
+      "store.password",
+      "x",
+      "berth:backups.store.password: unknown key; use one of: kind, endpoint, bucket, region, trustedAuthorityPem",
+    ],
     [
       "at",
       "2 am",
@@ -74,7 +78,7 @@ describe("berth:backups", () => {
     [
       "at",
       "04:00",
-      'berth:backups.drill.at: 04:00 is the time of the backup; use a later one, as in "04:00"',
+      'berth:backups.drill.at: 04:00 is the time of the backup; use a later one, as in "04:00". Set it: npx pulumi config set --path berth:backups.drill.at TIME --stack production',
     ],
     ["keep.daily", 0, "berth:backups.keep.daily: 0 is too small; use 1 to 3650"],
     ["keep.weekly", 900, "berth:backups.keep.weekly: 900 is too large; use 1 to 520"],
@@ -84,7 +88,7 @@ describe("berth:backups", () => {
       { daily: 30 },
       'berth:backups.keepOf.mfa: no system "mfa" in berth:systems; use one of: togather. Remove it: npx pulumi config rm --path berth:backups.keepOf.mfa --stack production',
     ],
-    ["keep.hourly", 3, "berth:backups.keep.hourly: unknown key"],
+    ["keep.hourly", 3, "berth:backups.keep.hourly: unknown key; use one of: daily, weekly"],
     [
       "drill.on",
       "friyay",
@@ -99,7 +103,7 @@ describe("berth:backups", () => {
     [
       "drill.newest.togather",
       { query: "", maxAgeHours: 0 },
-      'berth:backups.drill.newest.togather.query: "" is empty\nberth:backups.drill.newest.togather.maxAgeHours: 0 is too small; use 1 or more',
+      'berth:backups.drill.newest.togather.query: "" is not one query that reads; use a SELECT without a semicolon, as in SELECT max(created_at) FROM events\nberth:backups.drill.newest.togather.maxAgeHours: 0 is too small; use 1 to 87600',
     ],
   ];
   test.each(cases)("%s %j", (path, value, says) => {
@@ -138,11 +142,20 @@ describe("berth:backups", () => {
     expect(warnings(values)).toEqual([]);
   });
 
-  test("of production's stack file is valid", () => {
-    const text = readFileSync(new URL("../../Pulumi.production.yaml", import.meta.url), "utf8");
+  test("of production's stack file, and its alerts, lack nothing but their secrets", () => {
+    const { config } = parse(readFileSync(new URL("../../Pulumi.production.yaml", import.meta.url), "utf8"));
     const { values } = completeConfig("production", systemsOf("production"));
-    const own = JSON.stringify(parse(text).config["berth:backups"]);
-    expect(problems({ ...values, "berth:backups": own, ...secrets })).toEqual([]);
+    for (const key of ["berth:backups", "berth:alerts"]) values[key] = JSON.stringify(config[key]);
+    const own = {
+      ...secrets,
+      "berth:alertsEmailPassword": "canary-of-the-mail-server",
+      "berth:alertsHeartbeatUrl": "https://beat.example/canary-{host}",
+    };
+    const missing = problems(values);
+    expect(missing.map((problem) => problem.split(": missing; ")[0])).toEqual(Object.keys(own));
+    for (const problem of missing)
+      expect(problem).toMatch(/Set it: .+ \| npx pulumi config set --secret berth:\w+ --stack production$/);
+    expect(problemsOf({ ...values, ...own }, [...complete.secretKeys, ...Object.keys(own)])).toEqual([]);
   });
 
   test("of the runbook is valid", () => {

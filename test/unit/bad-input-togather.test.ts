@@ -80,7 +80,11 @@ const cases: [path: string, value: unknown, problems: string][] = [
     "togather:app.environment.GREETING: contains a line break; use a single line",
   ],
   ["togather:app.version", "", 'togather:app.version: "" is empty'],
-  ["togather:app.integartionTests", true, "togather:app.integartionTests: unknown key"],
+  [
+    "togather:app.integartionTests",
+    true,
+    "togather:app.integartionTests: unknown key; use one of: version, replicas, memoryMebibytes, cpus, healthCheck, environment, databaseTls, keepPreviousMinutes, restartedAt, releaseAgain, port, healthFields, adminAllowedFrom, logLevel, integrationTests",
+  ],
   ["togather:postgres.tunnelPort", 80, "togather:postgres.tunnelPort: 80 is too small; use 1024 or more"],
   ["togather:snapshots.keep", 0, "togather:snapshots.keep: 0 is too small; use 1 or more"],
   [

@@ -38,7 +38,7 @@ const cases: [path: string, value: unknown, problems: string][] = [
   [
     "berth:hosts.main.volumeGigabytes",
     "40 GB",
-    'berth:hosts.main.volumeGigabytes: "40 GB" has the wrong type; expected number',
+    'berth:hosts.main.volumeGigabytes: "40 GB" is not a whole number; use 10 to 10240',
   ],
   [
     "berth:hosts.main.sshAllowedFrom",
@@ -182,7 +182,11 @@ berth:hosts.main.edge.version: "latest" can be another image tomorrow; use a ver
     "203.0.113.7",
     'berth:systems.togather.domain: "203.0.113.7" is not a domain; use lower-case labels with dots, without scheme, port or path, as in app.example.org',
   ],
-  ["berth:systems.togather.path", "/", "berth:systems.togather.path: unknown key"],
+  [
+    "berth:systems.togather.path",
+    "/",
+    "berth:systems.togather.path: unknown key; use one of: host, domain, headers, edgeNetwork",
+  ],
   [
     "berth:images.[togather/app].repository",
     "ghcr.io/togather/togather-server:v1",
@@ -193,7 +197,11 @@ berth:hosts.main.edge.version: "latest" can be another image tomorrow; use a ver
     "sha256:abc",
     'berth:images.togather/app.digests.v1.0.0: "sha256:abc" is not a digest; use sha256: and 64 hex digits',
   ],
-  ["berth:images.[togather/app].tag", "v1", "berth:images.togather/app.tag: unknown key"],
+  [
+    "berth:images.[togather/app].tag",
+    "v1",
+    "berth:images.togather/app.tag: unknown key; use one of: repository, digests, allowRoot",
+  ],
   [
     "berth:images.[togather/app].allowRoot",
     "yes",
@@ -212,7 +220,7 @@ berth:hosts.main.edge.version: "latest" can be another image tomorrow; use a ver
   [
     "berth:registries.[ghcr.io]",
     { user: "", passwordExpires: "soon", password: "x" },
-    'berth:registries.ghcr.io.user: "" is empty\nberth:registries.ghcr.io.passwordExpires: "soon" is not a date; use a form like "2027-01-31", with the quotes\nberth:registries.ghcr.io.password: unknown key\nberth:registryPassword.ghcr.io: missing; password of ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.ghcr.io --stack production',
+    'berth:registries.ghcr.io.user: "" is empty\nberth:registries.ghcr.io.passwordExpires: "soon" is not a date; use a form like "2027-01-31", with the quotes\nberth:registries.ghcr.io.password: unknown key; use one of: user, passwordExpires\nberth:registryPassword.ghcr.io: missing; password of ghcr.io in berth:registries. Set it: cat password.txt | npx pulumi config set --secret berth:registryPassword.ghcr.io --stack production',
   ],
   [
     "berth:registryPassword.ghcr.io",

@@ -95,7 +95,9 @@ describe("bad input", () => {
     [
       "an unknown nested key",
       { "berth:hosts": { main: { ...host, servertype: "cx33" } } },
-      ["berth:hosts.main.servertype: unknown key"],
+      [
+        "berth:hosts.main.servertype: unknown key; use one of: serverType, location, image, volumeGigabytes, sshAllowedFrom, sshOpenToEverybody, ipv6, sshPort, sshPortBefore, hostKey, restoreFrom, beginEmpty, edge",
+      ],
     ],
     [
       "an unknown namespace",

@@ -145,7 +145,7 @@ describe("a planned stack", () => {
     const planned = planStack(request({ settings }), home);
     const { config } = await configureStack(planned, imagesOf(planned), home);
     expect(Object.keys(config).filter((key) => key.startsWith("berth:alerts"))).toEqual([]);
-    expect(() => planStack(request({ settings: ["berth:alerts.diskPercent=80"] }), home)).toThrow(
+    expect(() => planStack(request({ settings: ["berth:alerts={ diskPercent: 80 }"] }), home)).toThrow(
       "berth:alerts: tells nobody",
     );
   });
@@ -173,6 +173,7 @@ describe("a planned stack", () => {
       "berth:tls",
       // Only a run with --backups has a store.
       "berth:backups",
+      "berth:alerts",
       "togather:app",
     ];
     for (const [key, value] of Object.entries(committed)) {

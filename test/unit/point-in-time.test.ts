@@ -49,7 +49,7 @@ describe("berth:backups.pointInTime", () => {
       "25:00",
       'baseBackup.at: "25:00" is not a time of day; use hours and minutes in UTC, as in "02:00", with the quotes',
     ],
-    ["slot", "mine", "slot: unknown key"],
+    ["slot", "mine", "slot: unknown key; use one of: windowDays, everyMinutes, maxWalGigabytes, baseBackup"],
   ];
   test.each(cases)("%s %j", (path, value, says) => {
     expect(problems(changedValues(values, `berth:backups.pointInTime.${path}`, value)).join("\n")).toBe(

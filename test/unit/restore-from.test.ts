@@ -48,7 +48,10 @@ describe("a host's restoreFrom", () => {
       { restoreFrom: "backups", beginEmpty: "redis mfa_redis" },
       'berth:hosts.main.beginEmpty: "redis mfa_redis" has the wrong type; expected array',
     ],
-    [{ restoreFrom: "backups", beginEmpty: [""] }, 'berth:hosts.main.beginEmpty.0: "" is empty'],
+    [
+      { restoreFrom: "backups", beginEmpty: [""] },
+      'berth:hosts.main.beginEmpty.0: "" is nothing that a host keeps; use database SERVER/NAME, redis SERVER or folder /PATH, as up names it',
+    ],
     [
       { restoreFrom: "backups", beginEmpty: [7] },
       "berth:hosts.main.beginEmpty.0: 7 has the wrong type; expected string",
