@@ -16,9 +16,8 @@ export function addZitadelCommands(
   target: (options: Common) => Promise<Target>,
 ): void {
   // Loaded only when one of these commands runs, because it loads Pulumi's SDK.
-  const load = async (system: string, options: Common) => {
+  const load = async (system: string, { backend }: Target) => {
     const zitadel = await import("./zitadel.ts");
-    const { backend } = await target(options);
     const { access, declared } = await zitadel.systemZitadel(backend, system, runCommand);
     process.stderr.write(`asking https://${access.domain} …\n`);
     return { ...zitadel, access, declared, there: await zitadel.readInstance(access) };
@@ -31,7 +30,7 @@ export function addZitadelCommands(
     .option("--to <file>", "the file, written when all has been read; default standard output")
     .action(async (system: string, options: Common & { readonly to?: string }) => {
       const { writeConfiguration } = await import("./zitadel-file.ts");
-      const { there } = await load(system, options);
+      const { there } = await load(system, await target(options));
       const text = writeConfiguration(there, new Date());
       if (options.to === undefined) process.stdout.write(text);
       else writeFileSync(options.to, text);
@@ -47,8 +46,9 @@ export function addZitadelCommands(
     .action(async (system: string, path: string, options: Common & { readonly dryRun?: boolean }) => {
       const { readConfiguration } = await import("./zitadel-file.ts");
       const { planImport, renderPlan } = await import("./zitadel-plan.ts");
+      const found = await target(options);
       const file = readConfiguration(path);
-      const { access, declared, there, ...zitadel } = await load(system, options);
+      const { access, declared, there, ...zitadel } = await load(system, found);
       const plan = planImport(file, there, declared);
       if (!options.json) process.stdout.write(`${renderPlan(plan)}\n`);
       const made = options.dryRun ? [] : await zitadel.applyPlan(access, plan, there);
