@@ -1,4 +1,4 @@
-import { serverTypeFile } from "../components/host/server-types.ts";
+import { type ServerType, serverTypeFile } from "../components/host/server-types.ts";
 import type { ServiceSpec } from "../components/system.ts";
 import { renderTable } from "../components/table.ts";
 import type { ConfigurationRule } from "../config.ts";
@@ -18,18 +18,26 @@ interface Release {
   readonly cpus: string;
 }
 
+/** What runs on a host all the time, the memory that it takes with what is reserved, and the memory that the host has. */
+function memoryOf(name: string, serverType: ServerType, systems: Parameters<typeof services>[0]) {
+  const placed = services(systems).filter(({ host }) => host === name);
+  return {
+    placed,
+    steady: placed.reduce((sum, { service }) => sum + service.memoryMebibytes, reservedMebibytes),
+    available: serverTypeFile.serverTypes[serverType].memoryGibibytes * 1024,
+  };
+}
+
 /**
  * The memory limits of all systems on a host, together with what the largest release needs beside them, are no more than its server type
  * has. A second slot starts when the jobs of its migrations have ended. Several releases of one run may overlap; the largest one counts.
  */
 export const memoryFits: ConfigurationRule = ({ berth, systems }) =>
   Object.entries(berth.hosts).flatMap(([name, { serverType }]) => {
-    const placed = services(systems).filter(({ host }) => host === name);
-    const { memoryGibibytes, cores } = serverTypeFile.serverTypes[serverType];
+    const { placed, steady, available } = memoryOf(name, serverType, systems);
+    const { cores } = serverTypeFile.serverTypes[serverType];
     const release = largestRelease(placed);
-    const steady = placed.reduce((sum, { service }) => sum + service.memoryMebibytes, 0);
-    const needed = steady + (release?.memoryMebibytes ?? 0) + reservedMebibytes;
-    const available = memoryGibibytes * 1024;
+    const needed = steady + (release?.memoryMebibytes ?? 0);
     if (needed <= available) return [];
     const row = (title: string, mebibytes: number, cpus = "") => [title, String(mebibytes), cpus];
     const table = renderTable(
@@ -57,10 +65,8 @@ export const memoryFits: ConfigurationRule = ({ berth, systems }) =>
 export const drillsFit: ConfigurationRule = ({ stack, berth: { hosts, backups }, systems }) =>
   Object.entries(backups === undefined ? {} : hosts).flatMap(([name, { serverType }]) => {
     const wanted = backups?.drill.memoryMebibytes ?? 0;
-    const available = serverTypeFile.serverTypes[serverType].memoryGibibytes * 1024;
-    const left = services(systems)
-      .filter(({ host }) => host === name)
-      .reduce((rest, { service }) => rest - service.memoryMebibytes, available - reservedMebibytes);
+    const { steady, available } = memoryOf(name, serverType, systems);
+    const left = available - steady;
     if (wanted <= left) return [];
     return [
       `berth:backups.drill.memoryMebibytes: ${wanted} is too large for ${name}, whose ${serverType} has ${Math.max(left, 0)} MiB beside what runs on it; use less, or a larger berth:hosts.${name}.serverType. ` +

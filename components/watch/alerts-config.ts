@@ -4,10 +4,10 @@ import { certificateSchema, isHostUrl, textWithoutLogin, use, wholeNumber } from
 /** What a host is watched for and who is told, as `berth:alerts` declares it: what needs no resource. */
 
 const percentOf = (byDefault: number) => wholeNumber(1, 99).default(byDefault);
+const atLeastOne = (byDefault: number) => wholeNumber(1).default(byDefault);
+
 /** Fewer days than these left on a certificate, and its renewal has failed for long: hosts renew 30 days before the end. */
 export const lateCertificateDays = 14;
-
-const atLeastOne = (byDefault: number) => wholeNumber(1).default(byDefault);
 
 /** Ways on which a message goes out, by their keys in `berth:alerts`. */
 export const channels = ["email", "slack", "discord", "ntfy"] as const;

@@ -76,8 +76,8 @@ async function operate(
       ...["--config-file", cli.configFile],
       ...["--event-log", eventLog],
     ];
-    // A refresh reads databases through a tunnel that the program opens.
     if (operation !== "preview") args.push("--yes", "--skip-preview");
+    // The program opens the tunnel through which databases are read.
     else if (run.refresh) args.push("--refresh", "--run-program");
     if (run.continueOnError && operation !== "refresh" && operation !== "preview")
       args.push("--continue-on-error");
