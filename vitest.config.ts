@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import "./scripts/compile-cache.ts";
+import "./scripts/fast-start.ts";
 import { ProgressReporter } from "./scripts/test-reporter.ts";
 
 export default defineConfig({

@@ -28,10 +28,13 @@ export interface CloudFirewall {
 export class Cloud {
   readonly #endpoint: string;
   readonly #token: string;
+  readonly #pollMilliseconds: number;
 
-  constructor(access: CloudAccess) {
+  /** @param pollMilliseconds how often it asks whether an action has ended; default 300 */
+  constructor(access: CloudAccess, pollMilliseconds = 300) {
     this.#endpoint = access.endpoint ?? "https://api.hetzner.cloud/v1";
     this.#token = access.token;
+    this.#pollMilliseconds = pollMilliseconds;
   }
 
   /** Everything that carries the stack's label. */
@@ -160,7 +163,7 @@ export class Cloud {
           `the cloud's action "${textOf(action, "command")}" did not end within ${actionDeadlineSeconds} s`,
         );
       }
-      await sleep(300);
+      await sleep(this.#pollMilliseconds);
       action = (await this.#send("GET", `/actions/${textOf(action, "id")}`))?.action;
     }
     if (!isObject(action) || action.status !== "error") return;

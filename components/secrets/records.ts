@@ -41,10 +41,16 @@ export interface StackRecords {
  * can be guessed could be found by trying; the formats of secrets ask for far more than anybody can try.
  */
 export function fingerprint(key: string, value: string): string {
-  return scryptSync(value, `berth:${key}`, 8, { N: 2 ** 14, r: 8, p: 1, maxmem: 64 * 2 ** 20 }).toString(
-    "hex",
-  );
+  const known = fingerprints.get(JSON.stringify([key, value]));
+  if (known !== undefined) return known;
+  const cost = { N: 2 ** 14, r: 8, p: 1, maxmem: 64 * 2 ** 20 };
+  const made = scryptSync(value, `berth:${key}`, 8, cost).toString("hex");
+  fingerprints.set(JSON.stringify([key, value]), made);
+  return made;
 }
+
+/** Those of this process: several checks ask for each. */
+const fingerprints = new Map<string, string>();
 
 /** What the stack files of a folder say, but for one stack's. What cannot be read there is its own stack's problem. */
 export function otherStacksRecords(projectDir: string, stack: string): StackRecords[] {

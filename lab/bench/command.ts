@@ -5,7 +5,7 @@ import { execa } from "execa";
 const projectDir = fileURLToPath(new URL("../..", import.meta.url));
 const commandSeconds = 1800;
 /** As the npm scripts start every command. */
-const compileCache = ["--import", join(projectDir, "scripts/compile-cache.ts")];
+const compileCache = ["--import", join(projectDir, "scripts/fast-start.ts")];
 
 /**
  * Runs a script of the project, as a command of its own.

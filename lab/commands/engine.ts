@@ -11,7 +11,7 @@ import {
   launchPlugin,
   requirePlugins,
 } from "../pulumi/providers/plugin.ts";
-import { serveProvider } from "../pulumi/providers/serve.ts";
+import { provideInProcess } from "../pulumi/providers/serve.ts";
 import { diagnosticLines } from "../render/steps.ts";
 import type { StackConfiguration } from "../stack/check.ts";
 import { readOrMake, writePrivateFile } from "../write-file.ts";
@@ -84,7 +84,7 @@ async function launchProvider(packageName: string) {
     const known = providerPackages.map(({ name }) => name).join(", ");
     throw new Error(`the lab has no provider "${packageName}"; it has: ${known}`);
   }
-  return serveProvider(found);
+  return provideInProcess(found);
 }
 
 function launchReal(plugins: ReadonlyMap<string, string>): Launch {

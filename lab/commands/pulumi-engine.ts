@@ -95,13 +95,8 @@ async function operate(
         message: String(ended.stderr || ended.stdout || ended.shortMessage).slice(-4000),
       });
     }
-    let outputs: Record<string, unknown> = {};
-    if (operation !== "preview") {
-      writePrivateFile(run.stateFile, await cli.exportState());
-      const printed = await cli.run(["stack", "output", "--json", ...stack]);
-      if (!printed.failed) outputs = JSON.parse(printed.stdout) as Record<string, unknown>;
-    }
-    return { ok: !ended.failed, steps: result.steps, diagnostics: result.diagnostics, outputs };
+    if (operation !== "preview") writePrivateFile(run.stateFile, await cli.exportState());
+    return { ok: !ended.failed, steps: result.steps, diagnostics: result.diagnostics };
   } finally {
     await Promise.all(served.map(({ close }) => close()));
   }

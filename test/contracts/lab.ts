@@ -20,8 +20,7 @@ async function withLabProvider<T>(
 ): Promise<T> {
   const found = providerPackages.find(({ name }) => name === plugin);
   if (found === undefined) throw new Error(`the lab has no provider "${plugin}"`);
-  const { address, close } = await serveProvider(found);
-  const client = new ProviderClient(address, close);
+  const client = new ProviderClient(await serveProvider(found));
   try {
     const type = `pulumi:providers:${plugin}`;
     client.configure(

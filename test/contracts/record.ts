@@ -21,8 +21,7 @@ async function recordType(type: TypeCases, path: string, places: Places): Promis
     console.log(`left out: ${type.type} (say where its backend is)`);
     return;
   }
-  const { address, close } = await launchPlugin(path, () => undefined);
-  const client = new ProviderClient(address, close);
+  const client = new ProviderClient(await launchPlugin(path, () => undefined));
   try {
     const provider = `pulumi:providers:${type.plugin}`;
     const target = { urn: `urn:pulumi:dev::berth::${provider}::default`, type: provider, name: "default" };

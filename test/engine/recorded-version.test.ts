@@ -57,7 +57,7 @@ describe("the recorded version", () => {
     await git(colleague, "init", "--quiet", "--initial-branch=main");
     for (const name of [
       "ops",
-      "scripts/compile-cache.ts",
+      "scripts/fast-start.ts",
       "components",
       "stacks",
       "policy",

@@ -102,8 +102,7 @@ test("a token that is refused is named, and not shown", async () => {
 
 test("Pulumi's host for dynamic providers finds it by the text that is registered", async () => {
   const folder = new URL("../..", import.meta.url).pathname;
-  const { address, close } = await launchDynamicProvider(folder, () => undefined);
-  const client = new ProviderClient(address, close);
+  const client = new ProviderClient(await launchDynamicProvider(folder, () => undefined));
   try {
     const type = "pulumi-nodejs:dynamic/zitadel:Application";
     const target = { urn: `urn:pulumi:test::berth::${type}::application`, type, name: "application" };

@@ -113,12 +113,13 @@ test("the answer repeats id and letter case of the question, EDNS or not", async
 test("a message that is not a query is ignored, and the next query is answered", async () => {
   const question = { name: "example.org", type: "NS" as const, class: "IN" as const };
   const query = encode({ type: "query", id: 1, questions: [question] });
-  expect(await ask(Buffer.from("GET / HTTP/1.1"))).toBeUndefined();
-  expect(await ask(query.subarray(0, query.length - 3))).toBeUndefined();
-  expect(await ask(encode({ type: "response", id: 2, questions: [question] }))).toBeUndefined();
-  expect(await ask(encode({ type: "query", id: 3, questions: [question, question] }))).toBeUndefined();
-  expect(
-    await ask(encode({ type: "query", id: 4, questions: [{ ...question, class: "CH" }] })),
-  ).toBeUndefined();
+  const ignored = [
+    Buffer.from("GET / HTTP/1.1"),
+    query.subarray(0, query.length - 3),
+    encode({ type: "response", id: 2, questions: [question] }),
+    encode({ type: "query", id: 3, questions: [question, question] }),
+    encode({ type: "query", id: 4, questions: [{ ...question, class: "CH" }] }),
+  ];
+  expect(await Promise.all(ignored.map(ask))).toEqual(ignored.map(() => undefined));
   expect(await ask(query)).toBeDefined();
 });

@@ -12,7 +12,7 @@ import { runProgram } from "../program/support.ts";
 
 const open = (found: readonly FoundDifference[]) => found.filter((each) => !isAccepted(each)).map(said);
 
-describe.each(contracts)("$type", (type) => {
+describe.concurrent.each(contracts)("$type", (type) => {
   test("treats a state that the real plugin wrote as the real plugin does", async () => {
     expect(open(await compareTakeover(type, readRecording(type.type)))).toEqual([]);
   });

@@ -9,7 +9,7 @@ let cloud: TestCloud;
 let access: Cloud;
 beforeEach(async () => {
   cloud = await startCloud();
-  access = new Cloud({ endpoint: cloud.url, token });
+  access = new Cloud({ endpoint: cloud.url, token }, 10);
 });
 afterEach(() => cloud.close());
 
@@ -66,7 +66,7 @@ describe("access for a run", () => {
     for (const firewall of state.firewalls) firewall.created = hourAgo;
     writeFileSync(cloud.stateFile, JSON.stringify(state));
     cloud = await startCloud(cloud.machines, cloud.stateFile);
-    access = new Cloud({ endpoint: cloud.url, token });
+    access = new Cloud({ endpoint: cloud.url, token }, 10);
     expect(await sshAccess(access, "production")).toMatchObject([{ stale: true }]);
     expect(await closeSsh(access, "production", "43-1")).toEqual(["ssh-production-42-1"]);
     expect(await sshAccess(access, "staging")).toHaveLength(1);

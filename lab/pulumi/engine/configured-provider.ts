@@ -1,4 +1,5 @@
 import { credentials, type ServiceError } from "@grpc/grpc-js";
+import type { IResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import { empty, type pluginMessages, providerMessages, providerServices } from "./proto.ts";
 import {
   type CheckResult,
@@ -33,29 +34,47 @@ export function about<Request extends AboutResource>(request: Request, target: T
   return request;
 }
 
+/** A provider instance that was started: served over gRPC at an address, or called in this process. `close` ends it. */
+export type LaunchedProvider = { close(): Promise<void> } & (
+  | { readonly address: string }
+  | { readonly stub: IResourceProviderClient }
+);
+
 /**
- * The connection to one provider instance over gRPC, and its configuration. Secrets, resource references and unknown
+ * The connection to one provider instance, and its configuration. Secrets, resource references and unknown
  * values are sent only if the provider supports them; secret marks are restored in its responses.
  */
 export class ConfiguredProvider {
-  protected readonly client: InstanceType<typeof providerServices.ResourceProviderClient>;
+  protected readonly client: IResourceProviderClient;
   readonly #close: () => Promise<void>;
   #configured: Promise<"known" | "unknown"> | undefined;
   protected accepts = { keepSecrets: false, keepResources: false };
   protected supportsPreview = false;
 
-  constructor(address: string, close: () => Promise<void>) {
-    this.client = new providerServices.ResourceProviderClient(address, credentials.createInsecure(), {
-      "grpc.max_receive_message_length": -1,
-      "grpc.max_send_message_length": -1,
-      "grpc.max_metadata_size": 1 << 20,
-    });
-    this.#close = close;
+  constructor(launched: LaunchedProvider) {
+    if ("stub" in launched) {
+      this.client = launched.stub;
+      this.#close = launched.close;
+      return;
+    }
+    const client = new providerServices.ResourceProviderClient(
+      launched.address,
+      credentials.createInsecure(),
+      {
+        "grpc.max_receive_message_length": -1,
+        "grpc.max_send_message_length": -1,
+        "grpc.max_metadata_size": 1 << 20,
+      },
+    );
+    this.client = client;
+    this.#close = async () => {
+      client.close();
+      await launched.close();
+    };
   }
 
-  async close(): Promise<void> {
-    this.client.close();
-    await this.#close();
+  close(): Promise<void> {
+    return this.#close();
   }
 
   /** Promise form of one call of the stub. Calls have no deadline: the provider enforces the request's `timeout`. */

@@ -82,12 +82,6 @@ export class Deployment implements MonitorHandlers {
     );
   }
 
-  /** The outputs of the stack that the program has registered so far. */
-  get stackOutputs(): PropertyMap {
-    const old = this.#context.olds.get(this.#stackUrn);
-    return this.#context.news.get(this.#stackUrn)?.outputs ?? old?.outputs ?? {};
-  }
-
   // ---- requests of the program
 
   async register(goal: Goal, hints: ProviderHints): Promise<Registered> {

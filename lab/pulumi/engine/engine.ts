@@ -11,8 +11,6 @@ import type { Deployment as RecordedDeployment } from "./resource-state.ts";
 import type { Engine, EngineResult, EngineRun } from "./run.ts";
 import { Snapshot } from "./snapshot.ts";
 import { openState } from "./state.ts";
-import { stackType, typeOf } from "./urn.ts";
-import { isList, isMap, type PropertyMap, ResourceReference, Secret, type Value } from "./values.ts";
 
 const defaultParallel = 8;
 // Seconds that a program has to exit once it has nothing to wait for.
@@ -73,21 +71,17 @@ async function operate(
       }
       if (!preview) warnOfPending(recorded, reporter);
       const base = preview && run.refresh ? await found(recorded, runOptions, reporter, launch) : recorded;
-      if (base === undefined) return reporter.result(false, {});
+      if (base === undefined) return reporter.result(false);
       snapshot = new Snapshot(base, preview ? undefined : run.stateFile);
       const context = new RunContext(runOptions, registry, snapshot, reporter, base.resources);
-      if (operation === "refresh") {
-        const ok = await refreshAll(context);
-        return reporter.result(ok, printable(stackOutputs(snapshot)));
-      }
-      if (operation === "destroy" && !mayDestroy(context)) return reporter.result(false, {});
+      if (operation === "refresh") return reporter.result(await refreshAll(context));
+      if (operation === "destroy" && !mayDestroy(context)) return reporter.result(false);
       const deployment = new Deployment(context, run.config, run.secretKeys);
       if (program === undefined) {
         await deployment.complete();
         await deployment.end();
       } else await program.run(deployment);
-      const outputs = operation === "destroy" ? {} : deployment.stackOutputs;
-      return reporter.result(!deployment.failed, printable(outputs));
+      return reporter.result(!deployment.failed);
     } finally {
       await program?.stop();
       await registry.close();
@@ -198,22 +192,4 @@ function warnOfPending(base: RecordedDeployment, reporter: Reporter): void {
     `an earlier run was interrupted; whether these operations were completed is unknown:${list.join("")}\n` +
       "To resolve them: npm run lab -- ops recover",
   );
-}
-
-function stackOutputs(snapshot: Snapshot): PropertyMap {
-  return (
-    snapshot.resources().find((state) => typeOf(state.urn) === stackType && !state.delete)?.outputs ?? {}
-  );
-}
-
-function printable(outputs: PropertyMap): Record<string, unknown> {
-  const show = (value: Value): unknown => {
-    if (value instanceof Secret) return "[secret]";
-    if (value instanceof ResourceReference) return value.urn;
-    if (typeof value === "symbol") return "[unknown]";
-    if (isList(value)) return value.map(show);
-    if (isMap(value)) return printable(value);
-    return value;
-  };
-  return Object.fromEntries(Object.entries(outputs).map(([key, value]) => [key, show(value)]));
 }

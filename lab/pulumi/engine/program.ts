@@ -22,11 +22,18 @@ interface ProgramOptions {
   readonly onLine: (line: string) => void;
 }
 
-function entryPoint(projectDir: string): string {
+/** What Pulumi.yaml says of how to start the program: the folder or file, and arguments of Node (`runtime.options.nodeargs`). */
+function project(projectDir: string): { readonly entryPoint: string; readonly nodeArgs: readonly string[] } {
   const file = join(projectDir, "Pulumi.yaml");
-  if (!existsSync(file)) return projectDir;
-  const { main } = (parse(readFileSync(file, "utf8")) ?? {}) as { main?: string };
-  return main === undefined ? projectDir : join(projectDir, main);
+  const { main, runtime } = ((existsSync(file) && parse(readFileSync(file, "utf8"))) || {}) as {
+    main?: string;
+    runtime?: string | { options?: { nodeargs?: string } };
+  };
+  const { nodeargs = "" } = typeof runtime === "object" ? (runtime.options ?? {}) : {};
+  return {
+    entryPoint: main === undefined ? projectDir : join(projectDir, main),
+    nodeArgs: nodeargs.split(/\s+/).filter((argument) => argument !== ""),
+  };
 }
 
 /**
@@ -45,11 +52,12 @@ export class Program {
   constructor(options: ProgramOptions) {
     const { facts, address, projectDir } = options;
     const runner = createRequire(join(projectDir, "package.json")).resolve("@pulumi/pulumi/cmd/run/index.js");
-    const args = ["--import", exitWithEngine, runner, "--monitor", address, "--engine", address];
+    const { entryPoint, nodeArgs } = project(projectDir);
+    const args = ["--import", exitWithEngine, ...nodeArgs, runner, "--monitor", address, "--engine", address];
     args.push("--organization", organization, "--project", facts.project, "--stack", facts.stack);
     args.push("--root-directory", projectDir, "--pwd", projectDir, "--parallel", String(facts.parallel));
     if (facts.preview) args.push("--dry-run");
-    args.push(entryPoint(projectDir));
+    args.push(entryPoint);
     this.#child = spawn(process.execPath, args, {
       cwd: projectDir,
       stdio: ["ignore", "pipe", "pipe", "pipe"],

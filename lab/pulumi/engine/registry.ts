@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { LaunchedProvider } from "./configured-provider.ts";
 import { providerUrn } from "./graph.ts";
 import type { CheckResult, Diff, Target } from "./provider-answers.ts";
 import { ProviderClient } from "./provider-client.ts";
@@ -7,7 +8,7 @@ import { nameOf, packageOf, typeOf } from "./urn.ts";
 import { containsUnknown, equal, type PropertyMap } from "./values.ts";
 
 /** How the engine starts a provider: one process or server per configured instance. */
-export type Launch = (packageName: string) => Promise<{ address: string; close(): Promise<void> }>;
+export type Launch = (packageName: string) => Promise<LaunchedProvider>;
 
 /** The id of a provider that a preview would create. Pulumi's unknown string. */
 const unknownProviderId = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
@@ -41,8 +42,7 @@ export class ProviderRegistry {
   }
 
   async #start(urn: string): Promise<ProviderClient> {
-    const { address, close } = await this.#launch(packageOf(typeOf(urn)));
-    const client = new ProviderClient(address, close);
+    const client = new ProviderClient(await this.#launch(packageOf(typeOf(urn))));
     this.#all.add(client);
     return client;
   }

@@ -58,12 +58,14 @@ export class Reporter {
     return masked.replaceAll(placeholder, "[secret]");
   }
 
+  /** What is for debugging is left out, as Pulumi does without `--debug`: the SDK says more of it than of anything else. */
   say(severity: Severity, message: string, urn?: string): void {
+    if (severity === "debug") return;
     if (severity === "error") this.failed = true;
     const masked = this.mask(message);
     const about = urn === undefined || urn === "" ? {} : { urn };
     this.#onEvent({ kind: "diagnostic", severity, message: masked, ...about });
-    if (severity !== "debug") this.#diagnostics.push({ severity, message: masked, ...about });
+    this.#diagnostics.push({ severity, message: masked, ...about });
   }
 
   /** Reports a step's start. Returns a function that reports its end, under another operation if given (refreshes). */
@@ -84,7 +86,7 @@ export class Reporter {
     this.#steps.length = 0;
   }
 
-  result(ok: boolean, outputs: EngineResult["outputs"]): EngineResult {
-    return { ok, steps: this.#steps, diagnostics: this.#diagnostics, outputs };
+  result(ok: boolean): EngineResult {
+    return { ok, steps: this.#steps, diagnostics: this.#diagnostics };
   }
 }

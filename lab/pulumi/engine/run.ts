@@ -65,8 +65,6 @@ export interface EngineResult {
     readonly urn?: string;
     readonly message: string;
   }[];
-  /** Stack outputs, secrets replaced by "[secret]". */
-  readonly outputs: Readonly<Record<string, unknown>>;
 }
 
 export interface Engine {

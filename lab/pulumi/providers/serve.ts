@@ -1,8 +1,15 @@
 /**
- * Serves a {@link LabProvider} as Pulumi's `ResourceProvider`, for the lab's engine and for a real `pulumi` with
- * `PULUMI_DEBUG_PROVIDERS=<name>:<port>`.
+ * A {@link LabProvider} as Pulumi's `ResourceProvider`: over gRPC for a real `pulumi` with `PULUMI_DEBUG_PROVIDERS=<name>:<port>`,
+ * and without a server for the lab's engine, which runs in the same process.
  */
-import { type handleUnaryCall, Server, ServerCredentials, status } from "@grpc/grpc-js";
+import {
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import pluginPb from "@pulumi/pulumi/proto/plugin_pb.js";
 import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
@@ -43,23 +50,32 @@ export interface ServedProvider {
   close(): Promise<void>;
 }
 
+/** The methods of the service for one configured instance; `close` cancels running operations. */
+function instanceOf(pkg: ProviderPackage) {
+  const provider = pkg.create();
+  const followsSecrets = "outputsFollowSecrets" in pkg;
+  return {
+    methods: {
+      ...aboutTheProvider(pkg, provider, followsSecrets),
+      ...aboutItsConfiguration(pkg, provider, followsSecrets),
+      ...aboutResources(provider, followsSecrets),
+    },
+    close: () => cancel(provider),
+  };
+}
+
 /**
  * Starts a server on a free loopback port for one configured instance of `pkg`; `close` cancels running operations and
  * ends the server. A real `pulumi` attaches every provider resource of a package to this one port: the settings of the last one then
  * apply to all, so a stack with two provider resources of one package needs the lab's engine.
  */
 export async function serveProvider(pkg: ProviderPackage): Promise<ServedProvider> {
-  const provider = pkg.create();
-  const followsSecrets = "outputsFollowSecrets" in pkg;
+  const { methods, close } = instanceOf(pkg);
   const server = new Server({
     "grpc.max_receive_message_length": -1,
     "grpc.max_send_message_length": -1,
   });
-  server.addService(providerGrpc.ResourceProviderService, {
-    ...aboutTheProvider(pkg, provider, followsSecrets),
-    ...aboutItsConfiguration(pkg, provider, followsSecrets),
-    ...aboutResources(provider, followsSecrets),
-  });
+  server.addService(providerGrpc.ResourceProviderService, methods);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
       error
@@ -70,10 +86,26 @@ export async function serveProvider(pkg: ProviderPackage): Promise<ServedProvide
   return {
     address: `127.0.0.1:${port}`,
     close: async () => {
-      await cancel(provider);
+      await close();
       server.forceShutdown();
     },
   };
+}
+
+/**
+ * An instance of `pkg` for an engine in this process, with the interface of a client: messages are handed over as they are, not written and
+ * read again.
+ */
+export function provideInProcess(pkg: ProviderPackage) {
+  const { methods, close } = instanceOf(pkg);
+  const calls = Object.entries(methods).map(([name, method]) => {
+    const call = (request: never, done: (error: ServiceError | null, response?: unknown) => void) =>
+      method({ request } as ServerUnaryCall<never, never>, (error, response) =>
+        error ? done(Object.assign(new Error(), error as ServiceError)) : done(null, response),
+      );
+    return [name, call];
+  });
+  return { stub: Object.fromEntries(calls) as providerGrpc.IResourceProviderClient, close };
 }
 
 function aboutTheProvider(pkg: ProviderPackage, provider: LabProvider, followsSecrets: boolean) {
