@@ -1,5 +1,10 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { labHome } from "../home.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readOutputs } from "../commands/outputs.ts";
+import { askHealth } from "../commands/status.ts";
+import { type LabHome, labHome } from "../home.ts";
 import { command, seconds } from "./command.ts";
 import { releaseStep, StepWatch, type WatchedStep } from "./step-watch.ts";
 
@@ -13,9 +18,13 @@ export interface BenchReport {
   readonly noOpUp: number;
   /** An `up` of a program that declares nothing, by the same engine. */
   readonly emptyUp: number;
+  /** An `up` without changes of a program that declares the same resources one by one. */
+  readonly plainUp: number;
   readonly preview: number;
   /** An `up` to another version, from the command to its end. */
   readonly deploy: number;
+  /** From that command to the first answer of the new version from outside; undefined when the health page does not name the version. */
+  readonly deployToServing: number | undefined;
   readonly rollback: number;
   /** Steps of that deploy, in the order in which they started. */
   readonly steps: readonly { readonly step: string; readonly resource: string; readonly seconds: number }[];
@@ -24,6 +33,9 @@ export interface BenchReport {
   /** Ratios of times of this run, which can be compared between machines. */
   readonly ratios: Readonly<Record<string, number>>;
 }
+
+/** How exact the time to the first answer of a new version is. */
+const answerPollMilliseconds = 100;
 
 interface BenchOptions {
   readonly stack: string;
@@ -65,9 +77,12 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     const noOpUp = await measure("an up with nothing to do", ["up", ...stack]);
     options.progress("an up of a program without a resource");
     const emptyUp = await seconds(() => command("lab/bench/empty/up.ts", []));
+    const plainUp = await benchPlain(options);
     const preview = await measure("a preview", ["preview", "--expect-no-changes", ...stack]);
     const watch = new StepWatch(join(home.stateDir, `${options.stack}.json`));
+    const serving = firstAnswer(home, options);
     const deploy = await measure(`a deploy of ${options.version}`, ["up", ...stack, ...change]);
+    const deployToServing = serving.seconds();
     watch.close();
     const rollback = await measure("going back", ["up", ...stack]);
     const steps = watch.steps.flatMap(stepSeconds);
@@ -78,13 +93,16 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
       nothingToServing: round(nothingToServing),
       noOpUp: round(noOpUp),
       emptyUp: round(emptyUp),
+      plainUp: round(plainUp),
       preview: round(preview),
       deploy: round(deploy),
+      deployToServing: deployToServing && round(deployToServing),
       rollback: round(rollback),
       steps,
       deployOverhead: round(deploy - inSteps),
       ratios: {
         "no-op up / up of an empty program": round(noOpUp / emptyUp),
+        "no-op up / up of the same resources, declared one by one": round(noOpUp / plainUp),
         "no-op up / preview": round(noOpUp / preview),
         "deploy / no-op up": round(deploy / noOpUp),
         "rollback / deploy": round(rollback / deploy),
@@ -93,6 +111,42 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     };
   } finally {
     await measure("ending the lab", ["down"]);
+  }
+}
+
+/** Requests a system's health until it names the version, as the page of Togather does. */
+function firstAnswer(home: LabHome, { stack, setting, version }: BenchOptions) {
+  const { hosts, systems } = readOutputs(join(home.stateDir, `${stack}.json`));
+  const system = systems[setting.split(":")[0] ?? ""];
+  const began = performance.now();
+  let answered: number | undefined;
+  let ended = false;
+  const ask = async () => {
+    while (system !== undefined && answered === undefined && !ended) {
+      const { text } = await askHealth(home, system, hosts[system.host]?.address ?? "");
+      if (text.includes(version)) answered = (performance.now() - began) / 1000;
+      await sleep(answerPollMilliseconds);
+    }
+  };
+  void ask();
+  return {
+    /** Until then; it asks no more. */
+    seconds() {
+      ended = true;
+      return answered;
+    },
+  };
+}
+
+/** What the resources of the running lab cost in a program of nothing else. */
+async function benchPlain({ stack, settings = [], progress }: BenchOptions): Promise<number> {
+  progress("an up with nothing to do of the same resources, declared one by one");
+  const folder = mkdtempSync(join(tmpdir(), "bench-plain-"));
+  try {
+    await command("lab/bench/plain/prepare.ts", [stack, folder]);
+    return await seconds(() => command("lab/bench/plain/up.ts", [stack, folder, ...settings]));
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
 

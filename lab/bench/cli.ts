@@ -14,8 +14,12 @@ function render(report: BenchReport): string {
     ["from nothing to serving (images built before)", report.nothingToServing],
     ["up with nothing to do", report.noOpUp],
     ["up of a program without a resource", report.emptyUp],
+    ["up with nothing to do of the same resources, declared one by one", report.plainUp],
     ["preview", report.preview],
     [`deploy of ${report.version}`, report.deploy],
+    ...(report.deployToServing === undefined
+      ? []
+      : [["  until the new version serves", report.deployToServing] satisfies [string, number]]),
     ...report.steps.map(({ step, resource, seconds }): [string, number] => [
       `  ${step} (${resource})`,
       seconds,
