@@ -36,21 +36,22 @@ export interface StackRecords {
   readonly domains?: readonly string[];
 }
 
+/** Fingerprints that this process has made: several checks ask for each. */
+const fingerprints = new Map<string, string>();
+
 /**
  * Names a value without telling it: slow on purpose, salted with the key's name, and shortened. It is committed, so a value that
  * can be guessed could be found by trying; the formats of secrets ask for far more than anybody can try.
  */
 export function fingerprint(key: string, value: string): string {
-  const known = fingerprints.get(JSON.stringify([key, value]));
+  const secret = JSON.stringify([key, value]);
+  const known = fingerprints.get(secret);
   if (known !== undefined) return known;
   const cost = { N: 2 ** 14, r: 8, p: 1, maxmem: 64 * 2 ** 20 };
   const made = scryptSync(value, `berth:${key}`, 8, cost).toString("hex");
-  fingerprints.set(JSON.stringify([key, value]), made);
+  fingerprints.set(secret, made);
   return made;
 }
-
-/** Those of this process: several checks ask for each. */
-const fingerprints = new Map<string, string>();
 
 /** What the stack files of a folder say, but for one stack's. What cannot be read there is its own stack's problem. */
 export function otherStacksRecords(projectDir: string, stack: string): StackRecords[] {

@@ -1,11 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { readOutputs } from "../commands/outputs.ts";
-import { askHealth } from "../commands/status.ts";
-import { type LabHome, labHome } from "../home.ts";
+import { labHome } from "../home.ts";
 import { command, seconds } from "./command.ts";
+import { secondsUntilAnswer } from "./first-answer.ts";
 import { releaseStep, StepWatch, type WatchedStep } from "./step-watch.ts";
 
 /** All times in seconds. */
@@ -23,7 +21,7 @@ export interface BenchReport {
   readonly preview: number;
   /** An `up` to another version, from the command to its end. */
   readonly deploy: number;
-  /** From that command to the first answer of the new version from outside; undefined when the health page does not name the version. */
+  /** From that command to the first answer of the new version from outside; undefined when nothing says the version. */
   readonly deployToServing: number | undefined;
   readonly rollback: number;
   /** Steps of that deploy, in the order in which they started. */
@@ -33,9 +31,6 @@ export interface BenchReport {
   /** Ratios of times of this run, which can be compared between machines. */
   readonly ratios: Readonly<Record<string, number>>;
 }
-
-/** How exact the time to the first answer of a new version is. */
-const answerPollMilliseconds = 100;
 
 interface BenchOptions {
   readonly stack: string;
@@ -79,10 +74,13 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     const emptyUp = await seconds(() => command("lab/bench/empty/up.ts", []));
     const plainUp = await benchPlain(options);
     const preview = await measure("a preview", ["preview", "--expect-no-changes", ...stack]);
-    const watch = new StepWatch(join(home.stateDir, `${options.stack}.json`));
-    const serving = firstAnswer(home, options);
-    const deploy = await measure(`a deploy of ${options.version}`, ["up", ...stack, ...change]);
-    const deployToServing = serving.seconds();
+    const stateFile = join(home.stateDir, `${options.stack}.json`);
+    const watch = new StepWatch(stateFile);
+    const { version } = options;
+    const { seconds: deployToServing, result: deploy } = await secondsUntilAnswer(
+      { home, stateFile, system: options.setting.split(":")[0] ?? "", version },
+      () => measure(`a deploy of ${version}`, ["up", ...stack, ...change]),
+    );
     watch.close();
     const rollback = await measure("going back", ["up", ...stack]);
     const steps = watch.steps.flatMap(stepSeconds);
@@ -112,30 +110,6 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   } finally {
     await measure("ending the lab", ["down"]);
   }
-}
-
-/** Requests a system's health until it names the version, as the page of Togather does. */
-function firstAnswer(home: LabHome, { stack, setting, version }: BenchOptions) {
-  const { hosts, systems } = readOutputs(join(home.stateDir, `${stack}.json`));
-  const system = systems[setting.split(":")[0] ?? ""];
-  const began = performance.now();
-  let answered: number | undefined;
-  let ended = false;
-  const ask = async () => {
-    while (system !== undefined && answered === undefined && !ended) {
-      const { text } = await askHealth(home, system, hosts[system.host]?.address ?? "");
-      if (text.includes(version)) answered = (performance.now() - began) / 1000;
-      await sleep(answerPollMilliseconds);
-    }
-  };
-  void ask();
-  return {
-    /** Until then; it asks no more. */
-    seconds() {
-      ended = true;
-      return answered;
-    },
-  };
 }
 
 /** What the resources of the running lab cost in a program of nothing else. */

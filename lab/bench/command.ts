@@ -5,7 +5,7 @@ import { execa } from "execa";
 const projectDir = fileURLToPath(new URL("../..", import.meta.url));
 const commandSeconds = 1800;
 /** As the npm scripts start every command. */
-const compileCache = ["--import", join(projectDir, "scripts/fast-start.ts")];
+const fastStart = ["--import", join(projectDir, "scripts/fast-start.ts")];
 
 /**
  * Runs a script of the project, as a command of its own.
@@ -13,7 +13,7 @@ const compileCache = ["--import", join(projectDir, "scripts/fast-start.ts")];
  * @throws with its output when it fails, or has not ended after 30 minutes
  */
 export async function command(script: string, args: readonly string[]): Promise<string> {
-  const result = await execa(process.execPath, [...compileCache, join(projectDir, script), ...args], {
+  const result = await execa(process.execPath, [...fastStart, join(projectDir, script), ...args], {
     cwd: projectDir,
     reject: false,
     all: true,

@@ -39,7 +39,7 @@ export class StepProgress {
   readonly onEvent = (event: EngineEvent): void => {
     if (event.kind === "diagnostic") {
       // Errors are printed in full at the end; during the run only their first line.
-      if (event.severity !== "debug") this.progress(firstLine(event.message));
+      this.progress(firstLine(event.message));
       return;
     }
     if (event.kind === "step-started" && event.detail !== undefined && event.detail.length > 0) {

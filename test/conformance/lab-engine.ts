@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { breakLock, createEngine, encodeDeployment, readState } from "../../lab/pulumi/engine/index.ts";
 import type { EngineEvent, EngineResult, EngineRun } from "../../lab/pulumi/engine/run.ts";
-import { serveProvider } from "../../lab/pulumi/providers/serve.ts";
+import { provideInProcess } from "../../lab/pulumi/providers/serve.ts";
 import { type Deployment, recordedDeployment } from "./deployment.ts";
 import type { Command, ObservedStep, PhaseResult } from "./format.ts";
 import type { PhaseRun, ScenarioEngine } from "./runner.ts";
@@ -31,7 +31,7 @@ export function runLabEngine(
   const engine = createEngine({
     launch: async (packageName) => {
       if (packageName !== "testing") throw new Error(`no provider "${packageName}" here`);
-      return serveProvider(testingProvider({ worldFile }));
+      return provideInProcess(testingProvider({ worldFile }));
     },
   });
   return engine[command]({ ...run, onEvent });

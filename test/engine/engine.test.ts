@@ -8,8 +8,9 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { breakLock, createEngine, readState } from "../../lab/pulumi/engine/index.ts";
 import type { EngineEvent, EngineRun } from "../../lab/pulumi/engine/run.ts";
+import { stackType } from "../../lab/pulumi/engine/urn.ts";
 import { Secret } from "../../lab/pulumi/engine/values.ts";
-import { serveProvider } from "../../lab/pulumi/providers/serve.ts";
+import { provideInProcess } from "../../lab/pulumi/providers/serve.ts";
 import { testingProvider } from "../conformance/testing-provider.ts";
 import { World } from "../conformance/world.ts";
 
@@ -25,7 +26,9 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const stateFile = () => join(folder, "state.json");
 const engine = () =>
-  createEngine({ launch: () => serveProvider(testingProvider({ worldFile: join(folder, "world.json") })) });
+  createEngine({
+    launch: async () => provideInProcess(testingProvider({ worldFile: join(folder, "world.json") })),
+  });
 
 function run(program: string, extra: Partial<EngineRun> = {}): EngineRun {
   return {
@@ -43,8 +46,7 @@ function run(program: string, extra: Partial<EngineRun> = {}): EngineRun {
 
 /** The outputs of the stack, as recorded. */
 const stackOutputs = () =>
-  readState(stateFile(), "passphrase").resources.find(({ urn }) => urn.includes("pulumi:pulumi:Stack"))
-    ?.outputs;
+  readState(stateFile(), "passphrase").resources.find(({ type }) => type === stackType)?.outputs;
 
 const short = (urn: string | undefined) => urn?.split("::").at(-1);
 

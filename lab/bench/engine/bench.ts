@@ -5,7 +5,7 @@ import { createPulumiEngine } from "../../commands/pulumi-engine.ts";
 import type { LabHome } from "../../home.ts";
 import { createEngine } from "../../pulumi/engine/index.ts";
 import type { Engine, EngineRun } from "../../pulumi/engine/run.ts";
-import { serveProvider } from "../../pulumi/providers/serve.ts";
+import { provideInProcess } from "../../pulumi/providers/serve.ts";
 import { table } from "../../render/table.ts";
 import { simulatedPackage } from "./simulated.ts";
 
@@ -95,7 +95,7 @@ async function measure(
 }
 
 function engineFor(name: string, folder: string): Engine {
-  if (name === "lab") return createEngine({ launch: () => serveProvider(simulatedPackage) });
+  if (name === "lab") return createEngine({ launch: async () => provideInProcess(simulatedPackage) });
   const home: LabHome = { name: "bench", cacheDir: folder, stateDir: folder, subnet: "", gateway: "" };
   return createPulumiEngine(home, [simulatedPackage]);
 }

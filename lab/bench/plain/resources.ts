@@ -1,6 +1,9 @@
+import { providerUrn } from "../../pulumi/engine/graph.ts";
 import type { ResourceState } from "../../pulumi/engine/resource-state.ts";
-import { nameOf, stackType } from "../../pulumi/engine/urn.ts";
+import { isProviderType, nameOf, stackType } from "../../pulumi/engine/urn.ts";
 import { containsSecret, isList, type PropertyMap, reveal } from "../../pulumi/engine/values.ts";
+import { withoutNotes } from "../../pulumi/providers/inputs.ts";
+import type { Properties } from "../../pulumi/providers/provider.ts";
 
 /** A resource of a state in the terms of a program. */
 export interface PlainResource {
@@ -26,9 +29,6 @@ export interface PlainResource {
   readonly additionalSecretOutputs: string[];
 }
 
-/** Inputs that engines and plugins add to those of a program; `__defaults` lists others. */
-const added = /^__/;
-
 /** The resources of a state, in its order, as a program would declare them; the engine registers default providers itself. */
 export function plainResources(states: readonly ResourceState[]): PlainResource[] {
   const byUrn = new Map(states.map((state) => [state.urn, state]));
@@ -36,9 +36,8 @@ export function plainResources(states: readonly ResourceState[]): PlainResource[
   return states
     .filter(({ type, urn, delete: replaced }) => type !== stackType && !isDefault(urn) && !replaced)
     .map((state) => {
-      const provider = state.provider.split("::").slice(0, -1).join("::");
-      const version = byUrn.get(state.type.startsWith("pulumi:providers:") ? state.urn : provider)?.inputs
-        .version;
+      const provider = providerUrn(state.provider);
+      const version = byUrn.get(isProviderType(state.type) ? state.urn : provider)?.inputs.version;
       return {
         urn: state.urn,
         type: state.type,
@@ -61,20 +60,14 @@ export function plainResources(states: readonly ResourceState[]): PlainResource[
     });
 }
 
+/** Without what engines and plugins have added: the values that `__defaults` lists, the version of the package, metadata. */
 function inputsOf(inputs: PropertyMap): PlainResource["inputs"] {
   const { __defaults: defaults = [] } = inputs;
   const filledIn = isList(defaults) ? defaults : [];
-  return Object.fromEntries(
-    Object.entries(inputs)
-      .filter(([key]) => !added.test(key) && key !== "version" && !filledIn.includes(key))
-      .map(([key, value]) => [key, { value: withoutAdded(reveal(value)), isSecret: containsSecret(value) }]),
+  const stated = Object.entries(withoutNotes(reveal(inputs) as Properties)).filter(
+    ([key]) => key !== "version" && !filledIn.includes(key),
   );
-}
-
-/** Nested objects have such inputs of their own. */
-function withoutAdded(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutAdded);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([key]) => !added.test(key));
-  return Object.fromEntries(entries.map(([key, part]) => [key, withoutAdded(part)]));
+  return Object.fromEntries(
+    stated.map(([key, value]) => [key, { value, isSecret: containsSecret(inputs[key] ?? null) }]),
+  );
 }

@@ -40,41 +40,33 @@ export type LaunchedProvider = { close(): Promise<void> } & (
   | { readonly stub: IResourceProviderClient }
 );
 
+function connect(address: string) {
+  return new providerServices.ResourceProviderClient(address, credentials.createInsecure(), {
+    "grpc.max_receive_message_length": -1,
+    "grpc.max_send_message_length": -1,
+    "grpc.max_metadata_size": 1 << 20,
+  });
+}
+
 /**
  * The connection to one provider instance, and its configuration. Secrets, resource references and unknown
  * values are sent only if the provider supports them; secret marks are restored in its responses.
  */
 export class ConfiguredProvider {
   protected readonly client: IResourceProviderClient;
-  readonly #close: () => Promise<void>;
+  readonly #launched: LaunchedProvider;
   #configured: Promise<"known" | "unknown"> | undefined;
   protected accepts = { keepSecrets: false, keepResources: false };
   protected supportsPreview = false;
 
   constructor(launched: LaunchedProvider) {
-    if ("stub" in launched) {
-      this.client = launched.stub;
-      this.#close = launched.close;
-      return;
-    }
-    const client = new providerServices.ResourceProviderClient(
-      launched.address,
-      credentials.createInsecure(),
-      {
-        "grpc.max_receive_message_length": -1,
-        "grpc.max_send_message_length": -1,
-        "grpc.max_metadata_size": 1 << 20,
-      },
-    );
-    this.client = client;
-    this.#close = async () => {
-      client.close();
-      await launched.close();
-    };
+    this.#launched = launched;
+    this.client = "stub" in launched ? launched.stub : connect(launched.address);
   }
 
-  close(): Promise<void> {
-    return this.#close();
+  async close(): Promise<void> {
+    if (this.client instanceof providerServices.ResourceProviderClient) this.client.close();
+    await this.#launched.close();
   }
 
   /** Promise form of one call of the stub. Calls have no deadline: the provider enforces the request's `timeout`. */

@@ -139,7 +139,8 @@ export class Monitor {
     this.#server.addService(engineServices.EngineService, {
       log: answer(reporter, (request: LogRequest) => {
         const severity = severities[request.getSeverity()] ?? "info";
-        reporter.say(severity, request.getMessage().trimEnd(), request.getUrn());
+        // As Pulumi does without `--debug`: the SDK says more for debugging than anything else.
+        if (severity !== "debug") reporter.say(severity, request.getMessage().trimEnd(), request.getUrn());
         return new empty.Empty();
       }),
       getRootResource: answer(reporter, () => {

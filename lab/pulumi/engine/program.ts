@@ -22,7 +22,7 @@ interface ProgramOptions {
   readonly onLine: (line: string) => void;
 }
 
-/** What Pulumi.yaml says of how to start the program: the folder or file, and arguments of Node (`runtime.options.nodeargs`). */
+/** What Pulumi.yaml says of how to start the program: the folder or file, and arguments of Node (`runtime.options.nodeargs`), without quotes. */
 function project(projectDir: string): { readonly entryPoint: string; readonly nodeArgs: readonly string[] } {
   const file = join(projectDir, "Pulumi.yaml");
   const { main, runtime } = ((existsSync(file) && parse(readFileSync(file, "utf8"))) || {}) as {

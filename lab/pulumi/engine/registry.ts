@@ -7,7 +7,7 @@ import type { ResourceState } from "./resource-state.ts";
 import { nameOf, packageOf, typeOf } from "./urn.ts";
 import { containsUnknown, equal, type PropertyMap } from "./values.ts";
 
-/** How the engine starts a provider: one process or server per configured instance. */
+/** How the engine starts a provider: one process, server or object per configured instance. */
 export type Launch = (packageName: string) => Promise<LaunchedProvider>;
 
 /** The id of a provider that a preview would create. Pulumi's unknown string. */

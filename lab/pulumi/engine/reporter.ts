@@ -3,7 +3,7 @@ import { collectSecrets, type PropertyMap } from "./values.ts";
 
 /** Steps as events name them; `remove-pending-replace` is internal and is not reported. */
 export type Op = StepOp | "remove-pending-replace";
-type Severity = "debug" | "info" | "warning" | "error";
+type Severity = "info" | "warning" | "error";
 
 // Pulumi masks everything that is longer than two characters.
 const maskedLengthMin = 3;
@@ -58,9 +58,7 @@ export class Reporter {
     return masked.replaceAll(placeholder, "[secret]");
   }
 
-  /** What is for debugging is left out, as Pulumi does without `--debug`: the SDK says more of it than of anything else. */
   say(severity: Severity, message: string, urn?: string): void {
-    if (severity === "debug") return;
     if (severity === "error") this.failed = true;
     const masked = this.mask(message);
     const about = urn === undefined || urn === "" ? {} : { urn };

@@ -22,7 +22,7 @@ export type EngineEvent =
   | { readonly kind: "step-failed"; readonly op: StepOp; readonly urn: string; readonly seconds: number }
   | {
       readonly kind: "diagnostic";
-      readonly severity: "debug" | "info" | "warning" | "error";
+      readonly severity: "info" | "warning" | "error";
       readonly urn?: string;
       readonly message: string;
     };

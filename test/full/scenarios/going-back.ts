@@ -1,9 +1,6 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { loadMix } from "../../../lab/apps/index.ts";
-import { readOutputs } from "../../../lab/commands/outputs.ts";
-import { askHealth } from "../../../lab/commands/status.ts";
+import { secondsUntilAnswer } from "../../../lab/bench/first-answer.ts";
 import type { BackReport } from "../../../ops/back.ts";
 import type { HistoryLine } from "../../../ops/deployments.ts";
 import type { ServiceState } from "../../../ops/records.ts";
@@ -50,32 +47,11 @@ export function goingBack(): void {
     version: string,
     work: () => Promise<T>,
   ): Promise<{ readonly seconds: number; readonly result: T }> {
-    const { hosts, systems } = readOutputs(stateFile);
-    const system = systems[tested.name];
-    if (system === undefined)
-      throw new Error(`no ${tested.name} in ${readFileSync(stateFile, "utf8").slice(0, 200)}`);
-    const where = loadMix(tested.name).find(({ version }) => version !== undefined)?.version;
-    if (where === undefined) throw new Error(`nothing in the load of ${tested.name} says its version`);
-    const began = performance.now();
-    let seconds: number | undefined;
-    let ended = false;
-    const watching = (async () => {
-      while (seconds === undefined && !ended) {
-        const { text, headers = {} } = await askHealth(home, system, hosts[system.host]?.address ?? "");
-        const said = "header" in where ? headers[where.header] : /"version":"([^"]*)"/.exec(text)?.[1];
-        if (said === version) seconds = (performance.now() - began) / 1000;
-        else await sleep(100);
-      }
-    })();
-    try {
-      const result = await work();
-      ended = true;
-      await watching;
-      if (seconds === undefined) throw new Error(`nobody saw ${version}`);
-      return { seconds, result };
-    } finally {
-      ended = true;
-    }
+    const about = { home, stateFile, system: tested.name, version };
+    const { seconds, result } = await secondsUntilAnswer(about, work);
+    if (seconds === undefined)
+      throw new Error(`nobody saw ${version}, or nothing in the load of ${tested.name} says its version`);
+    return { seconds, result };
   }
 
   describe("while the previous slot stays", () => {

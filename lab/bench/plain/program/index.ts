@@ -1,6 +1,7 @@
-/** Declares the resources of a file (`BENCH_RESOURCES`, written by ../up.ts), one by one. */
+/** Declares the resources of a file (`BENCH_RESOURCES`, written by ../prepare.ts), one by one. */
 import { readFileSync } from "node:fs";
 import { ComponentResource, CustomResource, ProviderResource, type Resource, secret } from "@pulumi/pulumi";
+import { isProviderType, packageOf } from "../../../pulumi/engine/urn.ts";
 import type { PlainResource } from "../resources.ts";
 
 class Provider extends ProviderResource {}
@@ -24,9 +25,8 @@ for (const { urn, type, name, custom, inputs, references, ...rest } of resources
   const values = Object.fromEntries(
     Object.entries(inputs).map(([key, { value, isSecret }]) => [key, isSecret ? secret(value) : value]),
   );
-  const provided = /^pulumi:providers:(.*)$/.exec(type)?.[1];
   const make = () => {
-    if (provided !== undefined) return new Provider(provided, name, values, options);
+    if (isProviderType(type)) return new Provider(packageOf(type), name, values, options);
     return custom ? new Custom(type, name, values, options) : new ComponentResource(type, name, {}, options);
   };
   declared.set(urn, make());
