@@ -35,14 +35,14 @@ export default defineConfig({
         },
       },
       {
-        // What boots machines: one file at a time, because they share the outer engine, two cores and ports.
+        // What boots machines: two files at a time, each with a lab of its own (test/lab/own-lab.ts), because one waits as often as it works.
         extends: true,
         test: {
           name: "lab",
           include: ["test/lab/**/*.test.ts"],
+          maxWorkers: 2,
           testTimeout: 900_000,
           hookTimeout: 900_000,
-          fileParallelism: false,
           sequence: { groupOrder: 2 },
         },
       },

@@ -2,6 +2,7 @@ import { ensurePebble } from "../acme/pebble.ts";
 import { ensureStore } from "../backups/store.ts";
 import { ensureDaemon } from "../daemon/client.ts";
 import { ensureDocker, ensureNetwork, findCommand, hasIpv6 } from "../docker/index.ts";
+import type { OuterDocker } from "../docker/outer-docker.ts";
 import { createRegistry } from "../images/index.ts";
 import { ensureMachineImage } from "../machine/index.ts";
 import type { Phase } from "../render/phases.ts";
@@ -83,11 +84,12 @@ export function preparation(
   const given = parseImages(planned, options.image ?? []);
   const prepared: Prepared = { configuration: undefined, provenance: new Map() };
   const images = new Map<string, PushedImage>();
+  let docker: OuterDocker | undefined;
   const phases: Phase[] = [
     {
       title: "Docker and the machine image",
       async run(progress) {
-        const docker = await ensureDocker(home, progress);
+        docker = await ensureDocker(home, progress);
         await ensureNetwork(docker, home).catch((error: Error) => {
           if (!/overlap/i.test(error.message)) throw error;
           throw new Error(
@@ -101,7 +103,7 @@ export function preparation(
     {
       title: "Images of the services",
       async run(progress) {
-        const registry = await createRegistry(await ensureDocker(home, progress), home, progress);
+        const registry = await createRegistry(docker ?? (await ensureDocker(home, progress)), home, progress);
         for (const { name, version, pushed } of planned.images) {
           const own = given.find((image) => image.name === name && image.version === version);
           if (own === undefined && pushed !== undefined) {

@@ -13,6 +13,7 @@ import { mayRunMachines } from "./machine-support.ts";
 import { bridgeName } from "./names.ts";
 import { removeNetwork } from "./network.ts";
 import type { OuterDocker } from "./outer-docker.ts";
+import { keepEngine, withoutUsers } from "./users.ts";
 
 const startSeconds = 60;
 const stopSeconds = 30;
@@ -39,12 +40,16 @@ function ownEngine(home: LabHome) {
  */
 export async function ensureDocker(home: LabHome, progress: Progress): Promise<OuterDocker> {
   const own = ownEngine(home);
-  const running = await answering(own.socket);
-  if (running) return { client: running, socketPath: own.socket, own: true };
+  if ((await ownPid(home)) !== undefined) {
+    await keepEngine(own.folder);
+    const running = await answering(own.socket);
+    if (running) return { client: running, socketPath: own.socket, own: true };
+  }
   const installed = await installedEngine(home, progress);
   if (installed) return installed;
   requireRoot("starting a Docker engine for the lab");
   await ensureTools(["flock"], progress);
+  await keepEngine(own.folder);
   return withLock(own.lock, startSeconds + 600, async () => {
     const raced = await answering(own.socket);
     if (raced) return { client: raced, socketPath: own.socket, own: true };
@@ -155,7 +160,7 @@ async function ownPid(home: LabHome): Promise<number | undefined> {
  * Ends the lab's own engine and removes what it set up on the machine, including containers and network of this lab;
  * the images stay in the cache folder.
  *
- * @returns `in use` when another lab, or a running container without a lab, still needs it; `not ours` when the lab
+ * @returns `in use` when another lab, a command of one, or a running container without a lab still needs it; `not ours` when the lab
  * uses an engine that it did not start.
  * @throws when it does not end within 30 s after either signal.
  */
@@ -167,21 +172,24 @@ export async function stopOwnDocker(home: LabHome): Promise<"stopped" | "in use"
   }
   return withLock(own.lock, 120, async () => {
     const client = await answering(own.socket);
-    if (client) {
-      if (await usedByOthers(client, home)) return "in use";
-      await removeNetwork({ client, socketPath: own.socket, own: true }, home);
-    }
-    const pid = await ownPid(home);
-    if (pid !== undefined && !(await endProcess(pid, "SIGTERM")) && !(await endProcess(pid, "SIGKILL"))) {
-      throw new Error(`dockerd (process ${pid}) does not end; see ${own.log}`);
-    }
-    await unmountBelow(own.folder);
-    await run("ip", ["link", "delete", bridgeName(home)]).catch(() => undefined);
-    await rm(own.socket, { force: true });
-    await rm(own.pidFile, { force: true });
-    await rm(join(own.folder, "exec"), { recursive: true, force: true });
-    return "stopped";
+    if (client && (await usedByOthers(client, home))) return "in use";
+    return (await withoutUsers(own.folder, () => endOwn(home, client))) ?? "in use";
   });
+}
+
+async function endOwn(home: LabHome, client: Dockerode | undefined): Promise<"stopped"> {
+  const own = ownEngine(home);
+  if (client) await removeNetwork({ client, socketPath: own.socket, own: true }, home);
+  const pid = await ownPid(home);
+  if (pid !== undefined && !(await endProcess(pid, "SIGTERM")) && !(await endProcess(pid, "SIGKILL"))) {
+    throw new Error(`dockerd (process ${pid}) does not end; see ${own.log}`);
+  }
+  await unmountBelow(own.folder);
+  await run("ip", ["link", "delete", bridgeName(home)]).catch(() => undefined);
+  await rm(own.socket, { force: true });
+  await rm(own.pidFile, { force: true });
+  await rm(join(own.folder, "exec"), { recursive: true, force: true });
+  return "stopped";
 }
 
 async function usedByOthers(client: Dockerode, home: LabHome): Promise<boolean> {

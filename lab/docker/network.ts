@@ -1,9 +1,11 @@
+import { dirname } from "node:path";
 import type { LabHome } from "../home.ts";
 import { isRoot } from "./host.ts";
 import { labLabel, labLabels } from "./labels.ts";
 import { bridgeName, networkAddress, networkName } from "./names.ts";
 import { removeNamespaces } from "./netns.ts";
 import type { OuterDocker } from "./outer-docker.ts";
+import { releaseEngine } from "./users.ts";
 
 /**
  * Makes the lab's bridge network: its gateway is this machine, addresses below `.224` are assigned by the lab, the others
@@ -12,6 +14,12 @@ import type { OuterDocker } from "./outer-docker.ts";
  * @throws when a network of that name has another subnet, or another running lab has the same one.
  */
 export async function ensureNetwork(docker: OuterDocker, home: LabHome): Promise<void> {
+  await makeNetwork(docker, home);
+  // From here on the network says that this engine is in use.
+  await releaseEngine(dirname(docker.socketPath));
+}
+
+async function makeNetwork(docker: OuterDocker, home: LabHome): Promise<void> {
   const name = networkName(home);
   const there = await docker.client
     .getNetwork(name)

@@ -3,6 +3,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { labHome } from "../../lab/home.ts";
 import { type BackupHost, startBackupHost, testStore } from "../lab/backup-host.ts";
+import { ownLab } from "../lab/own-lab.ts";
 import { type PostgresTestServer, startPostgres } from "../lab/postgres-server.ts";
 import { printTable } from "./tables.ts";
 
@@ -11,7 +12,7 @@ import { printTable } from "./tables.ts";
  * run. BERTH_TEST_MEBIBYTES makes another size.
  */
 const mebibytes = Number(process.env.BERTH_TEST_MEBIBYTES ?? 1024);
-const home = labHome({ ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" });
+const home = labHome({ ...process.env, ...ownLab("backup-times") });
 const source = "database togather_postgres/togather";
 const rows: [string, number][] = [];
 
@@ -33,7 +34,7 @@ const inServer = (...words: string[]) =>
   });
 
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await startPostgres("backup-times");
   host = await startBackupHost({
     ...{ home, of: "togather", ...testStore },
     dockerHost: server.dockerHost,

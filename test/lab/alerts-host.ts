@@ -101,7 +101,7 @@ export type AlertsHost = Awaited<ReturnType<typeof startAlertsHost>>;
 
 /** Boots the machine with a volume, gives it monit's package as the distribution has it, and an image to run. */
 export async function startAlertsHost() {
-  const lab = await openImages("test-alerts", "198.18.246.0/24");
+  const lab = await openImages("alerts");
   const { home, docker } = lab;
   const engine = ["--host", `unix://${docker.socketPath}`];
   const machines = createMachines(docker, home, progress);

@@ -11,7 +11,7 @@ let databaseUrl: string;
 
 // The first use of an image builds it.
 beforeAll(async () => {
-  lab = await openImages();
+  lab = await openImages("app-image");
   postgres = await lab.startPostgres();
   // As the program does; its migrations find them there.
   await lab.sql(postgres, "CREATE EXTENSION postgis; CREATE EXTENSION vector; CREATE EXTENSION pg_trgm");

@@ -25,7 +25,7 @@ const cli = (container: Dockerode.Container | { id: string }, ...words: string[]
 const data = (...names: string[]) => join(lab.folder, ...names);
 
 beforeAll(async () => {
-  lab = await openImages("test-redis-kept", "198.18.239.0/24");
+  lab = await openImages("backups-redis");
   await mkdir(data("data"), { mode: 0o755 });
   await writeFile(data("redis.conf"), `requirepass ${password}\nsave ""\n`, { mode: 0o400 });
   execFileSync("chown", ["999:999", data("redis.conf")]);

@@ -61,7 +61,7 @@ const states = async () =>
 
 beforeAll(async () => {
   process.env.NO_PROXY = "*";
-  lab = await openImages("test-state-kept", "198.18.238.0/24");
+  lab = await openImages("backups-state");
   host = await startBackupHost({
     ...{ home: lab.home, of: "host-main", password, key, dockerHost: "unix:///nonexistent", functions: "" },
     data: (folder) => [{ kind: "folder", of: "host-main", path: join(folder, "certificates"), after: [] }],

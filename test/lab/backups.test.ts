@@ -12,13 +12,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { labStore, storeFiles, storeOwner } from "../../lab/backups/store.ts";
 import { labHome } from "../../lab/home.ts";
 import { type BackupHost, startBackupHost, testStore } from "./backup-host.ts";
+import { ownLab } from "./own-lab.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 /**
  * Backups as a host writes, lists, drills and fetches them: its own script, restic, a real S3 server with versions and a key that may not
  * remove them, a real PostgreSQL server. What installs it on a host is in test/full/togather/backups.test.ts.
  */
-const home = labHome({ ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" });
+const home = labHome({ ...process.env, ...ownLab("backups") });
 const { key: hostKey, password } = testStore;
 /** In a row, and in a role's password hash: neither may be in the store in clear. */
 const canary = "berth-canary-7f3c1d5e9b";
@@ -58,7 +59,7 @@ const rows = (from: number) =>
   `INSERT INTO events (id, name) SELECT n, '${canary}' || md5(n::text) || md5((n * 7)::text) FROM generate_series(${from}, 5000) AS n`;
 
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await startPostgres("backups");
   host = await startBackupHost({
     ...{ home, of: "togather", password, key: hostKey, dockerHost: server.dockerHost },
     data: (folder) => [

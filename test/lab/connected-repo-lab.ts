@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
+import { labHome } from "../../lab/home.ts";
 import { type Answer, askEdge } from "./edge-client.ts";
+import { ownLab } from "./own-lab.ts";
 import { containerOf, minutes, systemLab } from "./system-lab.ts";
 
 export { minutes };
@@ -8,14 +10,17 @@ export { minutes };
 export const domain = "api.connected-repo.example";
 export const webapp = "https://app.connected-repo.example";
 /** Where the test plays Google: the lab's own side of its bridge, which is no address of the internet. */
-export const google = { address: "198.18.24.1", port: 18_524 };
+export const google = {
+  address: labHome({ ...process.env, ...ownLab("connected-repo") }).gateway,
+  port: 18_524,
+};
 
 const settings = [
   ...["connected-repo:postgres.tunnelPort=15524", "togather:postgres.tunnelPort=15525"],
   `connected-repo:api.environment.GOOGLE_TOKEN_URL=http://${google.address}:${google.port}/token`,
 ];
 export const { home, captured, labOk, down, running, onMachine } = systemLab({
-  ...{ lab: "testrepo", subnet: "198.18.24.0/24", system: "connected-repo", host: "main" },
+  ...{ system: "connected-repo", host: "main" },
   options: ["--acme", ...settings.flatMap((each) => ["--set", each])],
 });
 

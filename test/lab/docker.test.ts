@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -5,13 +6,14 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureDocker, ensureNetwork, run, stopOwnDocker, withLock } from "../../lab/docker/index.ts";
 import { labLabel } from "../../lab/docker/labels.ts";
 import { labHome } from "../../lab/home.ts";
+import { ownLab } from "./own-lab.ts";
 
 let cacheDir: string;
 const environment = (lab: string) => ({
   ...process.env,
   BERTH_LAB_HOME: cacheDir,
+  ...ownLab(lab === "one" ? "docker-one" : "docker-two"),
   BERTH_LAB: lab,
-  BERTH_LAB_SUBNET: lab === "one" ? "198.18.241.0/24" : "198.18.242.0/24",
 });
 
 beforeAll(async () => {
@@ -34,8 +36,9 @@ async function traces(): Promise<string[]> {
     .filter((line) => line.includes(cacheDir) || /^berth-(one|two)\s/.test(line));
 }
 
+/** What Docker and these two labs have; other labs of this machine come and go meanwhile. */
 async function packetRules(): Promise<string[]> {
-  return (await run("iptables-save", [])).split("\n").filter((line) => /^[*-]/.test(line));
+  return (await run("iptables-save", [])).split("\n").filter((line) => /docker|berth-(one|two)/i.test(line));
 }
 
 test("two commands at once start one engine; it outlives them and ends with the last lab", {
@@ -58,7 +61,7 @@ test("two commands at once start one engine; it outlives them and ends with the 
   await ensureNetwork(docker, one);
   await ensureNetwork(docker, two);
   await expect(ensureNetwork(docker, { ...one, subnet: "198.18.243.0/24" })).rejects.toThrow(
-    'the lab "one" runs on 198.18.241.0/24, BERTH_LAB_SUBNET says 198.18.243.0/24',
+    `the lab "one" runs on ${one.subnet}, BERTH_LAB_SUBNET says 198.18.243.0/24`,
   );
   expect(await stopOwnDocker(one)).toBe("in use");
   expect(await stopOwnDocker(two)).toBe("in use");
@@ -84,6 +87,19 @@ test("two commands at once start one engine; it outlives them and ends with the 
   await rm(elsewhere, { recursive: true, force: true });
   expect(await docker.client.listContainers({ all: true })).toEqual([]);
   expect(await docker.client.listImages()).toEqual([]);
+
+  // A command that has just found the engine has nothing in it yet.
+  const found = execa(
+    process.execPath,
+    ["--input-type=module", "-e", `${commandText}process.stdin.resume();`],
+    {
+      env: environment("one"),
+    },
+  );
+  await once(found.stdout, "data");
+  expect(await stopOwnDocker(two)).toBe("in use");
+  found.stdin.end();
+  await found;
 
   expect(await stopOwnDocker(two)).toBe("stopped");
   expect(await traces()).toEqual([]);

@@ -13,8 +13,7 @@ import { until } from "./until.ts";
 
 /** What an edge makes of clients that come over IPv6. How their packets get to it is test/full/togather/ipv6.test.ts's. */
 
-const lab = { name: "test-edge-ipv6", subnet: "198.18.243.0/24" };
-const service = `${lab.name}-frontend`;
+const service = "test-edge-ipv6-frontend";
 const plain = { domain, path: "/", port: 3000, bodyLimitMebibytes: 1 } as const;
 
 if (!hasIpv6()) console.log("skipped: this machine's kernel has no IPv6");
@@ -35,7 +34,7 @@ describe.each(kinds)("%s", (_kind, start) => {
     askEdge(to, domain, path, { localAddress });
 
   beforeAll(async () => {
-    images = await openImages(lab.name, lab.subnet);
+    images = await openImages("edge-ipv6");
     const { home } = images;
     client = `${network6(home, 210)}1`;
     sameClient = `${network6(home, 210)}2`;

@@ -20,7 +20,8 @@ import { until } from "./until.ts";
 const plain = { domain, path: "/", port: 3000, bodyLimitMebibytes: 1 } as const;
 /** Port on which nobody listens. */
 const nobody = 9;
-const lab = { name: "test-edge-routes", subnet: "198.18.244.0/24" };
+/** A service's container on the lab's network. */
+const containerOf = (service: string) => `test-edge-routes-${service}`;
 
 /** Routes by service, which is the name of its container too. */
 const services = (kind: EdgeKind, client: string): Readonly<Record<string, readonly Route[]>> => ({
@@ -67,7 +68,7 @@ describe.each(kinds)("%s", (kind, start) => {
   const targets: Dockerode.Container[] = [];
 
   beforeAll(async () => {
-    images = await openImages(lab.name, lab.subnet);
+    images = await openImages("edge-routes");
     const routes = services(kind, images.home.gateway);
     const image = await images.pull("nginx", "1.28.3");
     for (const [name, list] of Object.entries(routes)) {
@@ -80,7 +81,7 @@ describe.each(kinds)("%s", (kind, start) => {
       ];
       targets.push(
         await images.start(image, {
-          name: `${lab.name}-${name}`,
+          name: containerOf(name),
           Entrypoint: ["/node", "/target.ts", name, ...ports],
           HostConfig: {
             Binds: [
@@ -94,7 +95,7 @@ describe.each(kinds)("%s", (kind, start) => {
     began = Date.now();
     edge = await start(
       images,
-      Object.fromEntries(Object.entries(routes).map(([name, list]) => [`${lab.name}-${name}`, list])),
+      Object.fromEntries(Object.entries(routes).map(([name, list]) => [containerOf(name), list])),
     );
     address = edge.address;
     for (const host of [domain, other]) {

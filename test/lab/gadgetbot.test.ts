@@ -20,7 +20,7 @@ import { containerOf, leftOutOfCi, minutes, systemLab } from "./system-lab.ts";
 /** GadgetBot and Zitadel once through the lab, on Traefik, as their owner's phases go: Zitadel, the application there, the app. */
 const tunnels = ["gadgetbot:postgres.tunnelPort=15536", "gadgetbot:zitadeldb.tunnelPort=15537"];
 const { home, captured, labOk, down, running, onMachine } = systemLab({
-  ...{ lab: "testbot", subnet: "198.18.36.0/24", system: "gadgetbot", host: "gadget" },
+  ...{ system: "gadgetbot", host: "gadget" },
   options: tunnels.flatMap((each) => ["--set", each]),
 });
 const containers = (...services: readonly string[]) =>

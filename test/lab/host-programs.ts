@@ -10,10 +10,10 @@ export async function program(folder: string, name: string, text: string): Promi
   await chmod(join(folder, name), 0o755);
 }
 
-/** Names of Togather's databases on a server: the running one, copies, and what was replaced. */
-export async function databasesOf(server: PostgresTestServer): Promise<string[]> {
+/** Names of a system's databases on a server: the running one, copies, and what was replaced. */
+export async function databasesOf(server: PostgresTestServer, system: string): Promise<string[]> {
   const found = await server.query(
-    "SELECT datname FROM pg_database WHERE datname LIKE 'togather%' ORDER BY 1",
+    `SELECT datname FROM pg_database WHERE datname LIKE '${system}%' ORDER BY 1`,
   );
   return found.map(({ datname }) => String(datname));
 }

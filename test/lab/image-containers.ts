@@ -14,6 +14,7 @@ import {
 } from "../../lab/docker/index.ts";
 import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
+import { ownLab } from "./own-lab.ts";
 import { until } from "./until.ts";
 
 /** The images of the lab as containers: a separate registry, network and Postgres, and functions for requests. */
@@ -24,13 +25,11 @@ export const secrets = {
   admin: "admin-canary-45c48cce2e2d7fbd",
 };
 
-/** The Postgres' name on the network. */
-export const postgresName = "test-images-postgres";
-
 export type ImageLab = Awaited<ReturnType<typeof openImages>>;
 
-export async function openImages(name = "test-images", subnet = "198.18.241.0/24") {
-  const home = labHome({ ...process.env, BERTH_LAB: name, BERTH_LAB_SUBNET: subnet });
+/** @param lab whose network it gets */
+export async function openImages(lab: Parameters<typeof ownLab>[0]) {
+  const home = labHome({ ...process.env, ...ownLab(lab) });
   const docker = await ensureDocker(home, () => undefined);
   await ensureNetwork(docker, home);
   const registry = await createRegistry(docker, home, (message) => console.info(message));
@@ -72,6 +71,8 @@ export async function openImages(name = "test-images", subnet = "198.18.241.0/24
     return NetworkSettings.Networks[networkName(home)]?.IPAddress ?? "";
   }
 
+  /** The Postgres' name on the network, and in the engine. */
+  const postgresName = `${networkName(home)}-postgres`;
   const engine = `unix://${docker.socketPath}`;
   const logsOf = (container: Dockerode.Container) =>
     run("sh", ["-c", 'exec docker -H "$0" logs "$1" 2>&1', engine, container.id]);
@@ -83,6 +84,7 @@ export async function openImages(name = "test-images", subnet = "198.18.241.0/24
     docker,
     registry,
     folder,
+    postgresName,
     pull,
     start,
     addressOf,

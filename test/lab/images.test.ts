@@ -2,7 +2,7 @@ import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type Dockerode from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ask, type ImageLab, openImages, postgresName, secrets } from "./image-containers.ts";
+import { ask, type ImageLab, openImages, secrets } from "./image-containers.ts";
 import { traefikLeftOut } from "./traefik.ts";
 import { until } from "./until.ts";
 
@@ -12,7 +12,7 @@ const sql = (text: string) => lab.sql(postgres, text);
 
 // The first use of an image builds it.
 beforeAll(async () => {
-  lab = await openImages();
+  lab = await openImages("images");
   postgres = await lab.startPostgres();
 });
 afterAll(() => lab?.close());
@@ -77,7 +77,7 @@ describe("the nginx image", () => {
     await writeFile(
       conf,
       `keepalive_min_timeout 10s;
-       upstream app { zone app 64k; resolver 127.0.0.11; server ${postgresName}:5432 resolve; keepalive 8; }
+       upstream app { zone app 64k; resolver 127.0.0.11; server ${lab.postgresName}:5432 resolve; keepalive 8; }
        server { listen 8080; http2 on; location = /status { stub_status; } location / { return 200 '"$remote_addr"'; } }`,
     );
     const nginx = await lab.start(await lab.pull("nginx", "1.28.3"), {

@@ -15,15 +15,17 @@ import {
   removeNetwork,
   run,
 } from "../../lab/docker/index.ts";
+import { networkAddress } from "../../lab/docker/names.ts";
 import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
 import { labHome } from "../../lab/home.ts";
 import { ensureAuthority, issueCertificate } from "../../lab/images/index.ts";
 import { createMachines, ensureMachineImage } from "../../lab/machine/index.ts";
 import type { Machines } from "../../lab/machine/types.ts";
+import { ownLab } from "./own-lab.ts";
 import { until } from "./until.ts";
 
-const home = labHome({ ...process.env, BERTH_LAB: "test-machine", BERTH_LAB_SUBNET: "198.18.239.0/24" });
-const address = "198.18.239.10";
+const home = labHome({ ...process.env, ...ownLab("machine") });
+const address = networkAddress(home, 10);
 const serverId = 11;
 const volumeId = 7;
 const volumePath = `/dev/disk/by-id/scsi-0HC_Volume_${volumeId}`;
@@ -42,7 +44,7 @@ async function forgetAuthority(): Promise<void> {
 
 /** Everything of this lab that a machine could leave behind on the host. */
 async function traces(): Promise<string[]> {
-  const label = ["--filter", "label=berth.lab=test-machine", "--format"];
+  const label = ["--filter", `label=berth.lab=${home.name}`, "--format"];
   const engine = ["-H", `unix://${docker.socketPath}`];
   const found = await Promise.all([
     run("docker", [...engine, "ps", "--all", ...label, "container {{.Names}}"]),
@@ -59,7 +61,7 @@ async function traces(): Promise<string[]> {
   ]);
   return found
     .flatMap((text) => text.split("\n"))
-    .filter((line) => line.includes("test-machine") || line.includes(bridgeName(home)))
+    .filter((line) => line.includes(home.name) || line.includes(bridgeName(home)))
     .sort();
 }
 
@@ -271,7 +273,7 @@ describe.sequential("a machine", { timeout: 180_000 }, () => {
     const ours = await cables(["master", bridgeName(home)]);
     // The machine, the metadata service, two clients.
     expect(ours).toHaveLength(4);
-    const id = (await docker.client.getContainer(`berth-test-machine-machine-${serverId}`).inspect()).Id;
+    const id = (await docker.client.getContainer(`berth-${home.name}-machine-${serverId}`).inspect()).Id;
     await machines.remove(serverId);
     await machines.remove(serverId);
     await machines.removeVolume(volumeId);

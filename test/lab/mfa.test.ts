@@ -7,7 +7,7 @@ import { until } from "./until.ts";
 /** MFA once through the lab, by the commands that a person types; on nginx, which needs no build of Traefik. */
 const onNginx = ["berth:hosts.code.edge.kind=nginx", "berth:hosts.code.edge.version=1.28.3"];
 const { labOk, down, running, onMachine } = systemLab({
-  ...{ lab: "testmfa", subnet: "198.18.12.0/24", system: "mfa", host: "code" },
+  ...{ system: "mfa", host: "code" },
   options: [...onNginx, "mfa:postgres.tunnelPort=15512"].flatMap((each) => ["--set", each]),
 });
 

@@ -17,11 +17,12 @@ import { databaseOf, oneDatabase, type SystemDatabase } from "../../ops/system-d
 import { deployment, resource } from "../unit/ops-fixtures.ts";
 import { databasesOf, program } from "./host-programs.ts";
 import { type OldPostgres, startOldPostgres } from "./old-postgres.ts";
+import { ownLab } from "./own-lab.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 /** A database moves in from a PostgreSQL 15 in another container to Berth's own, by the host's scripts and the operator's command. */
 
-const lab = { ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" };
+const lab = { ...process.env, ...ownLab("move-in") };
 let server: PostgresTestServer;
 let old: OldPostgres;
 let tools: string;
@@ -34,11 +35,11 @@ const oldOne = (name = "legacy") => oldDatabase({ from: from(), user: "postgres"
 const atDump = (script: string) => writeFile(join(tools, "at-dump"), script);
 const plan = async () => planMoveIn(here, oldOne());
 const events = () => server.query("SELECT count(*)::int AS count FROM events", "togather");
-const databases = () => databasesOf(server);
+const databases = () => databasesOf(server, "togather");
 
 beforeAll(async () => {
   [server, old] = [
-    await startPostgres({ "berth.resource": "togather_postgres" }),
+    await startPostgres("move-in", { "berth.resource": "togather_postgres" }),
     await startOldPostgres(lab),
   ];
   await server.query(`CREATE ROLE togather LOGIN PASSWORD 'first'`);

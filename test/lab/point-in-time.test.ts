@@ -78,7 +78,7 @@ async function idsIn(snapshot: string): Promise<number[]> {
 }
 
 beforeAll(async () => {
-  lab = await openImages("test-wal", "198.18.236.0/24");
+  lab = await openImages("point-in-time");
   await mkdir(join(lab.folder, "data"), { mode: 0o755 });
   const image = await lab.pull("postgres", "17");
   postgres = await lab.start(image, {

@@ -8,6 +8,7 @@ import {
 } from "../../lab/docker/index.ts";
 import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
+import { ownLab } from "./own-lab.ts";
 import { until } from "./until.ts";
 
 /** A PostgreSQL server for one test file: the lab's image, in a container on a separate network. */
@@ -29,11 +30,15 @@ export interface PostgresTestServer {
 
 const startSeconds = 60;
 
-/** @param labels of its container, beside the lab's */
+/**
+ * @param lab whose network it gets
+ * @param labels of its container, beside the lab's
+ */
 export async function startPostgres(
+  lab: Parameters<typeof ownLab>[0],
   labels: Readonly<Record<string, string>> = {},
 ): Promise<PostgresTestServer> {
-  const home = labHome({ ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" });
+  const home = labHome({ ...process.env, ...ownLab(lab) });
   const progress = (message: string) => process.stdout.write(`  ${message}\n`);
   const docker = await ensureDocker(home, progress);
   await ensureNetwork(docker, home);

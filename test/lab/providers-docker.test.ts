@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCloud, type RunningCloud } from "../../lab/cloud/index.ts";
 import { ensureDocker, ensureNetwork, removeNetwork, run } from "../../lab/docker/index.ts";
+import { networkAddress } from "../../lab/docker/names.ts";
 import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
 import { labHome } from "../../lab/home.ts";
 import { createMachines } from "../../lab/machine/index.ts";
@@ -11,9 +12,10 @@ import type { Machines } from "../../lab/machine/types.ts";
 import { dockerPackage } from "../../lab/pulumi/providers/docker/index.ts";
 import { hcloudPackage } from "../../lab/pulumi/providers/hcloud/index.ts";
 import type { LabProvider, Properties } from "../../lab/pulumi/providers/provider.ts";
+import { ownLab } from "./own-lab.ts";
 import { until } from "./until.ts";
 
-const home = labHome({ ...process.env, BERTH_LAB: "test-swarm", BERTH_LAB_SUBNET: "198.18.241.0/24" });
+const home = labHome({ ...process.env, ...ownLab("providers-docker") });
 const token = "c".repeat(64);
 const canary = "canary-4f1d8c2b7a6e5d90";
 
@@ -334,10 +336,11 @@ describe("a stack on a Swarm over SSH", () => {
     await expect(attempt()).rejects.toThrow(
       /POST \/secrets\/create: cannot reach Docker at ssh:\/\/root@.*Host key verification failed/s,
     );
+    const dead = networkAddress(home, 99);
     await wrong.configure({
-      host: "ssh://root@198.18.241.99",
+      host: `ssh://root@${dead}`,
       sshOpts: ["-o", "ConnectTimeout=1", "-o", "BatchMode=yes"],
     });
-    await expect(attempt()).rejects.toThrow(/198\.18\.241\.99.*(timed out|No route to host)/s);
+    await expect(attempt()).rejects.toThrow(new RegExp(`${dead}.*(timed out|No route to host)`, "s"));
   });
 });

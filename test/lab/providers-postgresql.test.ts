@@ -12,7 +12,7 @@ describe("postgresql, against a real server", () => {
   let server: PostgresTestServer;
   let provider: LabProvider;
   beforeAll(async () => {
-    server = await startPostgres();
+    server = await startPostgres("providers-sql");
     provider = postgresqlPackage.create();
     // As the SDK sends it: what is not a string is JSON text.
     const settings = {

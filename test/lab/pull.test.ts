@@ -17,12 +17,13 @@ import { issueCertificate } from "../../lab/images/index.ts";
 import { type ImageSettings, imageConfig, imageManifest } from "../../lab/images/manifest.ts";
 import { serveRegistry } from "../../lab/images/serve.ts";
 import { openStore, type Store } from "../../lab/images/store.ts";
+import { ownLab } from "./own-lab.ts";
 
 /**
  * The scripts that log in, pull and check, in a real bash on a real Docker engine, with a registry of their own: what they do on a
  * host, but for where Docker's socket is.
  */
-const home = labHome({ ...process.env, BERTH_LAB: "test-pull", BERTH_LAB_SUBNET: "198.18.242.0/24" });
+const home = labHome({ ...process.env, ...ownLab("pull") });
 const folder = mkdtempSync(join(tmpdir(), "berth-pull-"));
 const read = (path: string) =>
   readFileSync(fileURLToPath(new URL(`../../components/${path}`, import.meta.url)), "utf8");

@@ -16,7 +16,7 @@ let lab: ImageLab;
 let redis: Dockerode.Container;
 
 beforeAll(async () => {
-  lab = await openImages("test-redis", "198.18.242.0/24");
+  lab = await openImages("redis");
   await mkdir(join(lab.folder, "data"), { mode: 0o755 });
   const file = join(lab.folder, "redis.conf");
   await writeFile(file, `requirepass ${password}\nsave ""\n`, { mode: 0o400 });

@@ -25,7 +25,7 @@ let forwarder: Server;
 let data: string;
 
 beforeAll(async () => {
-  lab = await openImages("test-registry", "198.18.243.0/24");
+  lab = await openImages("registry");
   data = join(lab.folder, "data");
   await mkdir(data);
   await mkdir(join(lab.folder, "users"), { mode: 0o700 });

@@ -26,8 +26,8 @@ const dumpPath = () => join(directory, "dev.dump");
 const log = async () => (await readFile(join(tools, "log"), "utf8").catch(() => "")).trim().split("\n");
 const tasks = async (name: string) =>
   (await readFile(join(tools, "tasks", `${name}-1a2b3c4`), "utf8")).trim();
-const query = (statement: string, database = "togather") => server.query(statement, database);
-const databases = () => databasesOf(server);
+const query = (statement: string, database = "sertantai") => server.query(statement, database);
+const databases = () => databasesOf(server, "sertantai");
 
 async function dump(...options: readonly string[]): Promise<void> {
   const words = ["exec", server.container, "pg_dump", "--username", "postgres", "--format", "custom"];
@@ -49,8 +49,8 @@ const refusal = (leaveOut: readonly string[] = []) =>
   );
 
 beforeAll(async () => {
-  server = await startPostgres({ "berth.resource": "togather_postgres" });
-  await server.query(`CREATE ROLE togather LOGIN PASSWORD 'first'`);
+  server = await startPostgres("restore-dump", { "berth.resource": "sertantai_postgres" });
+  await server.query(`CREATE ROLE sertantai LOGIN PASSWORD 'first'`);
   tools = await mkdtemp(join(tmpdir(), "berth-dump-tools-"));
   const { stdout: real } = await execa("which", ["docker"]);
   await program(tools, "docker", docker(real, tools));
@@ -70,31 +70,31 @@ beforeEach(async () => {
   await rm(join(tools, "log"), { force: true });
   await mkdir(join(tools, "tasks"), { recursive: true });
   for (const [name, wanted] of Object.entries({ app: 2, electric: 1 }))
-    await writeFile(join(tools, "tasks", `togather_${name}-1a2b3c4`), `${wanted}\n`);
+    await writeFile(join(tools, "tasks", `sertantai_${name}-1a2b3c4`), `${wanted}\n`);
   const parameters = Object.entries({
-    ...{ STACK: "production", SYSTEM: "togather", ENVIRONMENT_NAME: "production", KEEP: "3" },
-    ...{ DATABASE: "togather", POSTGRES_SERVICE: "togather_postgres", DIRECTORY: directory },
+    ...{ STACK: "production", SYSTEM: "sertantai", ENVIRONMENT_NAME: "production", KEEP: "3" },
+    ...{ DATABASE: "sertantai", POSTGRES_SERVICE: "sertantai_postgres", DIRECTORY: directory },
     ...{ FLOOR_MEBIBYTES: "1", VERSION: "v1.0.0" },
   }).map(([name, value]) => `${name}=${shellQuote(value)}\n`);
-  const database = resource("postgresql:index/database:Database", "togather_database-database", {
-    inputs: { name: "togather" },
-    deletedWith: service("togather_postgres").urn,
+  const database = resource("postgresql:index/database:Database", "sertantai_database-database", {
+    inputs: { name: "sertantai" },
+    deletedWith: service("sertantai_postgres").urn,
   });
   const state = deployment([
-    resource("pulumi:pulumi:Stack", "berth", { outputs: { systems: { togather: { host: "main" } } } }),
+    resource("pulumi:pulumi:Stack", "berth", { outputs: { systems: { sertantai: { host: "main" } } } }),
     database,
-    ...["app", "electric"].map((name) => service(`togather_${name}`, { dependencies: [database.urn] })),
-    resource("command:local:Command", "togather_app-snapshot", {
+    ...["app", "electric"].map((name) => service(`sertantai_${name}`, { dependencies: [database.urn] })),
+    resource("command:local:Command", "sertantai_app-snapshot", {
       inputs: { stdin: `${parameters.join("")}${wholeScript("echo nothing")}` },
     }),
   ]);
-  here = databaseOf(state, oneDatabase(state, "togather", undefined), runCommand);
+  here = databaseOf(state, oneDatabase(state, "sertantai", undefined), runCommand);
   for (const name of [...(await databases()), "dev"])
     await server.query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
-  await server.query("CREATE DATABASE togather OWNER togather");
+  await server.query("CREATE DATABASE sertantai OWNER sertantai");
   await server.query("CREATE DATABASE dev");
-  for (const name of ["togather", "dev"]) {
-    await query("GRANT ALL ON SCHEMA public TO togather", name);
+  for (const name of ["sertantai", "dev"]) {
+    await query("GRANT ALL ON SCHEMA public TO sertantai", name);
     await query(schema, name);
   }
   await query("INSERT INTO schema_migrations VALUES (1, now()), (2, now())");
@@ -104,9 +104,9 @@ beforeEach(async () => {
 
 /** Nothing of a try is left, what serves is as it was, and everything runs. */
 async function expectUntouched(): Promise<void> {
-  expect(await databases()).toEqual(["togather"]);
+  expect(await databases()).toEqual(["sertantai"]);
   expect(await query("SELECT count(*)::int AS count FROM uk_lrt")).toEqual([{ count: 0 }]);
-  expect([await tasks("togather_app"), await tasks("togather_electric")]).toEqual(["2", "1"]);
+  expect([await tasks("sertantai_app"), await tasks("sertantai_electric")]).toEqual(["2", "1"]);
   expect((await readdir(directory)).filter((name) => /^\.(moving|stopped)/.test(name))).toEqual([]);
 }
 
@@ -128,7 +128,7 @@ describe("a good dump", () => {
       { version: 2 },
     ]);
     // The app's role owns and writes what it did, sequences go on, views have the rows, triggers are on or off as they were.
-    await query("SET ROLE togather; INSERT INTO uk_lrt (name, family) VALUES ('new', 20)");
+    await query("SET ROLE sertantai; INSERT INTO uk_lrt (name, family) VALUES ('new', 20)");
     expect(
       await query("SELECT max(id)::int AS id, max(updated_at) > '2026-01-01' AS touched FROM uk_lrt"),
     ).toEqual([{ id: count + 1, touched: true }]);
@@ -140,18 +140,18 @@ describe("a good dump", () => {
       ],
     );
     expect(await query("SELECT pubname FROM pg_publication")).toEqual([{ pubname: "electric_publication" }]);
-    expect(await databases()).toEqual(["togather", result.replaced]);
+    expect(await databases()).toEqual(["sertantai", result.replaced]);
     expect(await readdir(directory)).toEqual(expect.arrayContaining(["dev.dump", result.safety]));
     expect((await readdir(directory)).filter((name) => name.startsWith("."))).toEqual([]);
     // What uses it is stopped first, a cache is emptied while nothing runs, and all start with the tasks that they had.
     expect(await log()).toEqual([
-      ...["togather_app-1a2b3c4=0", "togather_electric-1a2b3c4=0"],
-      "find /mnt/data/togather/electric -mindepth 1 -delete",
-      ...["togather_app-1a2b3c4=2", "togather_electric-1a2b3c4=1"],
+      ...["sertantai_app-1a2b3c4=0", "sertantai_electric-1a2b3c4=0"],
+      "find /mnt/data/sertantai/electric -mindepth 1 -delete",
+      ...["sertantai_app-1a2b3c4=2", "sertantai_electric-1a2b3c4=1"],
     ]);
     expect(result).toMatchObject({
-      stopped: ["togather_app", "togather_electric"],
-      cleared: ["togather_electric"],
+      stopped: ["sertantai_app", "sertantai_electric"],
+      cleared: ["sertantai_electric"],
     });
     const after = await query("SELECT pg_database_size(current_database())::int AS size");
     const [text] = await query("SELECT sum(length(t::text) + 1)::int AS size FROM uk_lrt AS t");
@@ -180,13 +180,13 @@ describe("a good dump", () => {
 
   test("starts again what an interrupted run left stopped", async () => {
     await dump();
-    await writeFile(join(tools, "tasks", "togather_app-1a2b3c4"), "0\n");
+    await writeFile(join(tools, "tasks", "sertantai_app-1a2b3c4"), "0\n");
     await writeFile(
-      join(directory, ".stopped-togather"),
-      "togather_app togather_app-1a2b3c4 2 /mnt/data/togather/app\n",
+      join(directory, ".stopped-sertantai"),
+      "sertantai_app sertantai_app-1a2b3c4 2 /mnt/data/sertantai/app\n",
     );
     await restore();
-    expect([await tasks("togather_app"), await tasks("togather_electric")]).toEqual(["2", "1"]);
+    expect([await tasks("sertantai_app"), await tasks("sertantai_electric")]).toEqual(["2", "1"]);
   });
 });
 
@@ -248,7 +248,7 @@ describe("a restore that fails half-way leaves the database as it was, and all r
     await query(change, "dev");
     await dump("--data-only");
     expect(await refusal()).toMatch(says);
-    expect((await log()).slice(-2)).toEqual(["togather_app-1a2b3c4=2", "togather_electric-1a2b3c4=1"]);
+    expect((await log()).slice(-2)).toEqual(["sertantai_app-1a2b3c4=2", "sertantai_electric-1a2b3c4=1"]);
     await expectUntouched();
   });
 
@@ -256,13 +256,13 @@ describe("a restore that fails half-way leaves the database as it was, and all r
     await dump();
     const { host, port, password } = server;
     const client = new pg.Client({
-      ...{ host, port, password, user: "postgres", database: "togather" },
+      ...{ host, port, password, user: "postgres", database: "sertantai" },
       application_name: "somebody",
     });
     await client.connect();
     try {
       expect(await refusal()).toMatch(
-        /togather is used by others than what was stopped \(togather_app togather_electric\).*nothing was changed.*\n {2}somebody, role postgres, from [\d.]+/,
+        /sertantai is used by others than what was stopped \(sertantai_app sertantai_electric\).*nothing was changed.*\n {2}somebody, role postgres, from [\d.]+/,
       );
     } finally {
       await client.end();

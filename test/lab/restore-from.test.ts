@@ -4,16 +4,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { KeptData } from "../../components/host/stored-data.ts";
 import { labHome } from "../../lab/home.ts";
 import { type BackupHost, startBackupHost } from "./backup-host.ts";
+import { ownLab } from "./own-lab.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 /**
  * `restoreFrom: backups` as a host does it: the script of the resource, restic, a real S3 server, a real PostgreSQL server that is made empty
  * as one on a new host is. Redis is in test/lab/backups-redis.test.ts, a whole host in test/full/togather/rebuild.test.ts.
  */
-const home = labHome({ ...process.env, BERTH_LAB: "test-postgres", BERTH_LAB_SUBNET: "198.18.242.0/24" });
+const home = labHome({ ...process.env, ...ownLab("restore-from") });
 const key = { accessKeyId: "host-key-of-the-test", secretAccessKey: "canary-secret-of-the-hosts-key" };
 const password = "canary-what-the-backups-are-encrypted-with";
-const source = "database togather_postgres/togather";
+const source = "database mfa_postgres/mfa";
 const before = "canary-password-before";
 const after = "canary-password-after";
 
@@ -22,7 +23,7 @@ let host: BackupHost;
 let database: KeptData;
 const at = (...names: string[]) => join(host.folder, ...names);
 const folderOf = (path: string, owner?: string): KeptData => ({
-  ...{ kind: "folder", of: "togather", path },
+  ...{ kind: "folder", of: "mfa", path },
   ...(owner === undefined ? {} : { owner }),
 });
 
@@ -30,33 +31,33 @@ const checksum = async () =>
   (
     await server.query(
       "SELECT count(*)::int AS rows, md5(string_agg(id || name, ',' ORDER BY id)) AS sum FROM events",
-      "togather",
+      "mfa",
     )
   )[0];
 
 /** As a host is that the program has just made: a role with a password of its own, its database without tables, no record. */
 async function newHost(): Promise<void> {
-  await server.query("DROP DATABASE IF EXISTS togather WITH (FORCE)");
-  await server.query("DROP ROLE IF EXISTS togather");
+  await server.query("DROP DATABASE IF EXISTS mfa WITH (FORCE)");
+  await server.query("DROP ROLE IF EXISTS mfa");
   await server.query("DROP ROLE IF EXISTS reporter");
-  await server.query(`CREATE ROLE togather LOGIN PASSWORD '${after}'`);
-  await server.query("CREATE DATABASE togather OWNER togather");
+  await server.query(`CREATE ROLE mfa LOGIN PASSWORD '${after}'`);
+  await server.query("CREATE DATABASE mfa OWNER mfa");
   for (const name of ["record.json", "nightly", "snapshots", "cache"])
     await rm(at(name), { recursive: true, force: true });
 }
 
 let written: Record<string, unknown> | undefined;
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await startPostgres("restore-from");
   const kept = (folder: string): KeptData[] => [
     {
-      ...{ kind: "database", of: "togather", server: "togather_postgres", name: "togather" },
+      ...{ kind: "database", of: "mfa", server: "mfa_postgres", name: "mfa" },
       ...{ image: server.image, dataPath: "/var/lib/postgresql/data" },
     },
-    { kind: "folder", of: "togather", path: join(folder, "blobs") },
+    { kind: "folder", of: "mfa", path: join(folder, "blobs") },
   ];
   host = await startBackupHost({
-    ...{ home, of: "togather", password, key, dockerHost: server.dockerHost },
+    ...{ home, of: "mfa", password, key, dockerHost: server.dockerHost },
     data: (folder) => kept(folder).map((data) => ({ ...data, after: [] })),
     functions: `find_postgres() { postgres=${server.container}; }`,
   });
@@ -65,14 +66,14 @@ beforeAll(async () => {
   database = first;
   await mkdir(at("blobs", "docker"), { recursive: true });
   await writeFile(at("blobs", "docker", "layer"), "a layer");
-  await server.query(`CREATE ROLE togather LOGIN PASSWORD '${before}'`);
+  await server.query(`CREATE ROLE mfa LOGIN PASSWORD '${before}'`);
   await server.query("CREATE ROLE reporter");
-  await server.query("CREATE DATABASE togather OWNER togather");
-  await server.query("ALTER DATABASE togather SET timezone TO 'Europe/Berlin'");
+  await server.query("CREATE DATABASE mfa OWNER mfa");
+  await server.query("ALTER DATABASE mfa SET timezone TO 'Europe/Berlin'");
   await server.query(
-    `SET ROLE togather; CREATE TABLE events (id int PRIMARY KEY, name text);
+    `SET ROLE mfa; CREATE TABLE events (id int PRIMARY KEY, name text);
      INSERT INTO events SELECT n, md5(n::text) FROM generate_series(1, 1000) AS n; GRANT SELECT ON events TO reporter; ANALYZE events`,
-    "togather",
+    "mfa",
   );
   await host.install();
   await host.ok("take");
@@ -88,30 +89,30 @@ describe("a database without tables", () => {
 
   test("is as it was: rows, owner, privileges, settings; the new password of its role stays", async () => {
     // Views of an extension are nobody's data.
-    await server.query("CREATE EXTENSION pg_stat_statements", "togather");
+    await server.query("CREATE EXTENSION pg_stat_statements", "mfa");
     const { answer, all } = await host.restore(database);
     expect(answer, all).toMatchObject({ source, tables: 1, rows: 1000, problems: [] });
     expect(answer?.id).toMatch(/^[0-9a-f]{8}$/);
     for (const seconds of [answer?.rpoSeconds, answer?.rtoSeconds]) expect(seconds).toBeGreaterThanOrEqual(0);
     process.stdout.write(`RPO ${answer?.rpoSeconds} s, RTO ${answer?.rtoSeconds} s, ${answer?.rows} rows\n`);
     expect(await checksum()).toEqual(written);
-    await server.login("togather", after, "togather");
-    await expect(server.login("togather", before, "togather")).rejects.toThrow("password");
+    await server.login("mfa", after, "mfa");
+    await expect(server.login("mfa", before, "mfa")).rejects.toThrow("password");
     expect(
       await server.query(
         "SELECT tableowner, current_setting('timezone') AS zone, has_table_privilege('reporter', 'events', 'SELECT') AS may FROM pg_tables WHERE tablename = 'events'",
-        "togather",
+        "mfa",
       ),
-    ).toEqual([{ tableowner: "togather", zone: "Europe/Berlin", may: true }]);
-    expect(await server.query("SELECT datname FROM pg_database WHERE datname LIKE 'togather_%'")).toEqual([]);
+    ).toEqual([{ tableowner: "mfa", zone: "Europe/Berlin", may: true }]);
+    expect(await server.query("SELECT datname FROM pg_database WHERE datname LIKE 'mfa_%'")).toEqual([]);
     expect((await stat(at("restored", "store"))).mode & 0o777).toBe(0o600);
     expect(await readdir(host.folder)).not.toContain("drill");
     for (const secret of [password, key.secretAccessKey]) expect(all).not.toContain(secret);
   });
 
   test("that an interrupted restore has dropped is restored by the next one", async () => {
-    await server.query("DROP DATABASE togather");
-    await server.query("CREATE DATABASE togather_restored");
+    await server.query("DROP DATABASE mfa");
+    await server.query("CREATE DATABASE mfa_restored");
     const { answer, all } = await host.restore(database);
     expect(answer, all).toMatchObject({ rows: 1000 });
     expect(await checksum()).toEqual(written);
@@ -120,7 +121,7 @@ describe("a database without tables", () => {
   test("takes the backup before where the newest is damaged, and says so", async () => {
     await writeFile(at("damaged.tar"), "no snapshot");
     await host.restic(
-      ...["backup", "--host", "production-togather", "--tag", `source=${source}`, "--tag", "bytes=11"],
+      ...["backup", "--host", "production-mfa", "--tag", `source=${source}`, "--tag", "bytes=11"],
       at("damaged.tar"),
     );
     const { answer, all } = await host.restore(database);
@@ -133,41 +134,38 @@ describe("a database without tables", () => {
   });
 
   test("stays empty, and the run fails, where the store has no backup of it or is another one", async () => {
-    const missing = await host.restore({ ...database, server: "togather_other" } as KeptData);
+    const missing = await host.restore({ ...database, server: "mfa_other" } as KeptData);
     expect(missing.exitCode).not.toBe(0);
-    expect(missing.all).toContain("the store has no backup of database togather_other/togather in https://");
+    expect(missing.all).toContain("the store has no backup of database mfa_other/mfa in https://");
     expect(missing.all).toContain(
-      'add "database togather_other/togather" to the list berth:hosts.main.beginEmpty of Pulumi.production.yaml',
+      'add "database mfa_other/mfa" to the list berth:hosts.main.beginEmpty of Pulumi.production.yaml',
     );
-    const other = await host.restore({ ...database, of: "mfa" } as KeptData);
-    expect(other.all).toContain("the store has no backup of database togather_postgres/togather in https://");
+    const other = await host.restore({ ...database, of: "togather" } as KeptData);
+    expect(other.all).toContain("the store has no backup of database mfa_postgres/mfa in https://");
     const closed = await host.restore(database, { password: "another-password-of-24-characters" });
     expect(closed.all).toContain("does not open with berth:backupsPassword");
     const refused = await host.restore(database, { key: { ...key, secretAccessKey: "not-the-stores-key" } });
     expect(refused.all).toContain("cannot be used");
     expect(
-      await server.query(
-        "SELECT count(*)::int AS tables FROM pg_tables WHERE schemaname = 'public'",
-        "togather",
-      ),
+      await server.query("SELECT count(*)::int AS tables FROM pg_tables WHERE schemaname = 'public'", "mfa"),
     ).toEqual([{ tables: 0 }]);
   });
 
   test("begins empty where that is acknowledged", async () => {
-    const { answer, all } = await host.restore({ ...database, server: "togather_other" } as KeptData, {
+    const { answer, all } = await host.restore({ ...database, server: "mfa_other" } as KeptData, {
       beginEmpty: true,
     });
-    expect(answer, all).toMatchObject({ source: "database togather_other/togather", empty: true });
+    expect(answer, all).toMatchObject({ source: "database mfa_other/mfa", empty: true });
   });
 });
 
 describe("a database with tables", () => {
   test("is left alone, and the store is not asked", async () => {
     await newHost();
-    await server.query("CREATE TABLE mine (id int); INSERT INTO mine VALUES (7)", "togather");
+    await server.query("CREATE TABLE mine (id int); INSERT INTO mine VALUES (7)", "mfa");
     const { answer, all } = await host.restore(database, { password: "not-the-password-of-the-store" });
     expect(answer, all).toEqual({ source, left: "1 tables, views and sequences" });
-    expect(await server.query("SELECT id FROM mine", "togather")).toEqual([{ id: 7 }]);
+    expect(await server.query("SELECT id FROM mine", "mfa")).toEqual([{ id: 7 }]);
   });
 });
 
@@ -199,7 +197,7 @@ test("a host that was restored goes on writing to the same repository", async ()
   await newHost();
   await host.restore(database);
   const count = JSON.parse(await host.ok("list")).length;
-  expect(await host.ok("first")).toMatch(/^database togather_postgres\/togather: backup [0-9a-f]{8}/m);
+  expect(await host.ok("first")).toMatch(/^database mfa_postgres\/mfa: backup [0-9a-f]{8}/m);
   expect(JSON.parse(await host.ok("list")).length).toBeGreaterThan(count);
   expect(await host.ok("drill")).toContain("1 tables, 1000 rows");
 });

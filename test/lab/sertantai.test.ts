@@ -12,7 +12,7 @@ import { until } from "./until.ts";
 
 const settings = ["sertantai:postgres.tunnelPort=15526", "togather:postgres.tunnelPort=15527"];
 const { labOk, down, running, onMachine } = systemLab({
-  ...{ lab: "testsert", subnet: "198.18.25.0/24", system: "sertantai", host: "legal" },
+  ...{ system: "sertantai", host: "legal" },
   options: settings.flatMap((each) => ["--set", each]),
 });
 const legal = "legal.sertantai.com";

@@ -96,7 +96,7 @@ lines';
 `;
 
 beforeAll(async () => {
-  server = await startPostgres();
+  server = await startPostgres("snapshots");
   await server.query(`CREATE ROLE togather LOGIN PASSWORD 'first'; CREATE ROLE reader; CREATE ROLE "odd ""name";
     GRANT reader TO togather WITH ADMIN OPTION; ALTER ROLE togather SET work_mem TO '5MB'`);
 });

@@ -13,7 +13,7 @@ let host: string;
 
 // The first use of an image builds it.
 beforeAll(async () => {
-  lab = await openImages();
+  lab = await openImages("stand-ins");
   postgres = await lab.startPostgres();
   host = await lab.addressOf(postgres);
   for (const name of ["mfa", "connected"]) await lab.sql(postgres, `CREATE DATABASE ${name}`);

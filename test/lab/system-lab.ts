@@ -1,6 +1,7 @@
 import { execa } from "execa";
 import { expect } from "vitest";
 import { labHome } from "../../lab/home.ts";
+import { ownLab } from "./own-lab.ts";
 
 /** A lab of a test's own, driven by the commands that a person types. */
 
@@ -34,14 +35,12 @@ export interface Status {
  * @param options of each `up` and `preview`
  */
 export function systemLab(about: {
-  readonly lab: string;
-  readonly subnet: string;
-  readonly system: string;
+  readonly system: Parameters<typeof ownLab>[0];
   readonly host: string;
   readonly options: readonly string[];
 }) {
   const root = new URL("../../", import.meta.url).pathname;
-  const env = { BERTH_LAB: about.lab, BERTH_LAB_SUBNET: about.subnet, BERTH_LAB_CANARY: "1" };
+  const env = { ...ownLab(about.system), BERTH_LAB_CANARY: "1" };
   const captured: string[] = [];
 
   /** Runs `npm run lab -- …`; `up` and `preview` with the options of this lab and the settings given. */

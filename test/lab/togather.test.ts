@@ -8,13 +8,14 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { labHome } from "../../lab/home.ts";
 import { findCanaries, machineSources, plantedCanaries, stateTexts } from "../full/canaries.ts";
+import { ownLab } from "./own-lab.ts";
 
 /**
  * Togather once through the lab, by the commands that a person types, in a lab of its own beside a running one. Loads,
  * failures and kills are in test/full.
  */
 const root = new URL("../../", import.meta.url).pathname;
-const env = { BERTH_LAB: "test", BERTH_LAB_SUBNET: "198.18.9.0/24", BERTH_LAB_CANARY: "1" };
+const env = { ...ownLab("togather"), BERTH_LAB_CANARY: "1" };
 const home = labHome({ ...process.env, ...env });
 const minutes = 60_000;
 
