@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import {
   all,
   ComponentResource,
@@ -16,7 +17,7 @@ import { makeEdge } from "./components/edge/make-edge.ts";
 import { Host } from "./components/host/host.ts";
 import { passwordKey } from "./components/host/registries.ts";
 import { sshKeys } from "./components/host/ssh-keys.ts";
-import { otherStacksRecords } from "./components/secrets/records.ts";
+import { otherStacksRecords, prepareFingerprints } from "./components/secrets/records.ts";
 import { Alerts } from "./components/watch/alerts.ts";
 import { neededAlertSecrets } from "./components/watch/alerts-config.ts";
 import { parseConfig } from "./config.ts";
@@ -26,17 +27,29 @@ import { systems as definitions } from "./stacks/index.ts";
 // The SDK sends the engine three messages for debugging of each resource, one after the other, and waits for the last before it ends
 // (@pulumi/pulumi/log): some 250 calls for Togather.
 Object.assign(log, { debug: () => Promise.resolve() });
+// It also takes a stack trace for each promise, to print it where the program ends before the promise does. The promise's own name has to do.
+const debuggable = createRequire(import.meta.url)("@pulumi/pulumi/runtime/debuggable");
+const { debuggablePromise } = debuggable;
+debuggable.debuggablePromise = (...promise: unknown[]) => {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return debuggablePromise(...promise);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+};
 
 const stack = getStack();
 // The environment variable with which the engine passes the keys of secrets; the SDK does not export its parsed form.
 const secretKeys: readonly string[] = JSON.parse(process.env.PULUMI_CONFIG_SECRET_KEYS ?? "[]");
 const isSecret = (key: string) => secretKeys.includes(key);
 const otherStacks = otherStacksRecords(import.meta.dirname, stack);
-const config = parseConfig(
-  { stack, values: runtime.allConfig(), isSecret, otherStacks },
-  definitions,
-  policies,
-);
+const values = runtime.allConfig();
+const recorded = (key: string) =>
+  values["berth:secretRecords"]?.includes(`"${key}"`) || otherStacks.some(({ records }) => key in records);
+await prepareFingerprints(Object.entries(values).filter(([key]) => isSecret(key) && recorded(key)));
+const config = parseConfig({ stack, values, isSecret, otherStacks }, definitions, policies);
 for (const warning of config.warnings) log.warn(warning);
 
 const registries = Object.entries(config.registries).map(([address, registry]) => ({

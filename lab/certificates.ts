@@ -1,4 +1,3 @@
-import "reflect-metadata";
 import {
   createPrivateKey,
   createPublicKey,
@@ -7,20 +6,11 @@ import {
   type webcrypto,
 } from "node:crypto";
 import { isIP } from "node:net";
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509Certificate,
-  X509CertificateGenerator,
-} from "@peculiar/x509";
+import type { ExtendedKeyUsage, KeyUsageFlags } from "@peculiar/x509";
 
-export { ExtendedKeyUsage, KeyUsageFlags };
+/** What a key may be used for: names of RFC 5280, 4.2.1.3 and 4.2.1.12. */
+export type KeyUsage = Exclude<keyof typeof KeyUsageFlags, number>;
+export type ExtendedUsage = keyof typeof ExtendedKeyUsage;
 
 /** The content of a certificate, and the issuer. */
 export interface CertificateRequest {
@@ -31,9 +21,8 @@ export interface CertificateRequest {
   readonly names?: readonly string[];
   /** From now. */
   readonly validHours: number;
-  /** Bits of {@link KeyUsageFlags}. */
-  readonly usages?: number;
-  readonly extendedUsages?: readonly ExtendedKeyUsage[];
+  readonly usages?: readonly KeyUsage[];
+  readonly extendedUsages?: readonly ExtendedUsage[];
   /** A certificate authority that signs server certificates but no other authorities. */
   readonly isAuthority?: boolean;
   /** When left out, the certificate is self-signed. */
@@ -53,15 +42,18 @@ export function makeKey(): string {
  * @throws when a key is invalid, or not of the kind RSA, ECDSA on a NIST curve and Ed25519.
  */
 export async function makeCertificate(request: CertificateRequest): Promise<string> {
-  const { commonName, names = [], usages = 0, extendedUsages = [], issuer } = request;
+  // Loaded when the first certificate is made: it takes longer than all other modules of an `up` that makes none.
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
+  const { commonName, names = [], usages = [], extendedUsages = [], issuer } = request;
   const key = createPrivateKey(request.privateKeyPem);
   const signer = issuer === undefined ? key : createPrivateKey(issuer.privateKeyPem);
   const publicKey = webKey(createPublicKey(key), ["verify"]);
-  const authority = issuer && new X509Certificate(issuer.certificatePem);
+  const authority = issuer && new x509.X509Certificate(issuer.certificatePem);
   const subject = [{ CN: [commonName] }];
   // Certificates have whole seconds.
   const from = Math.floor(Date.now() / 1000) * 1000;
-  const certificate = await X509CertificateGenerator.create({
+  const certificate = await x509.X509CertificateGenerator.create({
     subject,
     // As it is there, type of text and all: Go compares the bytes.
     issuer: authority?.subjectName ?? subject,
@@ -71,19 +63,32 @@ export async function makeCertificate(request: CertificateRequest): Promise<stri
     signingKey: webKey(signer, ["sign"]),
     signingAlgorithm: algorithmOf(signer),
     extensions: [
-      new BasicConstraintsExtension(request.isAuthority === true, request.isAuthority ? 0 : undefined, true),
-      ...(usages === 0 ? [] : [new KeyUsagesExtension(usages, true)]),
-      ...(extendedUsages.length === 0 ? [] : [new ExtendedKeyUsageExtension([...extendedUsages])]),
+      new x509.BasicConstraintsExtension(
+        request.isAuthority === true,
+        request.isAuthority ? 0 : undefined,
+        true,
+      ),
+      ...(usages.length === 0
+        ? []
+        : [
+            new x509.KeyUsagesExtension(
+              usages.reduce((bits, usage) => bits | x509.KeyUsageFlags[usage], 0),
+              true,
+            ),
+          ]),
+      ...(extendedUsages.length === 0
+        ? []
+        : [new x509.ExtendedKeyUsageExtension(extendedUsages.map((usage) => x509.ExtendedKeyUsage[usage]))]),
       ...(names.length === 0
         ? []
         : [
-            new SubjectAlternativeNameExtension(
+            new x509.SubjectAlternativeNameExtension(
               names.map((value) => ({ type: isIP(value) === 0 ? "dns" : "ip", value })),
             ),
           ]),
-      ...(request.keyIdentifiers ? [await SubjectKeyIdentifierExtension.create(publicKey)] : []),
+      ...(request.keyIdentifiers ? [await x509.SubjectKeyIdentifierExtension.create(publicKey)] : []),
       ...(request.keyIdentifiers && authority
-        ? [await AuthorityKeyIdentifierExtension.create(authority.publicKey)]
+        ? [await x509.AuthorityKeyIdentifierExtension.create(authority.publicKey)]
         : []),
     ],
   });

@@ -1,7 +1,6 @@
 /** What an operator runs beside pulumi: `npm run ops -- recover`, `npm run ops -- status`, … Only for production. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { execa } from "execa";
 import { serverTypeFile } from "../components/host/server-types.ts";
 import { Cloud } from "./cloud.ts";
 import { definitions, opsProgram, projectDir } from "./program.ts";
@@ -42,6 +41,7 @@ program
       run: runCommand,
       preview: async () => {
         const args = ["preview", "--stack", stack, "--non-interactive"];
+        const { execa } = await import("execa");
         await execa("pulumi", args, {
           cwd: projectDir,
           stdio: ["ignore", "inherit", "inherit"],

@@ -1,5 +1,4 @@
 import { spawn } from "node:child_process";
-import { execa } from "execa";
 
 /** Runs a command and returns its standard output. Throws with its standard error when it fails. */
 export type RunCommand = (
@@ -17,8 +16,12 @@ export class CommandError extends Error {
   }
 }
 
+/** Loaded when the first process is started: it has more modules than the command that starts none. */
+const loadExeca = () => import("execa");
+
 /** {@link RunCommand} that starts a process. */
 export const runCommand: RunCommand = async (command, args, options) => {
+  const { execa } = await loadExeca();
   const result = await execa(command, args, {
     reject: false,
     timeout: options.timeoutSeconds * 1000,
@@ -43,6 +46,7 @@ export async function streamLines(
   input: string,
   onLine: (line: string) => void,
 ): Promise<void> {
+  const { execa } = await loadExeca();
   const child = execa(command, args, { reject: false, input, buffer: { stdout: false } });
   for await (const line of child) onLine(line);
   const result = await child;

@@ -1,16 +1,21 @@
 /**
- * Loaded before every command and before the program (`node --import ./scripts/fast-start.ts`), so that they start in half the time.
+ * Loaded before every command and before the program (`node --import ./scripts/fast-start.ts`), so that they start in a fraction of the time.
  *
  * - Node keeps what it has compiled, TypeScript's types stripped, in the user's cache folder; so does every process that a command starts
  *   (nodejs.org/api/module.html, "Module compile cache").
- * - Pulumi's SDK imports the TypeScript compiler and npm's dependency resolver, and uses them only to serialize the functions of a dynamic
- *   provider (`@pulumi/pulumi/runtime/closure`). Here each is loaded when it is first used.
+ * - Pulumi's SDK imports what Berth does not use: the automation API, exporters of traces, and, to serialize functions of dynamic providers,
+ *   the TypeScript compiler and npm's dependency resolver. Here each is loaded when it is first used.
+ * - The SDK's runner attaches V8's debugger for its whole life, so that an error about a function that cannot be serialized names its file
+ *   (`@pulumi/pulumi/runtime/closure/v8Hooks`). That sets a flag of V8, with which Node's compile cache is not valid. Here that happens when
+ *   the first function is serialized, and the error lacks the file.
  * - The SDK's runner maps every stack trace through source maps, and the SDK takes a trace for each promise. Node removes types in place,
  *   so the lines of a trace are right without.
+ * - zod compiles every schema before it parses with it, which takes longer than the few values that each one sees (zod.dev, `jitless`).
  */
 import { createRequire, enableCompileCache, Module } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { config } from "zod";
 
 process.env.NODE_COMPILE_CACHE ??= join(
   process.env.BERTH_LAB_HOME ?? join(homedir(), ".cache", "berth"),
@@ -18,31 +23,67 @@ process.env.NODE_COMPILE_CACHE ??= join(
 );
 enableCompileCache(process.env.NODE_COMPILE_CACHE);
 
+config({ jitless: true });
+
+type Exports = Readonly<Record<string, (...args: unknown[]) => unknown>>;
 const requireOfSdk = createRequire(createRequire(import.meta.url).resolve("@pulumi/pulumi"));
-for (const specifier of ["./typescript-shim.js", "@npmcli/arborist"])
-  loadWhenUsed(requireOfSdk.resolve(specifier));
-putInPlaceOf(requireOfSdk.resolve("source-map-support/register"), {});
 
-/** Whoever requires the module gets an object that loads it when one of its properties is read. */
-function loadWhenUsed(path: string): void {
-  let real: object | undefined;
-  const load = (): object => {
-    if (real === undefined) {
-      delete requireOfSdk.cache[path];
-      real = requireOfSdk(path) as object;
+/** A module of the SDK, or of a package that the SDK requires. */
+class SdkModule {
+  readonly #path: string;
+  #real: Exports | undefined;
+
+  constructor(specifier: string) {
+    this.#path = requireOfSdk.resolve(specifier);
+  }
+
+  get isLoaded(): boolean {
+    return this.#real !== undefined;
+  }
+
+  load(): Exports {
+    if (this.#real === undefined) {
+      delete requireOfSdk.cache[this.#path];
+      this.#real = requireOfSdk(this.#path) as Exports;
     }
-    return real;
-  };
-  // The SDK's helper for imports returns a module that has `__esModule` as it is, and copies the properties of any other.
-  putInPlaceOf(
-    path,
-    new Proxy({}, { get: (_, name) => (name === "__esModule" ? true : Reflect.get(load(), name)) }),
-  );
+    return this.#real;
+  }
+
+  /** What is required from now on. The SDK's helper for imports copies the properties of a module, unless it has `__esModule`. */
+  replaceBy(exports: object): void {
+    const module = new Module(this.#path);
+    module.exports = exports;
+    module.loaded = true;
+    requireOfSdk.cache[this.#path] = module;
+  }
+
+  /** Replaces its functions by ones that load it when they are called. */
+  loadWhenCalled(names: readonly string[], others: Partial<Exports> = {}): void {
+    const callers = names.map((name) => [name, (...args: unknown[]) => this.load()[name]?.(...args)]);
+    this.replaceBy({ __esModule: true, ...Object.fromEntries(callers), ...others });
+  }
+
+  /** Replaces it by an object that loads it when a property is read. */
+  loadWhenRead(): void {
+    const get = (_: object, name: string | symbol) => name === "__esModule" || Reflect.get(this.load(), name);
+    this.replaceBy(new Proxy({}, { get }));
+  }
 }
 
-function putInPlaceOf(path: string, exports: object): void {
-  const module = new Module(path);
-  module.exports = exports;
-  module.loaded = true;
-  requireOfSdk.cache[path] = module;
-}
+new SdkModule("./typescript-shim.js").loadWhenRead();
+new SdkModule("./automation/index.js").loadWhenRead();
+new SdkModule("./runtime/closure/serializeClosure.js").loadWhenCalled([
+  "serializeFunction",
+  "serializeFunctionAsync",
+]);
+new SdkModule("./runtime/closure/codePaths.js").loadWhenCalled(["computeCodePaths"]);
+new SdkModule("./runtime/closure/v8Hooks.js").loadWhenCalled(["getSessionAsync", "getScriptUrl"], {
+  isInitializedAsync: async () => undefined,
+});
+new SdkModule("source-map-support/register").replaceBy({});
+// It traces what comes after `start`, which the runner calls where it was asked to.
+const tracing = new SdkModule("./cmd/run/tracing.js");
+const noSpan = { addEvent() {}, setAttribute() {}, end() {} };
+tracing.loadWhenCalled(["start", "stop"], {
+  newSpan: (name) => (tracing.isLoaded ? tracing.load().newSpan?.(name) : noSpan),
+});

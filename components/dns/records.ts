@@ -1,4 +1,5 @@
-import * as hcloud from "@pulumi/hcloud";
+import { Zone, type ZoneArgs } from "@pulumi/hcloud/zone.js";
+import { ZoneRrset, type ZoneRrsetArgs } from "@pulumi/hcloud/zoneRrset.js";
 import {
   ComponentResource,
   type ComponentResourceOptions,
@@ -56,7 +57,7 @@ export class Dns extends ComponentResource {
       const zoneName = zoneOf(domain, args);
       const zone = zoneName && zones.get(zoneName);
       if (!zone) throw new Error(`${domain} lies in no zone, although the configuration was checked`);
-      const record: hcloud.ZoneRrsetArgs = {
+      const record: ZoneRrsetArgs = {
         zone: zone.name,
         name: relativeName(domain, zoneName),
         type,
@@ -65,7 +66,7 @@ export class Dns extends ComponentResource {
         changeProtection: false,
         labels: labels(resource),
       };
-      new hcloud.ZoneRrset(
+      new ZoneRrset(
         resource,
         record,
         mergeOptions({ parent: this, deletedWith: zone, dependsOn }, adoption(args.adopt, resource, record)),
@@ -80,8 +81,8 @@ export class Dns extends ComponentResource {
     this.registerOutputs();
   }
 
-  private zone(resource: string, zone: string, { ttlSeconds, adopt }: DnsArgs): hcloud.Zone {
-    const args: hcloud.ZoneArgs = {
+  private zone(resource: string, zone: string, { ttlSeconds, adopt }: DnsArgs): Zone {
+    const args: ZoneArgs = {
       name: zone,
       mode: "primary",
       ttl: ttlSeconds,
@@ -89,7 +90,7 @@ export class Dns extends ComponentResource {
       labels: labels(resource),
     };
     const opts = { parent: this, protect: true };
-    return new hcloud.Zone(resource, args, mergeOptions(opts, adoption(adopt, resource, args)));
+    return new Zone(resource, args, mergeOptions(opts, adoption(adopt, resource, args)));
   }
 }
 

@@ -1,6 +1,11 @@
 import type { local } from "@pulumi/command";
 import { Provider as DockerProvider } from "@pulumi/docker";
-import * as hcloud from "@pulumi/hcloud";
+// By module: importing anything from the package's index loads all 82 of its modules, in the program and in every command.
+import { Firewall } from "@pulumi/hcloud/firewall.js";
+import { PrimaryIp, type PrimaryIpArgs } from "@pulumi/hcloud/primaryIp.js";
+import { Server, type ServerArgs } from "@pulumi/hcloud/server.js";
+import { Volume, type VolumeArgs } from "@pulumi/hcloud/volume.js";
+import { VolumeAttachment } from "@pulumi/hcloud/volumeAttachment.js";
 import {
   all,
   ComponentResource,
@@ -82,7 +87,7 @@ export class Host extends ComponentResource {
     const hostKey = new tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, kept);
     const taken = (resource: string, declared: object, ignoreChanges: string[]) =>
       mergeOptions(mergeOptions(kept, { ignoreChanges }), adoption(args.adopt, resource, declared));
-    const addressArgs: hcloud.PrimaryIpArgs = {
+    const addressArgs: PrimaryIpArgs = {
       type: "ipv4",
       assigneeType: "server",
       location: config.location,
@@ -90,13 +95,13 @@ export class Host extends ComponentResource {
       deleteProtection: true,
       labels: labels(`${name}-address`),
     };
-    const address = new hcloud.PrimaryIp(
+    const address = new PrimaryIp(
       `${name}-address`,
       addressArgs,
       taken(`${name}-address`, addressArgs, ["location"]),
     );
     const address6 = config.ipv6 ? this.ipv6Address(config.location) : undefined;
-    const firewall = new hcloud.Firewall(
+    const firewall = new Firewall(
       `${name}-firewall`,
       { rules: firewallRules(config), labels: labels(`${name}-firewall`) },
       mergeOptions(child, {
@@ -107,14 +112,14 @@ export class Host extends ComponentResource {
         },
       }),
     );
-    const volumeArgs: hcloud.VolumeArgs = {
+    const volumeArgs: VolumeArgs = {
       size: config.volumeGigabytes,
       location: config.location,
       format: "ext4",
       deleteProtection: true,
       labels: labels(`${name}-data`),
     };
-    const volume = new hcloud.Volume(
+    const volume = new Volume(
       `${name}-data`,
       volumeArgs,
       taken(`${name}-data`, volumeArgs, ["location", "format"]),
@@ -131,7 +136,7 @@ export class Host extends ComponentResource {
           ipv6: config.ipv6,
         }),
     );
-    const serverArgs: hcloud.ServerArgs = {
+    const serverArgs: ServerArgs = {
       serverType: config.serverType,
       location: config.location,
       image: config.image,
@@ -153,7 +158,7 @@ export class Host extends ComponentResource {
       rebuildProtection: true,
       labels: labels(`${name}-server`),
     };
-    const server = new hcloud.Server(
+    const server = new Server(
       `${name}-server`,
       serverArgs,
       mergeOptions(
@@ -173,7 +178,7 @@ export class Host extends ComponentResource {
         },
       ),
     );
-    const attachment = new hcloud.VolumeAttachment(
+    const attachment = new VolumeAttachment(
       `${name}-data-attachment`,
       { volumeId: numericId(volume.id), serverId: numericId(server.id), automount: false },
       child,
@@ -252,9 +257,9 @@ export class Host extends ComponentResource {
   }
 
   /** Not protected, unlike the other one: it goes when the setting does, and the records follow. */
-  private ipv6Address(location: string): hcloud.PrimaryIp {
+  private ipv6Address(location: string): PrimaryIp {
     const name = `${this.name}-address6`;
-    return new hcloud.PrimaryIp(
+    return new PrimaryIp(
       name,
       {
         type: "ipv6",

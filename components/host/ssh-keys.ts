@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import * as hcloud from "@pulumi/hcloud";
+import { SshKey } from "@pulumi/hcloud/sshKey.js";
 import { createUrn, type Output } from "@pulumi/pulumi";
 import { type Adoptions, adoption } from "../adoption.ts";
 import { labels } from "../labels.ts";
@@ -33,6 +33,6 @@ export function sshKeys(
       parent: createUrn(host, "berth:host:Host"),
     }));
     const args = { publicKey, labels: labels(name) };
-    return new hcloud.SshKey(name, args, { aliases, ...adoption(adopt, name, args) }).id;
+    return new SshKey(name, args, { aliases, ...adoption(adopt, name, args) }).id;
   });
 }

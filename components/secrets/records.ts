@@ -1,6 +1,7 @@
-import { scryptSync } from "node:crypto";
+import { scrypt, scryptSync } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
 import { canBeGuessed, generateCommand, type SecretSpec } from "./secret.ts";
@@ -38,19 +39,39 @@ export interface StackRecords {
 
 /** Fingerprints that this process has made: several checks ask for each. */
 const fingerprints = new Map<string, string>();
+const cost = { N: 2 ** 14, r: 8, p: 1, maxmem: 64 * 2 ** 20 };
+const bytes = 8;
+const saltOf = (key: string) => `berth:${key}`;
+const nameOf = (key: string, value: string) => JSON.stringify([key, value]);
 
 /**
  * Names a value without telling it: slow on purpose, salted with the key's name, and shortened. It is committed, so a value that
  * can be guessed could be found by trying; the formats of secrets ask for far more than anybody can try.
  */
 export function fingerprint(key: string, value: string): string {
-  const secret = JSON.stringify([key, value]);
-  const known = fingerprints.get(secret);
+  const known = fingerprints.get(nameOf(key, value));
   if (known !== undefined) return known;
-  const cost = { N: 2 ** 14, r: 8, p: 1, maxmem: 64 * 2 ** 20 };
-  const made = scryptSync(value, `berth:${key}`, 8, cost).toString("hex");
-  fingerprints.set(secret, made);
+  const made = scryptSync(value, saltOf(key), bytes, cost).toString("hex");
+  fingerprints.set(nameOf(key, value), made);
   return made;
+}
+
+const preparing = new Map<string, Promise<unknown>>();
+
+/** Makes the fingerprints of several values at the same time, on Node's threads: {@link fingerprint} then has them. */
+export async function prepareFingerprints(
+  secrets: readonly (readonly [key: string, value: string])[],
+): Promise<void> {
+  const make = promisify<string, string, number, typeof cost, Buffer>(scrypt);
+  const prepare = ([key, value]: readonly [string, string]) => {
+    const name = nameOf(key, value);
+    const made =
+      preparing.get(name) ??
+      make(value, saltOf(key), bytes, cost).then((print) => fingerprints.set(name, print.toString("hex")));
+    preparing.set(name, made);
+    return made;
+  };
+  await Promise.all(secrets.map(prepare));
 }
 
 /** What the stack files of a folder say, but for one stack's. What cannot be read there is its own stack's problem. */

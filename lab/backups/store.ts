@@ -1,22 +1,16 @@
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
-import { Agent } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  CreateBucketCommand,
-  PutBucketPolicyCommand,
-  PutBucketVersioningCommand,
-  S3Client,
-} from "@aws-sdk/client-s3";
 import type { GoTool } from "../apps/application.ts";
 import { withLock } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
-import { ensureAuthority, issueCertificate } from "../images/index.ts";
+import { issueCertificate } from "../images/index.ts";
 import { goBinary } from "../images/tools.ts";
 import { endProcess, isAlive, startTicks } from "../processes.ts";
 import type { Progress } from "../progress.ts";
 import { writePrivateFile } from "../write-file.ts";
+import { type HostKey, region, storeOwnerKey, storePort } from "./address.ts";
 
 /**
  * The store of backups, outside of every machine, as a bucket elsewhere is: a real S3 server (Versity's gateway, from Go's module proxy) on
@@ -29,21 +23,8 @@ const versitygw: GoTool = {
   versionVariable: "main.Version",
   goVersion: "1.25",
 };
-const port = 17070;
 const startSeconds = 20;
 const stopSeconds = 5;
-const bucket = "backups";
-const region = "lab";
-
-/** Who owns the bucket: an operator, no host. */
-const owner = { accessKeyId: "lab-operator", secretAccessKey: "lab-operators-key-of-the-store" };
-
-/** What the hosts have: `berth:backupsAccessKeyId` and `berth:backupsSecretAccessKey`. */
-export interface HostKey {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-}
-
 interface StoreRecord {
   readonly pid: number;
   readonly startTicks: string;
@@ -66,22 +47,6 @@ export function storeFiles(home: LabHome) {
   };
 }
 
-/** What `berth:backups.store` is in the lab. */
-export function labStore(home: LabHome, authorityPem: string) {
-  const endpoint = `https://${home.gateway}:${port}`;
-  return { kind: "s3", endpoint, bucket, region, trustedAuthorityPem: authorityPem };
-}
-
-/** The store's owner as a client of it. */
-export async function storeOwner(home: LabHome): Promise<S3Client> {
-  const { certificatePem: ca } = await ensureAuthority(home);
-  return new S3Client({
-    endpoint: `https://${home.gateway}:${port}`,
-    ...{ region, forcePathStyle: true, credentials: owner, maxAttempts: 1 },
-    requestHandler: { httpsAgent: new Agent({ ca }) },
-  });
-}
-
 /**
  * Starts the store unless it runs, and makes its bucket.
  * @throws what it said last when it does not answer, or how to get Go when it cannot be built.
@@ -94,6 +59,7 @@ export async function ensureStore(home: LabHome, hosts: HostKey, progress: Progr
       progress("starting the store of backups");
       await startStore(home, hosts, binary);
     }
+    const { makeBucket, storeOwner } = await import("./bucket.ts");
     const client = await storeOwner(home);
     const deadline = Date.now() + startSeconds * 1000;
     for (;;) {
@@ -106,28 +72,6 @@ export async function ensureStore(home: LabHome, hosts: HostKey, progress: Progr
       await sleep(100);
     }
   });
-}
-
-/** As docs/runbooks/backups.md has an owner make one. */
-async function makeBucket(client: S3Client, { accessKeyId }: HostKey): Promise<undefined> {
-  await client.send(new CreateBucketCommand({ Bucket: bucket })).catch((error: Error) => {
-    if (error.name !== "BucketAlreadyOwnedByYou") throw error;
-  });
-  const versions = { Bucket: bucket, VersioningConfiguration: { Status: "Enabled" } } as const;
-  await client.send(new PutBucketVersioningCommand(versions));
-  const Principal = { AWS: [accessKeyId] };
-  const arn = `arn:aws:s3:::${bucket}`;
-  const Statement = [
-    { Effect: "Allow", Principal, Action: ["s3:ListBucket", "s3:GetBucketLocation"], Resource: [arn] },
-    {
-      Effect: "Allow",
-      Principal,
-      Action: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-      Resource: [`${arn}/*`],
-    },
-  ];
-  const Policy = JSON.stringify({ Version: "2012-10-17", Statement });
-  await client.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy }));
 }
 
 /** Ends the store. @returns false when it did not run. */
@@ -159,13 +103,13 @@ async function startStore(home: LabHome, hosts: HostKey, binary: string): Promis
   const accessAccounts = { [access]: { access, secret, role: "user" } };
   writePrivateFile(join(files.accounts, "users.json"), JSON.stringify({ accessAccounts }));
   const log = openSync(files.log, "a", 0o600);
-  const words = ["--port", `${home.gateway}:${port}`, "--region", region, "--quiet"];
+  const words = ["--port", `${home.gateway}:${storePort}`, "--region", region, "--quiet"];
   const tls = ["--cert", files.certificate, "--key", files.key, "--iam-dir", files.accounts];
   const child = spawn(binary, [...words, ...tls, "posix", "--versioning-dir", files.versions, files.data], {
     cwd: "/",
     detached: true,
     stdio: ["ignore", log, log],
-    env: { ROOT_ACCESS_KEY: owner.accessKeyId, ROOT_SECRET_KEY: owner.secretAccessKey },
+    env: { ROOT_ACCESS_KEY: storeOwnerKey.accessKeyId, ROOT_SECRET_KEY: storeOwnerKey.secretAccessKey },
   });
   closeSync(log);
   child.unref();

@@ -39,7 +39,7 @@ const deploymentSchema = z.object({
 export type HostOutput = z.infer<typeof hostSchema>;
 export type SystemOutput = z.infer<typeof systemSchema>;
 
-interface StackOutputs {
+export interface StackOutputs {
   readonly hosts: Readonly<Record<string, HostOutput>>;
   readonly systems: Readonly<Record<string, SystemOutput>>;
   /** The loopback port of the tunnel to each Postgres, by its name, as in the state. */

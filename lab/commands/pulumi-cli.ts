@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { execa } from "execa";
 import { stringify } from "yaml";
 import type { Backend } from "../../ops/backend.ts";
 import { PulumiBackend } from "../../ops/pulumi-backend.ts";
@@ -59,7 +58,7 @@ export class PulumiCli {
   }
 
   /** Runs it without interaction and returns its result. */
-  run(
+  async run(
     args: readonly string[],
     options: {
       readonly cwd?: string;
@@ -69,6 +68,7 @@ export class PulumiCli {
     } = {},
   ) {
     const { cwd = this.folder, env = {}, input, seconds = shortSeconds } = options;
+    const { execa } = await import("execa");
     return execa(this.#command, [...args, "--non-interactive"], {
       cwd,
       env: {

@@ -8,7 +8,7 @@ import { createMachines } from "../machine/index.ts";
 import { table } from "../render/table.ts";
 import { authorityFile } from "../stack/certificate.ts";
 import { type LabContext, type StackOptions, stateFile } from "./context.ts";
-import { readOutputs, type SystemOutput } from "./outputs.ts";
+import { readOutputs, type StackOutputs, type SystemOutput } from "./outputs.ts";
 import { readSelection } from "./selection.ts";
 
 /** What `lab status --json` prints; scripts rely on it. */
@@ -41,9 +41,7 @@ interface HealthAnswer {
 const healthSeconds = 5;
 
 /** What runs in this lab and whether it answers. Read-only. */
-export async function readStatus(context: LabContext, stack: string): Promise<Status> {
-  const { home } = context;
-  const { hosts, systems } = readOutputs(stateFile(context, stack));
+export async function readStatus({ home }: LabContext, { hosts, systems }: StackOutputs): Promise<Status> {
   const machines = Object.values(hosts);
   const anything = machines.length > 0 || (await runningDaemon(home)) !== undefined;
   const booted = anything ? await bootedMachines(home) : [];
@@ -122,8 +120,7 @@ function curlCommand(home: LabHome, system: SystemOutput, address: string): stri
 }
 
 /** Systems and their addresses, as tables. */
-export function statusTables(context: LabContext, status: Status, stack: string): string {
-  const { systems } = readOutputs(stateFile(context, stack));
+export function statusTables(context: LabContext, status: Status, { systems }: StackOutputs): string {
   const parts: string[] = [];
   if (status.machines.length > 0) {
     const rows = status.machines.map(({ name, address, sshPort }) => [name, address, String(sshPort)]);
@@ -154,11 +151,12 @@ export async function statusCommand(
   context: LabContext,
   options: StackOptions & { readonly json?: boolean },
 ): Promise<boolean> {
-  const status = await readStatus(context, options.stack);
+  const outputs = readOutputs(stateFile(context, options.stack));
+  const status = await readStatus(context, outputs);
   if (options.json) console.log(JSON.stringify(status));
   else if (status.machines.length + status.systems.length === 0) {
     console.log("Nothing runs in this lab. Start it: npm start");
-  } else console.log(statusTables(context, status, options.stack));
+  } else console.log(statusTables(context, status, outputs));
   const missing = readSelection(context.home, options.stack).filter((name) => {
     return !status.systems.some((system) => system.name === name);
   });

@@ -12,7 +12,7 @@ import {
   recordStateEngine,
   requireOk,
 } from "./engine.ts";
-import { readOutputs, type SystemOutput } from "./outputs.ts";
+import { readOutputs, type StackOutputs, type SystemOutput } from "./outputs.ts";
 import { type Prepared, preparation, requireMachine } from "./prepare.ts";
 import { recoverFirst } from "./recover-first.ts";
 import { requireOneStack, writeSelection } from "./selection.ts";
@@ -46,6 +46,7 @@ export async function upCommand(
   const engine = engineNamed(options, context);
   const { phases, prepared } = preparation(context, planned, options);
   let result: EngineResult | undefined;
+  let outputs: StackOutputs | undefined;
   const times = await runPhases([
     ...phases,
     {
@@ -70,10 +71,14 @@ export async function upCommand(
     },
     {
       title: "Request the systems' health from outside",
-      run: async (progress) => waitForHealth(context, stack, progress),
+      async run(progress) {
+        outputs = readOutputs(stateFile(context, stack));
+        await waitForHealth(context, outputs, progress);
+      },
     },
   ]);
-  if (result !== undefined) await printSummary(context, options, prepared, result, times, elapsed());
+  if (result && outputs)
+    await printSummary(context, options, prepared, { ...result, outputs }, times, elapsed());
 }
 
 /** The configuration from an earlier phase. */
@@ -84,10 +89,9 @@ export function configured(prepared: Prepared) {
 
 async function waitForHealth(
   context: LabContext,
-  stack: string,
+  { hosts, systems }: StackOutputs,
   progress: (message: string) => void,
 ): Promise<void> {
-  const { hosts, systems } = readOutputs(stateFile(context, stack));
   for (const [name, system] of Object.entries(systems)) {
     const address = hosts[system.host]?.address ?? "";
     const waited = stopwatch();
@@ -109,16 +113,16 @@ async function printSummary(
   context: LabContext,
   { stack, engine, providers }: RunOptions,
   prepared: Prepared,
-  result: EngineResult,
+  result: EngineResult & { readonly outputs: StackOutputs },
   times: readonly PhaseTime[],
   total: number,
 ): Promise<void> {
   const notes = diagnosticLines(result);
-  const status = await readStatus(context, stack);
-  const systems = readOutputs(stateFile(context, stack)).systems;
+  const { outputs } = result;
+  const status = await readStatus(context, outputs);
   const parts = [
     ...(notes === "" ? [] : [notes]),
-    statusTables(context, status, stack),
+    statusTables(context, status, outputs),
     table(
       ["phase", "seconds"],
       [...times.map(({ title, seconds }) => [title, seconds.toFixed(1)]), ["total", total.toFixed(1)]],
@@ -134,7 +138,7 @@ async function printSummary(
       `Up in ${seconds(total)}: ${stepCounts(result.steps)}. To trust the lab in a browser: ${authorityFile(context.home)}`,
       "",
       "Try next:",
-      ...suggestions(systems, stack, { engine, providers }),
+      ...suggestions(outputs.systems, stack, { engine, providers }),
     ].join("\n"),
   ];
   console.log(`\n${parts.join("\n\n")}`);

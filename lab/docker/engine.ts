@@ -11,7 +11,7 @@ import { labLabel } from "./labels.ts";
 import { withLock } from "./lock.ts";
 import { mayRunMachines } from "./machine-support.ts";
 import { bridgeName } from "./names.ts";
-import { removeNetwork } from "./network.ts";
+import { hasNetwork, removeNetwork } from "./network.ts";
 import type { OuterDocker } from "./outer-docker.ts";
 import { keepEngine, withoutUsers } from "./users.ts";
 
@@ -41,6 +41,9 @@ function ownEngine(home: LabHome) {
 export async function ensureDocker(home: LabHome, progress: Progress): Promise<OuterDocker> {
   const own = ownEngine(home);
   if ((await ownPid(home)) !== undefined) {
+    const found = await answering(own.socket);
+    // The lab's network says that the engine is in use.
+    if (found && (await hasNetwork(found, home))) return { client: found, socketPath: own.socket, own: true };
     await keepEngine(own.folder);
     const running = await answering(own.socket);
     if (running) return { client: running, socketPath: own.socket, own: true };

@@ -1,7 +1,6 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { execa } from "execa";
 import { isPackageFolder } from "../../ops/search-path.ts";
 import type { Progress } from "../progress.ts";
 
@@ -22,6 +21,8 @@ export async function run(
   options: { readonly input?: string; readonly timeoutSeconds?: number } = {},
 ): Promise<string> {
   const seconds = options.timeoutSeconds ?? 60;
+  // Loaded when the first process is started: it has more modules than the command that starts none.
+  const { execa } = await import("execa");
   const result = await execa(command, args, {
     env: { PATH: hostPath, LC_ALL: "C" },
     input: options.input ?? "",

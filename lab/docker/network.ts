@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import type Dockerode from "dockerode";
 import type { LabHome } from "../home.ts";
 import { isRoot } from "./host.ts";
 import { labLabel, labLabels } from "./labels.ts";
@@ -6,6 +7,11 @@ import { bridgeName, networkAddress, networkName } from "./names.ts";
 import { removeNamespaces } from "./netns.ts";
 import type { OuterDocker } from "./outer-docker.ts";
 import { releaseEngine } from "./users.ts";
+
+export async function hasNetwork(docker: Dockerode, home: LabHome): Promise<boolean> {
+  const networks = await docker.listNetworks({ filters: { label: [`${labLabel}=${home.name}`] } });
+  return networks.length > 0;
+}
 
 /**
  * Makes the lab's bridge network: its gateway is this machine, addresses below `.224` are assigned by the lab, the others

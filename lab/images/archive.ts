@@ -14,7 +14,6 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { execa } from "execa";
 import type { OuterDocker } from "../docker/outer-docker.ts";
 import { imageManifest, type Layer } from "./manifest.ts";
 import type { Store } from "./store.ts";
@@ -38,6 +37,7 @@ export async function exportImage(
   return withTemporaryFolder(store, async (scratch) => {
     const archive = join(scratch, "image.tar");
     await pipeline(await docker.client.getImage(reference).get(), createWriteStream(archive));
+    const { execa } = await import("execa");
     await execa("tar", ["-xf", archive, "-C", scratch]);
     const [entry] = JSON.parse(await readFile(join(scratch, "manifest.json"), "utf8")) as {
       Config: string;
@@ -92,6 +92,7 @@ export async function layerOf(store: Store, entries: readonly LayerEntry[]): Pro
       else if ((await stat(target)).isFile()) await chmod(target, 0o644);
     }
     const archive = join(scratch, "layer.tar");
+    const { execa } = await import("execa");
     await execa("tar", [
       ...["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--format=gnu"],
       // Modes must not depend on the umask of whoever built the layer.

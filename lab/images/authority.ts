@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ExtendedKeyUsage, KeyUsageFlags, makeCertificate, makeKey } from "../certificates.ts";
+import { makeCertificate, makeKey } from "../certificates.ts";
 import type { LabHome } from "../home.ts";
 import { writePrivateFile } from "../write-file.ts";
 
@@ -46,7 +46,7 @@ export async function ensureAuthority(home: LabHome): Promise<Authority> {
       commonName: `Berth lab authority (${home.name})`,
       privateKeyPem,
       validHours: authorityDays * 24,
-      usages: KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign,
+      usages: ["keyCertSign", "cRLSign"],
       isAuthority: true,
       keyIdentifiers: true,
     });
@@ -93,8 +93,8 @@ export async function issueCertificate(
       privateKeyPem,
       names: subjects,
       validHours: days * 24,
-      usages: KeyUsageFlags.digitalSignature,
-      extendedUsages: [ExtendedKeyUsage.serverAuth],
+      usages: ["digitalSignature"],
+      extendedUsages: ["serverAuth"],
       issuer: { certificatePem, privateKeyPem: await readFile(keyPath, "utf8") },
       keyIdentifiers: true,
     }),

@@ -1,7 +1,6 @@
 /** Programs and sources for stand-ins, built or fetched on this machine with its package clients, once, and kept in the cache. */
 import { access, cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { execa } from "execa";
 import type { GoTool } from "../apps/application.ts";
 import { hostPath } from "../docker/host.ts";
 import type { LabHome } from "../home.ts";
@@ -79,6 +78,7 @@ export async function traefikBinary(home: LabHome, moduleFile: string, progress:
   const what = `building Traefik ${traefikVersion} with go, once (6 minutes or more)`;
   await once(folder, what, progress, async (scratch) => {
     const install = `Go ${traefikGoVersion} or newer (https://go.dev/dl)`;
+    const { execa } = await import("execa");
     const { stdout = "" } = await execa("go", ["env", "GOVERSION"], {
       reject: false,
       env: { PATH: hostPath },
@@ -154,6 +154,7 @@ async function run(
     readonly timeoutSeconds?: number;
   },
 ): Promise<void> {
+  const { execa } = await import("execa");
   const result = await execa(command, options.args, {
     reject: false,
     all: true,

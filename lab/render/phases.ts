@@ -1,4 +1,3 @@
-import { Listr } from "listr2";
 import type { Progress } from "../progress.ts";
 
 /** One part of a long command. Phases run one after the other and share values through variables of the function that creates them. */
@@ -76,6 +75,7 @@ async function runPlain(phases: readonly Phase[], options: PhaseOptions): Promis
 
 async function runLive(phases: readonly Phase[]): Promise<readonly PhaseTime[]> {
   const times: PhaseTime[] = [];
+  const { Listr } = await import("listr2");
   const list = new Listr(
     phases.map((phase) => ({
       title: phase.title,

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
+import { prepareFingerprints } from "../../components/secrets/records.ts";
 import { pebbleFiles } from "../acme/pebble.ts";
 import type { LabHome } from "../home.ts";
 import { ensureAuthority } from "../images/index.ts";
@@ -23,6 +24,10 @@ export async function configureStack(
   const registryPassword =
     registryLogin === undefined ? "" : generated.get(registryPasswordKey, registryPasswordFormat);
   setRegistryLogin(home, registryLogin, registryPassword);
+  const secrets = planned.generatedKeys.map(
+    (key) => [key, generated.get(key, formatOf(request.definitions, key))] as const,
+  );
+  await prepareFingerprints(secrets);
   const overrides: Overrides = {
     images,
     ssh: await labSshKey(home.stateDir),
@@ -32,11 +37,7 @@ export async function configureStack(
     token: cloudToken(home),
     secret: (key) => generated.get(key, formatOf(request.definitions, key)),
     registryPassword,
-    secretRecords: generatedRecords(
-      home.stateDir,
-      request.stack,
-      planned.generatedKeys.map((key) => [key, generated.get(key, formatOf(request.definitions, key))]),
-    ),
+    secretRecords: generatedRecords(home.stateDir, request.stack, secrets),
   };
   return checkedConfiguration(planned, overriddenValues(planned, overrides, home));
 }

@@ -1,7 +1,7 @@
 import type { SecretRecords } from "../../components/secrets/records.ts";
 import { alertSecretKeys, backupSecretKeys } from "../../config/optional-secrets.ts";
 import { pebbleDirectory } from "../acme/pebble.ts";
-import { labStore } from "../backups/store.ts";
+import { labStore } from "../backups/address.ts";
 import { hasIpv6 } from "../docker/index.ts";
 import type { LabHome } from "../home.ts";
 import type { StackCertificate } from "./certificate.ts";

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { execa } from "execa";
 
 export interface SshKey {
   /** One line, OpenSSH's format. */
@@ -21,6 +20,7 @@ export async function labSshKey(stateDir: string): Promise<SshKey> {
   const path = identityFile(stateDir);
   if (!existsSync(`${path}.pub`)) {
     try {
+      const { execa } = await import("execa");
       const { stderr } = await execa(
         "ssh-keygen",
         ["-q", "-t", "ed25519", "-N", "", "-C", "berth-lab", "-f", path],

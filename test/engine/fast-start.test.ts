@@ -16,22 +16,48 @@ async function withSdk(script: string): Promise<unknown> {
   return JSON.parse((await execa(process.execPath, args, { cwd: root, timeout: 60_000 })).stdout);
 }
 
+/** What the SDK's runner does before it runs a program; `natives` is a flag of V8 with which Node's compile cache is not valid. */
+const runner = `
+  const requireOfSdk = createRequire(import.meta.resolve("@pulumi/pulumi"));
+  await requireOfSdk("./runtime/closure/v8Hooks").isInitializedAsync();
+  requireOfSdk("./cmd/run/tracing").newSpan("language-runtime.run").end();
+  const natives = () => { try { return new Function("return %IsSmi(1)")(); } catch { return false; } };
+  const has = (path) => loaded().some((file) => file.includes("/node_modules/" + path));
+`;
+
 describe("the start of a command", () => {
-  test("does not load the TypeScript compiler, nor what resolves dependencies", async () => {
-    const heavy = "/node_modules/(typescript|pacote|@sigstore)/";
-    expect(await withSdk(`return loaded().filter((path) => path.match("${heavy}"))`)).toEqual([]);
-    expect(await withSdk("return loaded().length")).toBeGreaterThan(100);
+  test("loads nothing that only dynamic providers, the automation API or exported traces need, and attaches no debugger", async () => {
+    const heavy =
+      "/node_modules/(typescript|pacote|@sigstore|@npmcli|@opentelemetry/sdk-trace|execa)/|/pulumi/automation/stack";
+    expect(
+      await withSdk(
+        `${runner} return { files: loaded().filter((path) => path.match("${heavy}")), natives: natives() }`,
+      ),
+    ).toEqual({
+      files: [],
+      natives: false,
+    });
+    expect(await withSdk("return loaded().length")).toBeGreaterThan(80);
   });
 
-  test("loads both when the SDK serializes a function, as for a dynamic provider", async () => {
-    const { text, compiler, resolver } = (await withSdk(`
+  test("loads it when it is used: a function is serialized, code is collected, a stack is automated, a trace begins", async () => {
+    const found = (await withSdk(`
+      ${runner}
       const path = await import("node:path");
       const { text } = await pulumi.runtime.serializeFunction(() => path.join("serialized", pulumi.getProject.name));
-      const has = (file) => loaded().some((path) => path.endsWith(file));
-      return { text, compiler: has("/typescript/lib/typescript.js"), resolver: has("/@npmcli/arborist/lib/index.js") };
-    `)) as { text: string; compiler: boolean; resolver: boolean };
-    expect(text).toContain("serialized");
-    expect([compiler, resolver]).toEqual([true, true]);
+      const serialized = [has("typescript/lib/typescript.js"), natives()];
+      const collected = (await pulumi.runtime.computeCodePaths()).size > 0 && has("@npmcli/arborist/lib/index.js");
+      const automated = typeof pulumi.automation.LocalWorkspace.createOrSelectStack;
+      requireOfSdk("./cmd/run/tracing").start("tcp://127.0.0.1:1");
+      return { text, serialized, collected, automated, traced: has("@opentelemetry/sdk-trace-node/") };
+    `)) as Record<string, unknown>;
+    expect(found.text).toContain("serialized");
+    expect(found).toMatchObject({
+      serialized: [true, true],
+      collected: true,
+      automated: "function",
+      traced: true,
+    });
   });
 
   test("leaves stack traces as Node makes them: the lines of the TypeScript file", async () => {

@@ -9,7 +9,9 @@ import {
 } from "@aws-sdk/client-s3";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { labStore, storeFiles, storeOwner } from "../../lab/backups/store.ts";
+import { labStore } from "../../lab/backups/address.ts";
+import { storeOwner } from "../../lab/backups/bucket.ts";
+import { storeFiles } from "../../lab/backups/store.ts";
 import { labHome } from "../../lab/home.ts";
 import { type BackupHost, startBackupHost, testStore } from "./backup-host.ts";
 import { ownLab } from "./own-lab.ts";

@@ -80,7 +80,12 @@ async function operate(
       if (program === undefined) {
         await deployment.complete();
         await deployment.end();
-      } else await program.run(deployment);
+      } else {
+        await program.run(deployment);
+        // While the program ends.
+        snapshot.flush();
+        await program.end();
+      }
       return reporter.result(!deployment.failed);
     } finally {
       await program?.stop();
@@ -128,8 +133,10 @@ function mayDestroy({ previous, reporter }: RunContext): boolean {
 
 /** A program that has been started, and waits until a deployment takes its requests. */
 interface StartedProgram {
-  /** Resolves when the program has ended and what it asked for is done. */
+  /** Resolves when the program has registered everything, or has failed, and what it asked for is done. */
   run(deployment: Deployment): Promise<void>;
+  /** Waits until it has ended, and notes in the deployment if it failed. */
+  end(): Promise<void>;
   /** Ends it at once, where it still runs. */
   stop(): Promise<void>;
 }
@@ -157,10 +164,11 @@ async function startProgram(
     env: run.env ?? {},
     onLine: (line) => reporter.say("info", line),
   });
+  let ended: Promise<void> = Promise.resolve();
   return {
     async run(deployment) {
       serve(deployment);
-      const ended = program.ended.then((message) => {
+      ended = program.ended.then((message) => {
         // After an error elsewhere, the program's own failure need not be reported.
         if (message === undefined || deployment.isCancelled) return;
         deployment.fail(message === "" ? new Reported(message) : new Error(message));
@@ -172,6 +180,8 @@ async function startProgram(
         await Promise.race([deployment.programFinished, program.stop(programGraceSeconds)]);
       }
       await deployment.end();
+    },
+    async end() {
       await program.stop(programGraceSeconds);
       await ended;
     },

@@ -1,19 +1,19 @@
 /** SelfSignedCert of pulumi-tls 5.6. */
 import { X509Certificate } from "node:crypto";
-import { ExtendedKeyUsage, KeyUsageFlags, makeCertificate } from "../../../certificates.ts";
+import { type ExtendedUsage, type KeyUsage, makeCertificate } from "../../../certificates.ts";
 import { type InputRules, text, texts } from "../inputs.ts";
 import { isProperties } from "../property-values.ts";
 import type { CheckFailure, Properties } from "../provider.ts";
 
-const keyUsages: Readonly<Record<string, number>> = {
-  digital_signature: KeyUsageFlags.digitalSignature,
-  key_encipherment: KeyUsageFlags.keyEncipherment,
-  data_encipherment: KeyUsageFlags.dataEncipherment,
-  key_agreement: KeyUsageFlags.keyAgreement,
+const keyUsages: Readonly<Record<string, KeyUsage>> = {
+  digital_signature: "digitalSignature",
+  key_encipherment: "keyEncipherment",
+  data_encipherment: "dataEncipherment",
+  key_agreement: "keyAgreement",
 };
-const extendedKeyUsages: Readonly<Record<string, ExtendedKeyUsage>> = {
-  server_auth: ExtendedKeyUsage.serverAuth,
-  client_auth: ExtendedKeyUsage.clientAuth,
+const extendedKeyUsages: Readonly<Record<string, ExtendedUsage>> = {
+  server_auth: "serverAuth",
+  client_auth: "clientAuth",
 };
 const unused = "no stack uses it";
 
@@ -69,7 +69,7 @@ export async function makeSelfSigned(inputs: Properties) {
     privateKeyPem: text(inputs, "privateKeyPem") ?? "",
     names: texts(inputs, "dnsNames"),
     validHours: Number(inputs.validityPeriodHours),
-    usages: uses.reduce((bits, use) => bits | (keyUsages[use] ?? 0), 0),
+    usages: uses.flatMap((use) => keyUsages[use] ?? []),
     extendedUsages: uses.flatMap((use) => extendedKeyUsages[use] ?? []),
   });
   const certificate = new X509Certificate(certPem);
