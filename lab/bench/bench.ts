@@ -6,7 +6,7 @@ import { command, seconds } from "./command.ts";
 import { secondsUntilAnswer } from "./first-answer.ts";
 import { releaseStep, StepWatch, type WatchedStep } from "./step-watch.ts";
 
-/** All times in seconds. */
+/** All times in seconds; those of runs that change nothing are the medians of {@link rounds}, one round after the other. */
 export interface BenchReport {
   readonly version: string;
   readonly processors: number;
@@ -31,6 +31,8 @@ export interface BenchReport {
   /** Ratios of times of this run, which can be compared between machines. */
   readonly ratios: Readonly<Record<string, number>>;
 }
+
+const rounds = 5;
 
 interface BenchOptions {
   readonly stack: string;
@@ -69,11 +71,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   await measure("ending the lab, keeping its images", ["down"]);
   try {
     const nothingToServing = await measure("from nothing to serving", ["up", ...stack]);
-    const noOpUp = await measure("an up with nothing to do", ["up", ...stack]);
-    options.progress("an up of a program without a resource");
-    const emptyUp = await seconds(() => command("lab/bench/empty/up.ts", []));
-    const plainUp = await benchPlain(options);
-    const preview = await measure("a preview", ["preview", "--expect-no-changes", ...stack]);
+    const { noOpUp, emptyUp, plainUp, preview } = await withoutChanges(options, stack);
     const stateFile = join(home.stateDir, `${options.stack}.json`);
     const watch = new StepWatch(stateFile);
     const { version } = options;
@@ -112,13 +110,35 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   }
 }
 
-/** What the resources of the running lab cost in a program of nothing else. */
-async function benchPlain({ stack, settings = [], progress }: BenchOptions): Promise<number> {
-  progress("an up with nothing to do of the same resources, declared one by one");
+/** What takes a second or two, and is compared: in rounds, so that a machine that is slow for a moment slows all of it. */
+async function withoutChanges({ stack, settings = [], progress }: BenchOptions, onStack: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), "bench-plain-"));
   try {
     await command("lab/bench/plain/prepare.ts", [stack, folder]);
-    return await seconds(() => command("lab/bench/plain/up.ts", [stack, folder, ...settings]));
+    const commands = {
+      noOpUp: ["lab/cli.ts", "up", ...onStack],
+      emptyUp: ["lab/bench/empty/up.ts"],
+      plainUp: ["lab/bench/plain/up.ts", stack, folder, ...settings],
+      preview: ["lab/cli.ts", "preview", "--expect-no-changes", ...onStack],
+    } as const;
+    const times: Record<keyof typeof commands, number[]> = {
+      noOpUp: [],
+      emptyUp: [],
+      plainUp: [],
+      preview: [],
+    };
+    for (let round = 1; round <= rounds; round += 1) {
+      progress(`an up with nothing to do, of three programs, and a preview: ${round} of ${rounds}`);
+      for (const [name, [script, ...args]] of Object.entries(commands))
+        times[name as keyof typeof commands].push(await seconds(() => command(script, args)));
+    }
+    const median = (name: keyof typeof commands) => times[name].toSorted((a, b) => a - b)[rounds >> 1] ?? 0;
+    return {
+      noOpUp: median("noOpUp"),
+      emptyUp: median("emptyUp"),
+      plainUp: median("plainUp"),
+      preview: median("preview"),
+    };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,3 +1,4 @@
+import { randomBytes, scryptSync } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import {
   ageWarnings,
   fingerprint,
   otherStacksRecords,
+  prepareFingerprints,
   reuseProblems,
   type SecretRecords,
   updatedRecords,
@@ -35,6 +37,19 @@ describe("a fingerprint", () => {
     expect(fingerprint(key, value)).toBe(fingerprint(key, value));
     expect(fingerprint(key, `${value}x`)).not.toBe(fingerprint(key, value));
     expect(fingerprint("togather:other", value)).not.toBe(fingerprint(key, value));
+  });
+
+  test("is the one that stack files have, made by itself or with others", async () => {
+    const [one, other] = [randomBytes(32).toString("hex"), randomBytes(32).toString("hex")];
+    const ofStackFiles = (name: string, of: string) =>
+      scryptSync(of, `berth:${name}`, 8, { N: 16_384, r: 8, p: 1 }).toString("hex");
+    await prepareFingerprints([
+      ["mfa:one", one],
+      ["mfa:other", other],
+    ]);
+    expect(fingerprint("mfa:one", one)).toBe(ofStackFiles("mfa:one", one));
+    expect(fingerprint("mfa:other", other)).toBe(ofStackFiles("mfa:other", other));
+    expect(fingerprint("mfa:one", other)).toBe(ofStackFiles("mfa:one", other));
   });
 });
 
