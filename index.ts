@@ -1,4 +1,3 @@
-import { createRequire } from "node:module";
 import {
   all,
   ComponentResource,
@@ -27,18 +26,6 @@ import { systems as definitions } from "./stacks/index.ts";
 // The SDK sends the engine three messages for debugging of each resource, one after the other, and waits for the last before it ends
 // (@pulumi/pulumi/log): some 250 calls for Togather.
 Object.assign(log, { debug: () => Promise.resolve() });
-// It also takes a stack trace for each promise, to print it where the program ends before the promise does. The promise's own name has to do.
-const debuggable = createRequire(import.meta.url)("@pulumi/pulumi/runtime/debuggable");
-const { debuggablePromise } = debuggable;
-debuggable.debuggablePromise = (...promise: unknown[]) => {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  try {
-    return debuggablePromise(...promise);
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
-};
 
 const stack = getStack();
 // The environment variable with which the engine passes the keys of secrets; the SDK does not export its parsed form.

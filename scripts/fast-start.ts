@@ -8,8 +8,8 @@
  * - The SDK's runner attaches V8's debugger for its whole life, so that an error about a function that cannot be serialized names its file
  *   (`@pulumi/pulumi/runtime/closure/v8Hooks`). That sets a flag of V8, with which Node's compile cache is not valid. Here that happens when
  *   the first function is serialized, and the error lacks the file.
- * - The SDK's runner maps every stack trace through source maps, and the SDK takes a trace for each promise. Node removes types in place,
- *   so the lines of a trace are right without.
+ * - The SDK takes a stack trace for each promise of its own, which it prints only where PULUMI_DEBUG_PROMISE_LEAKS asks for it.
+ * - Its runner maps every stack trace through source maps. Node removes types in place, so the lines of a trace are right without.
  * - zod compiles every schema before it parses with it, which takes longer than the few values that each one sees (zod.dev, `jitless`).
  */
 import { createRequire, enableCompileCache, Module } from "node:module";
@@ -81,6 +81,20 @@ new SdkModule("./runtime/closure/v8Hooks.js").loadWhenCalled(["getSessionAsync",
   isInitializedAsync: async () => undefined,
 });
 new SdkModule("source-map-support/register").replaceBy({});
+if (!process.env.PULUMI_DEBUG_PROMISE_LEAKS) {
+  const debuggable = new SdkModule("./runtime/debuggable.js");
+  debuggable.loadWhenCalled(["errorString", "leakedPromises", "promiseDebugString"], {
+    debuggablePromise(...promise) {
+      const { stackTraceLimit } = Error;
+      Error.stackTraceLimit = 0;
+      try {
+        return debuggable.load().debuggablePromise?.(...promise);
+      } finally {
+        Error.stackTraceLimit = stackTraceLimit;
+      }
+    },
+  });
+}
 // It traces what comes after `start`, which the runner calls where it was asked to.
 const tracing = new SdkModule("./cmd/run/tracing.js");
 const noSpan = { addEvent() {}, setAttribute() {}, end() {} };

@@ -68,4 +68,23 @@ describe("the start of a command", () => {
       return Error.prepareStackTrace !== before`);
     expect(mapped).toBe(false);
   });
+
+  test("finds a promise that the program did not wait for, and its stack trace where it is asked for", async () => {
+    const script = `
+      import { createRequire } from "node:module";
+      import "@pulumi/pulumi";
+      const requireOfSdk = createRequire(import.meta.resolve("@pulumi/pulumi"));
+      const leak = () => requireOfSdk("./runtime/debuggable").debuggablePromise(new Promise(() => {}), "never resolved");
+      leak();`;
+    const args = ["--import", "./scripts/fast-start.ts", "--input-type=module", "--eval", script];
+    const run = (env: NodeJS.ProcessEnv) => execa(process.execPath, args, { cwd: root, env, reject: false });
+    const found = await run({});
+    expect(found).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("1 promise was still active"),
+    });
+    const { exitCode, stdout, stderr } = await run({ PULUMI_DEBUG_PROMISE_LEAKS: "1" });
+    expect(exitCode).toBe(1);
+    expect(`${stdout}${stderr}`).toMatch(/never resolved\nSTACK_TRACE:\nError\n.*at leak /s);
+  });
 });
