@@ -3,9 +3,10 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import Dockerode from "dockerode";
+import type Dockerode from "dockerode";
 import type { LabHome } from "../home.ts";
 import type { Progress } from "../progress.ts";
+import { Docker } from "./dockerode.ts";
 import { ensureTools, hostPath, isRoot, requireRoot, run } from "./host.ts";
 import { labLabel } from "./labels.ts";
 import { withLock } from "./lock.ts";
@@ -85,7 +86,7 @@ async function installedEngine(home: LabHome, progress: Progress): Promise<Outer
 
 async function answering(socketPath: string): Promise<Dockerode | undefined> {
   if (!(await stat(socketPath).catch(() => undefined))?.isSocket()) return undefined;
-  const client = new Dockerode({ socketPath });
+  const client = new Docker({ socketPath });
   const answered = await Promise.race([
     client.ping().then(
       () => true,
