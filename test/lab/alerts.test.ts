@@ -157,7 +157,7 @@ describe.skipIf(leftOutOfCi("alerts of a host")).sequential("alerts", { timeout:
     firedAndOver("memory of the host: lab", "memory", /value: [\d.]+ %/, {
       begin: () =>
         host(
-          `head --bytes $(awk '/MemTotal/ { t = $2 } /MemAvailable/ { a = $2 } END { printf "%d", (t * ${(usedPercent + 23) / 100} - (t - a)) * 1024 }' /proc/meminfo) /dev/zero >/run/filled`,
+          `head --bytes $(awk '/MemTotal/ { t = $2 } /MemAvailable/ { a = $2 } END { printf "%.0f", (t * ${(usedPercent + 23) / 100} - (t - a)) * 1024 }' /proc/meminfo) /dev/zero >/run/filled`,
         ),
       end: () => host("rm /run/filled"),
     }));
