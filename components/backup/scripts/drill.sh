@@ -27,7 +27,7 @@ start_server() {
 
 # Rows of every table, counted.
 count_rows() {
-  docker exec --interactive "$postgres" psql --no-psqlrc --username postgres --dbname "$1" --no-align --tuples-only --quiet --set ON_ERROR_STOP=1 <<'SQL' | awk '{ rows += $1 } END { print rows + 0 }'
+  docker exec --interactive "$postgres" psql --no-psqlrc --username postgres --dbname "$1" --no-align --tuples-only --quiet --set ON_ERROR_STOP=1 <<'SQL' | awk '{ rows += $1 } END { printf "%.0f\n", rows }'
 SELECT format('SELECT count(*) FROM %I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') \gexec
 SQL
 }

@@ -13,7 +13,7 @@ ask_redis() {
 
 # count_keys CONTAINER: of all its databases.
 count_keys() {
-  ask_redis "$1" INFO keyspace | tr -d '\r' | sed -nE 's/^db[0-9]+:keys=([0-9]+).*/\1/p' | awk '{ keys += $1 } END { print keys + 0 }'
+  ask_redis "$1" INFO keyspace | tr -d '\r' | sed -nE 's/^db[0-9]+:keys=([0-9]+).*/\1/p' | awk '{ keys += $1 } END { printf "%.0f\n", keys }'
 }
 
 # Rewriting as Redis does by default, which Berth leaves it: what it was before could be what a killed backup has left. And what was linked

@@ -46,7 +46,7 @@ fi
 
 if mountpoint --quiet "$DATA_VOLUME"; then
   device=$(findmnt --noheadings --output SOURCE "$DATA_VOLUME")
-  read -r blocks size <<<"$(sudo dumpe2fs -h "$device" 2>/dev/null | awk -F: '/^Block count/ { count = $2 } /^Block size/ { size = $2 } END { print count + 0, size + 0 }')"
+  read -r blocks size <<<"$(sudo dumpe2fs -h "$device" 2>/dev/null | awk -F: '/^Block count/ { count = $2 } /^Block size/ { size = $2 } END { printf "%.0f %.0f\n", count, size }')"
   # A part of a group at the end may stay unused.
   if [ $((blocks * size + 134217728)) -le "$(sudo blockdev --getsize64 "$device")" ]; then
     said=$(sudo resize2fs "$device" 2>&1) || fail "the file system of $DATA_VOLUME cannot be enlarged: $said"

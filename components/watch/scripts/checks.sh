@@ -48,7 +48,7 @@ service_memory() {
       file=/sys/fs/cgroup/${path#/}/memory.stat
       [ -r "$file" ] || continue
       used=$(awk '$1 ~ /^(anon|shmem|slab_unreclaimable)$/ { v2 += $2 } $1 ~ /^total_(rss|shmem)$/ { v1 += $2; old = 1 }
-        END { printf "%d", old ? v1 : v2 }' "$file")
+        END { printf "%.0f", old ? v1 : v2 }' "$file")
       [ $((used * 100 / limit)) -lt "$SERVICE_MEMORY_PERCENT" ] ||
         problem service-memory "$service" "$((used * 100 / limit)) % ($((used / 1048576)) of $((limit / 1048576)) MiB)" "$SERVICE_MEMORY_PERCENT %"
     done
