@@ -36,11 +36,12 @@ export default defineConfig({
       },
       {
         // What boots machines: two files at a time, each with a lab of its own (test/lab/own-lab.ts), because one waits as often as it works.
+        // A build server builds the images too, and has no time for a second look: one at a time.
         extends: true,
         test: {
           name: "lab",
           include: ["test/lab/**/*.test.ts"],
-          maxWorkers: 2,
+          maxWorkers: process.env.CI === undefined ? 2 : 1,
           testTimeout: 900_000,
           hookTimeout: 900_000,
           sequence: { groupOrder: 2 },

@@ -18,13 +18,13 @@ import { until } from "./until.ts";
 const { key, password } = testStore;
 /** In rows, so that it is in the WAL and in the base backup: neither may be in the store in clear. */
 const canary = "berth-canary-4c1f0aa9d3";
-const server = "togather_postgres";
+const server = "gadgetbot_postgres";
 
 let lab: ImageLab;
 let postgres: Dockerode.Container;
 let host: BackupHost;
 
-const sql = (text: string, database = "togather") =>
+const sql = (text: string, database = "gadgetbot") =>
   lab
     .inside(
       postgres,
@@ -49,7 +49,7 @@ const rows = async (from: number, to: number) =>
   sql(`INSERT INTO events SELECT n, '${canary}' || md5(n::text) FROM generate_series(${from}, ${to}) AS n`);
 const recorded = async () => (await host.record()).pointInTime[server];
 const problems = async () =>
-  backupProblemsOf({ of: "togather", ...(await host.record()) }).map((each) => each.says);
+  backupProblemsOf({ of: "gadgetbot", ...(await host.record()) }).map((each) => each.says);
 /** Writes so many segments, so that the slot's limit can be reached without much data. */
 const segments = async (count: number) => {
   for (let n = 0; n < count; n += 1) {
@@ -64,7 +64,7 @@ interface Recovered {
   readonly newestRow: string;
 }
 const recover = async (at: string) =>
-  JSON.parse((await host.ok("recover", server, "togather", at)).split("\n").at(-1) ?? "") as Recovered;
+  JSON.parse((await host.ok("recover", server, "gadgetbot", at)).split("\n").at(-1) ?? "") as Recovered;
 
 /** The ids in a snapshot of the database, as pg_restore has them. */
 async function idsIn(snapshot: string): Promise<number[]> {
@@ -90,10 +90,10 @@ beforeAll(async () => {
   });
   await answers();
   host = await startBackupHost({
-    ...{ home: lab.home, of: "togather", password, key, dockerHost: `unix://${lab.docker.socketPath}` },
+    ...{ home: lab.home, of: "gadgetbot", password, key, dockerHost: `unix://${lab.docker.socketPath}` },
     data: () => [
       {
-        ...{ kind: "database", of: "togather", server, name: "togather", after: [] },
+        ...{ kind: "database", of: "gadgetbot", server, name: "gadgetbot", after: [] },
         ...{ image, dataPath: "/var/lib/postgresql/data" },
       },
     ],
@@ -102,9 +102,9 @@ beforeAll(async () => {
   });
   await host.install({
     pointInTime: {},
-    drill: { newest: { togather: { query: "SELECT now()", maxAgeHours: 48 } } },
+    drill: { newest: { gadgetbot: { query: "SELECT now()", maxAgeHours: 48 } } },
   });
-  await sql("CREATE DATABASE togather", "postgres");
+  await sql("CREATE DATABASE gadgetbot", "postgres");
   await sql("CREATE TABLE events (id int PRIMARY KEY, name text)");
   await rows(1, 1000);
 });
@@ -124,8 +124,8 @@ describe("point in time", () => {
     expect(windows).toHaveLength(1);
     expect(base).toMatchObject({ problem: "" });
     expect(await problems()).toEqual([
-      `drill of database ${server}/togather (togather): there was none yet`,
-      `drill of point in time ${server} (togather): there was none yet`,
+      `drill of database ${server}/gadgetbot (gadgetbot): there was none yet`,
+      `drill of point in time ${server} (gadgetbot): there was none yet`,
     ]);
   });
 
@@ -147,7 +147,7 @@ describe("point in time", () => {
       join(host.folder, "snapshots", snapshot),
       "manifest.json",
     ]);
-    expect(JSON.parse(manifest)).toMatchObject({ system: "togather", database: "togather", time: before });
+    expect(JSON.parse(manifest)).toMatchObject({ system: "gadgetbot", database: "gadgetbot", time: before });
   });
 
   test("goes on while nothing is written, without anything being sent", async () => {
@@ -187,19 +187,19 @@ describe("point in time", () => {
     const ends = new RegExp(
       `${server} cannot be brought back to 2020-01-01T00:00:00Z. It can be, to any second from ${windows[0].from} to \\S+Z`,
     );
-    expect(await host.fails("recover", server, "togather", "2020-01-01T00:00:00Z")).toMatch(ends);
-    expect(await host.fails("recover", server, "togather", "2099-01-01T00:00:00Z")).toContain(
+    expect(await host.fails("recover", server, "gadgetbot", "2020-01-01T00:00:00Z")).toMatch(ends);
+    expect(await host.fails("recover", server, "gadgetbot", "2099-01-01T00:00:00Z")).toContain(
       "cannot be brought back to 2099-01-01T00:00:00Z",
     );
     expect(await host.fails("recover", server, "other", windows[0].from)).toContain(
-      `togather has no database ${server}/other`,
+      `gadgetbot has no database ${server}/other`,
     );
   });
 
   test("is drilled, up to its last second", async () => {
     const said = await host.ok("drill", "yes");
     expect(said).toMatch(
-      /^point in time togather_postgres: backup [0-9a-f]{8} restored: 1 tables, 1 rows; RPO/m,
+      /^point in time gadgetbot_postgres: backup [0-9a-f]{8} restored: 1 tables, 1 rows; RPO/m,
     );
     expect(await problems()).toEqual([]);
   });
@@ -226,16 +226,16 @@ describe("WAL beyond the server's limit", () => {
     expect(windows[0].from).toBe(before.from);
     expect(lost.from >= windows[0].until).toBe(true);
     expect(await problems()).toEqual([
-      `WAL of ${server} (togather) was lost between ${lost.from} and ${lost.until}: no second of that can be brought back (docs/runbooks/backups.md)`,
+      `WAL of ${server} (gadgetbot) was lost between ${lost.from} and ${lost.until}: no second of that can be brought back (docs/runbooks/backups.md)`,
     ]);
-    expect(await host.fails("recover", server, "togather", inTheGap)).toMatch(
+    expect(await host.fails("recover", server, "gadgetbot", inTheGap)).toMatch(
       /It can be, to any second from \S+Z to \S+Z, from \S+Z to \S+Z$/m,
     );
     // Either side of it.
     expect(await idsIn((await recover(windows[0].until)).snapshot)).toEqual([5001]);
     expect(await idsIn((await recover(await aSecond())).snapshot)).toHaveLength(101);
     expect(
-      renderPointInTime([{ of: "togather", ...(await host.record()) }]).split("\n").length,
+      renderPointInTime([{ of: "gadgetbot", ...(await host.record()) }]).split("\n").length,
     ).toBeGreaterThan(2);
   });
 });
@@ -272,7 +272,7 @@ test("without it, the server keeps nothing any longer", async () => {
   expect(await sql("SELECT count(*) FROM pg_replication_slots")).toBe("0");
   expect(await sql("SHOW max_slot_wal_keep_size")).toBe("-1");
   expect((await host.record()).pointInTime).toBeUndefined();
-  expect(await host.fails("recover", server, "togather", "2026-01-01T00:00:00Z")).toContain(
-    "point in time of togather is not set up: berth:backups.pointInTime",
+  expect(await host.fails("recover", server, "gadgetbot", "2026-01-01T00:00:00Z")).toContain(
+    "point in time of gadgetbot is not set up: berth:backups.pointInTime",
   );
 });
