@@ -16,12 +16,10 @@ export class CommandError extends Error {
   }
 }
 
-/** Loaded when the first process is started: it has more modules than the command that starts none. */
-const loadExeca = () => import("execa");
-
 /** {@link RunCommand} that starts a process. */
 export const runCommand: RunCommand = async (command, args, options) => {
-  const { execa } = await loadExeca();
+  // Loaded when the first process is started: it has more modules than a command that starts none.
+  const { execa } = await import("execa");
   const result = await execa(command, args, {
     reject: false,
     timeout: options.timeoutSeconds * 1000,
@@ -46,7 +44,7 @@ export async function streamLines(
   input: string,
   onLine: (line: string) => void,
 ): Promise<void> {
-  const { execa } = await loadExeca();
+  const { execa } = await import("execa");
   const child = execa(command, args, { reject: false, input, buffer: { stdout: false } });
   for await (const line of child) onLine(line);
   const result = await child;

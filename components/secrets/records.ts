@@ -56,22 +56,17 @@ export function fingerprint(key: string, value: string): string {
   return made;
 }
 
-const preparing = new Map<string, Promise<unknown>>();
-
 /** Makes the fingerprints of several values at the same time, on Node's threads: {@link fingerprint} then has them. */
 export async function prepareFingerprints(
   secrets: readonly (readonly [key: string, value: string])[],
 ): Promise<void> {
   const make = promisify<string, string, number, typeof cost, Buffer>(scrypt);
-  const prepare = ([key, value]: readonly [string, string]) => {
-    const name = nameOf(key, value);
-    const made =
-      preparing.get(name) ??
-      make(value, saltOf(key), bytes, cost).then((print) => fingerprints.set(name, print.toString("hex")));
-    preparing.set(name, made);
-    return made;
-  };
-  await Promise.all(secrets.map(prepare));
+  await Promise.all(
+    secrets.map(async ([key, value]) => {
+      const made = await make(value, saltOf(key), bytes, cost);
+      fingerprints.set(nameOf(key, value), made.toString("hex"));
+    }),
+  );
 }
 
 /** What the stack files of a folder say, but for one stack's. What cannot be read there is its own stack's problem. */

@@ -1,4 +1,3 @@
-import { prepareFingerprints } from "../../components/secrets/records.ts";
 import { ensurePebble } from "../acme/pebble.ts";
 import { ensureStore } from "../backups/store.ts";
 import { ensureDaemon } from "../daemon/client.ts";
@@ -9,7 +8,6 @@ import { ensureMachineImage } from "../machine/index.ts";
 import type { Phase } from "../render/phases.ts";
 import type { StackConfiguration } from "../stack/check.ts";
 import { configureStack, rotateSecrets } from "../stack/configuration.ts";
-import { generatedSecrets } from "../stack/generated-secrets.ts";
 import { imageKey } from "../stack/overrides.ts";
 import type { PlannedStack } from "../stack/planned-stack.ts";
 import type { PushedImage } from "../stack/pushes.ts";
@@ -87,9 +85,6 @@ export function preparation(
   const prepared: Prepared = { configuration: undefined, provenance: new Map() };
   const images = new Map<string, PushedImage>();
   let docker: OuterDocker | undefined;
-  // The check of the configuration asks for them, after Docker and the images.
-  const { known } = generatedSecrets(home.stateDir, planned.request.stack);
-  void prepareFingerprints(known.filter(([key]) => planned.generatedKeys.includes(key)));
   const phases: Phase[] = [
     {
       title: "Docker and the machine image",

@@ -8,6 +8,7 @@ import { removeNamespaces } from "./netns.ts";
 import type { OuterDocker } from "./outer-docker.ts";
 import { releaseEngine } from "./users.ts";
 
+/** Whether a lab has its network in this engine, so that nobody else ends it. */
 export async function hasNetwork(docker: Dockerode, home: LabHome): Promise<boolean> {
   const networks = await docker.listNetworks({ filters: { label: [`${labLabel}=${home.name}`] } });
   return networks.length > 0;

@@ -14,9 +14,13 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { run } from "../docker/host.ts";
 import type { OuterDocker } from "../docker/outer-docker.ts";
 import { imageManifest, type Layer } from "./manifest.ts";
 import type { Store } from "./store.ts";
+
+/** For images of some GiB on a slow disk. */
+const tarSeconds = 600;
 
 /** An image of the outer engine, its layers in the store. */
 export interface ExportedImage {
@@ -37,8 +41,7 @@ export async function exportImage(
   return withTemporaryFolder(store, async (scratch) => {
     const archive = join(scratch, "image.tar");
     await pipeline(await docker.client.getImage(reference).get(), createWriteStream(archive));
-    const { execa } = await import("execa");
-    await execa("tar", ["-xf", archive, "-C", scratch]);
+    await run("tar", ["-xf", archive, "-C", scratch], { timeoutSeconds: tarSeconds });
     const [entry] = JSON.parse(await readFile(join(scratch, "manifest.json"), "utf8")) as {
       Config: string;
       Layers: string[];
@@ -92,12 +95,10 @@ export async function layerOf(store: Store, entries: readonly LayerEntry[]): Pro
       else if ((await stat(target)).isFile()) await chmod(target, 0o644);
     }
     const archive = join(scratch, "layer.tar");
-    const { execa } = await import("execa");
-    await execa("tar", [
-      ...["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--format=gnu"],
-      // Modes must not depend on the umask of whoever built the layer.
-      ...["--mode=u+rwX,go+rX,go-w", "-C", tree, "-cf", archive, "."],
-    ]);
+    const words = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0", "--format=gnu"];
+    // Modes must not depend on the umask of whoever built the layer.
+    words.push("--mode=u+rwX,go+rX,go-w", "-C", tree, "-cf", archive, ".");
+    await run("tar", words, { timeoutSeconds: tarSeconds });
     const blob = await store.adopt(archive);
     return { ...blob, diffId: blob.digest, compressed: false };
   });

@@ -7,8 +7,6 @@ import { writePrivateFile } from "../write-file.ts";
 
 /** Secrets that an operator sets in production; the lab generates and keeps them, so that every `up` has the same. */
 interface GeneratedSecrets {
-  /** Keys and values that exist. */
-  readonly known: readonly (readonly [key: string, value: string])[];
   /** The value of `key` (`togather:jwtSecret`), generated on first use. */
   get(key: string, format: SecretFormat): string;
   /** Generates a new value, which replaces the old one. */
@@ -36,11 +34,7 @@ export function generatedSecrets(
     if (canary) recordCanary(stateDir, key, value);
     return value;
   };
-  return {
-    known: Object.entries(values),
-    get: (key, format) => values[key] ?? make(key, format),
-    rotate: make,
-  };
+  return { get: (key, format) => values[key] ?? make(key, format), rotate: make };
 }
 
 /** The records of the generated secrets (age and fingerprint), kept in `<stateDir>/secret-records-<stack>.json`. */

@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { labHome } from "../../lab/home.ts";
 import { type BackupHost, startBackupHost, testStore } from "../lab/backup-host.ts";
-import { ownLab } from "../lab/own-lab.ts";
+import { ownHome } from "../lab/own-lab.ts";
 import { type PostgresTestServer, startPostgres } from "../lab/postgres-server.ts";
 import { printTable } from "./tables.ts";
 
@@ -12,7 +11,7 @@ import { printTable } from "./tables.ts";
  * run. BERTH_TEST_MEBIBYTES makes another size.
  */
 const mebibytes = Number(process.env.BERTH_TEST_MEBIBYTES ?? 1024);
-const home = labHome({ ...process.env, ...ownLab("backup-times") });
+const home = ownHome("backup-times");
 const source = "database togather_postgres/togather";
 const rows: [string, number][] = [];
 

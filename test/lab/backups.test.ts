@@ -12,16 +12,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { labStore } from "../../lab/backups/address.ts";
 import { storeOwner } from "../../lab/backups/bucket.ts";
 import { storeFiles } from "../../lab/backups/store.ts";
-import { labHome } from "../../lab/home.ts";
 import { type BackupHost, startBackupHost, testStore } from "./backup-host.ts";
-import { ownLab } from "./own-lab.ts";
+import { ownHome } from "./own-lab.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 /**
  * Backups as a host writes, lists, drills and fetches them: its own script, restic, a real S3 server with versions and a key that may not
  * remove them, a real PostgreSQL server. What installs it on a host is in test/full/togather/backups.test.ts.
  */
-const home = labHome({ ...process.env, ...ownLab("backups") });
+const home = ownHome("backups");
 const { key: hostKey, password } = testStore;
 /** In a row, and in a role's password hash: neither may be in the store in clear. */
 const canary = "berth-canary-7f3c1d5e9b";

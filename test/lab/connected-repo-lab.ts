@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
-import { labHome } from "../../lab/home.ts";
 import { type Answer, askEdge } from "./edge-client.ts";
-import { ownLab } from "./own-lab.ts";
+import { ownHome } from "./own-lab.ts";
 import { containerOf, minutes, systemLab } from "./system-lab.ts";
 
 export { minutes };
@@ -11,7 +10,7 @@ export const domain = "api.connected-repo.example";
 export const webapp = "https://app.connected-repo.example";
 /** Where the test plays Google: the lab's own side of its bridge, which is no address of the internet. */
 export const google = {
-  address: labHome({ ...process.env, ...ownLab("connected-repo") }).gateway,
+  address: ownHome("connected-repo").gateway,
   port: 18_524,
 };
 

@@ -12,9 +12,8 @@ import {
   removeNetwork,
   run,
 } from "../../lab/docker/index.ts";
-import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
-import { ownLab } from "./own-lab.ts";
+import { type LabName, ownHome } from "./own-lab.ts";
 import { until } from "./until.ts";
 
 /** The images of the lab as containers: a separate registry, network and Postgres, and functions for requests. */
@@ -28,8 +27,8 @@ export const secrets = {
 export type ImageLab = Awaited<ReturnType<typeof openImages>>;
 
 /** @param lab whose network it gets */
-export async function openImages(lab: Parameters<typeof ownLab>[0]) {
-  const home = labHome({ ...process.env, ...ownLab(lab) });
+export async function openImages(lab: LabName) {
+  const home = ownHome(lab);
   const docker = await ensureDocker(home, () => undefined);
   await ensureNetwork(docker, home);
   const registry = await createRegistry(docker, home, (message) => console.info(message));

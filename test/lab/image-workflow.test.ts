@@ -6,14 +6,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { ensureDocker } from "../../lab/docker/index.ts";
 import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
-import { labHome } from "../../lab/home.ts";
-import { ownLab } from "./own-lab.ts";
+import { ownHome } from "./own-lab.ts";
 
 /** The workflow that builds an app's image: its steps in a real shell, the build by a real engine. Login and push are noted alone. */
 const workflow = parse(readFileSync(".github/workflows/image.yml", "utf8")) as {
   jobs: { image: { steps: { name?: string; run?: string }[] } };
 };
-const home = labHome({ ...process.env, ...ownLab("image-workflow") });
+const home = ownHome("image-workflow");
 const folder = mkdtempSync(join(tmpdir(), "berth-build-"));
 const image = "ghcr.io/berth-test/app";
 let docker: OuterDocker;

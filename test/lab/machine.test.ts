@@ -17,14 +17,13 @@ import {
 } from "../../lab/docker/index.ts";
 import { networkAddress } from "../../lab/docker/names.ts";
 import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
-import { labHome } from "../../lab/home.ts";
 import { ensureAuthority, issueCertificate } from "../../lab/images/index.ts";
 import { createMachines, ensureMachineImage } from "../../lab/machine/index.ts";
 import type { Machines } from "../../lab/machine/types.ts";
-import { ownLab } from "./own-lab.ts";
+import { ownHome } from "./own-lab.ts";
 import { until } from "./until.ts";
 
-const home = labHome({ ...process.env, ...ownLab("machine") });
+const home = ownHome("machine");
 const address = networkAddress(home, 10);
 const serverId = 11;
 const volumeId = 7;

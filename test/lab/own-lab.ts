@@ -1,3 +1,5 @@
+import { labHome } from "../../lab/home.ts";
+
 /**
  * The labs of the tests: files run at the same time, so each has a lab of its own, with a network that no other one has. Those of test/full
  * share the first lab, but for `backup-times`.
@@ -34,8 +36,12 @@ const networks = {
   "stand-ins": 237,
 } as const;
 
+export type LabName = keyof typeof networks;
+
 /** Environment of the lab of one test file. */
-export function ownLab(name: keyof typeof networks) {
+export function ownLab(name: LabName) {
   // A lab's name has 16 characters at most.
   return { BERTH_LAB: `t-${name}`.slice(0, 16), BERTH_LAB_SUBNET: `198.18.${networks[name]}.0/24` };
 }
+
+export const ownHome = (name: LabName) => labHome({ ...process.env, ...ownLab(name) });

@@ -6,9 +6,8 @@ import {
   networkName,
   removeNetwork,
 } from "../../lab/docker/index.ts";
-import { labHome } from "../../lab/home.ts";
 import { createRegistry } from "../../lab/images/index.ts";
-import { ownLab } from "./own-lab.ts";
+import { type LabName, ownHome } from "./own-lab.ts";
 import { until } from "./until.ts";
 
 /** A PostgreSQL server for one test file: the lab's image, in a container on a separate network. */
@@ -35,10 +34,10 @@ const startSeconds = 60;
  * @param labels of its container, beside the lab's
  */
 export async function startPostgres(
-  lab: Parameters<typeof ownLab>[0],
+  lab: LabName,
   labels: Readonly<Record<string, string>> = {},
 ): Promise<PostgresTestServer> {
-  const home = labHome({ ...process.env, ...ownLab(lab) });
+  const home = ownHome(lab);
   const progress = (message: string) => process.stdout.write(`  ${message}\n`);
   const docker = await ensureDocker(home, progress);
   await ensureNetwork(docker, home);

@@ -6,16 +6,15 @@ import { createCloud, type RunningCloud } from "../../lab/cloud/index.ts";
 import { ensureDocker, ensureNetwork, removeNetwork, run } from "../../lab/docker/index.ts";
 import { networkAddress } from "../../lab/docker/names.ts";
 import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
-import { labHome } from "../../lab/home.ts";
 import { createMachines } from "../../lab/machine/index.ts";
 import type { Machines } from "../../lab/machine/types.ts";
 import { dockerPackage } from "../../lab/pulumi/providers/docker/index.ts";
 import { hcloudPackage } from "../../lab/pulumi/providers/hcloud/index.ts";
 import type { LabProvider, Properties } from "../../lab/pulumi/providers/provider.ts";
-import { ownLab } from "./own-lab.ts";
+import { ownHome } from "./own-lab.ts";
 import { until } from "./until.ts";
 
-const home = labHome({ ...process.env, ...ownLab("providers-docker") });
+const home = ownHome("providers-docker");
 const token = "c".repeat(64);
 const canary = "canary-4f1d8c2b7a6e5d90";
 

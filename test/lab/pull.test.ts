@@ -10,20 +10,19 @@ import { shellQuote } from "../../components/host/connection.ts";
 import { imageCheck, imageNeeds } from "../../components/release/image-contract.ts";
 import { ensureDocker, run } from "../../lab/docker/index.ts";
 import type { OuterDocker } from "../../lab/docker/outer-docker.ts";
-import { labHome } from "../../lab/home.ts";
 import type { RegistryAccess } from "../../lab/images/access.ts";
 import { layerOf } from "../../lab/images/archive.ts";
 import { issueCertificate } from "../../lab/images/index.ts";
 import { type ImageSettings, imageConfig, imageManifest } from "../../lab/images/manifest.ts";
 import { serveRegistry } from "../../lab/images/serve.ts";
 import { openStore, type Store } from "../../lab/images/store.ts";
-import { ownLab } from "./own-lab.ts";
+import { ownHome } from "./own-lab.ts";
 
 /**
  * The scripts that log in, pull and check, in a real bash on a real Docker engine, with a registry of their own: what they do on a
  * host, but for where Docker's socket is.
  */
-const home = labHome({ ...process.env, ...ownLab("pull") });
+const home = ownHome("pull");
 const folder = mkdtempSync(join(tmpdir(), "berth-pull-"));
 const read = (path: string) =>
   readFileSync(fileURLToPath(new URL(`../../components/${path}`, import.meta.url)), "utf8");

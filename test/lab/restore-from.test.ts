@@ -2,16 +2,15 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KeptData } from "../../components/host/stored-data.ts";
-import { labHome } from "../../lab/home.ts";
 import { type BackupHost, startBackupHost } from "./backup-host.ts";
-import { ownLab } from "./own-lab.ts";
+import { ownHome } from "./own-lab.ts";
 import { type PostgresTestServer, startPostgres } from "./postgres-server.ts";
 
 /**
  * `restoreFrom: backups` as a host does it: the script of the resource, restic, a real S3 server, a real PostgreSQL server that is made empty
  * as one on a new host is. Redis is in test/lab/backups-redis.test.ts, a whole host in test/full/togather/rebuild.test.ts.
  */
-const home = labHome({ ...process.env, ...ownLab("restore-from") });
+const home = ownHome("restore-from");
 const key = { accessKeyId: "host-key-of-the-test", secretAccessKey: "canary-secret-of-the-hosts-key" };
 const password = "canary-what-the-backups-are-encrypted-with";
 const source = "database mfa_postgres/mfa";

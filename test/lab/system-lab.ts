@@ -1,7 +1,7 @@
 import { execa } from "execa";
 import { expect } from "vitest";
 import { labHome } from "../../lab/home.ts";
-import { ownLab } from "./own-lab.ts";
+import { type LabName, ownLab } from "./own-lab.ts";
 
 /** A lab of a test's own, driven by the commands that a person types. */
 
@@ -35,7 +35,7 @@ export interface Status {
  * @param options of each `up` and `preview`
  */
 export function systemLab(about: {
-  readonly system: Parameters<typeof ownLab>[0];
+  readonly system: LabName;
   readonly host: string;
   readonly options: readonly string[];
 }) {
