@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import "./scripts/fast-start.ts";
+import "./scripts/fast-start.js";
 import { ProgressReporter } from "./scripts/test-reporter.ts";
 
 export default defineConfig({

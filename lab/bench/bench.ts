@@ -14,8 +14,10 @@ export interface BenchReport {
   readonly nothingToServing: number;
   /** An `up` without changes. */
   readonly noOpUp: number;
-  /** An `up` of a program that declares nothing, by the same engine. */
+  /** An `up` of a program that declares nothing, by the same engine, which starts as anybody's Pulumi program does. */
   readonly emptyUp: number;
+  /** The same, with Berth's `scripts/fast-start.js`. */
+  readonly emptyFastUp: number;
   /** An `up` without changes of a program that declares the same resources one by one. */
   readonly plainUp: number;
   readonly preview: number;
@@ -71,7 +73,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   await measure("ending the lab, keeping its images", ["down"]);
   try {
     const nothingToServing = await measure("from nothing to serving", ["up", ...stack]);
-    const { noOpUp, emptyUp, plainUp, preview } = await withoutChanges(options, stack);
+    const { noOpUp, emptyUp, emptyFastUp, plainUp, preview } = await withoutChanges(options, stack);
     const stateFile = join(home.stateDir, `${options.stack}.json`);
     const watch = new StepWatch(stateFile);
     const { version } = options;
@@ -89,6 +91,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
       nothingToServing: round(nothingToServing),
       noOpUp: round(noOpUp),
       emptyUp: round(emptyUp),
+      emptyFastUp: round(emptyFastUp),
       plainUp: round(plainUp),
       preview: round(preview),
       deploy: round(deploy),
@@ -98,6 +101,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
       deployOverhead: round(deploy - inSteps),
       ratios: {
         "no-op up / up of an empty program": round(noOpUp / emptyUp),
+        "no-op up / up of an empty program, with Berth's fast start": round(noOpUp / emptyFastUp),
         "no-op up / up of the same resources, declared one by one": round(noOpUp / plainUp),
         "no-op up / preview": round(noOpUp / preview),
         "deploy / no-op up": round(deploy / noOpUp),
@@ -115,30 +119,28 @@ async function withoutChanges({ stack, settings = [], progress }: BenchOptions, 
   const folder = mkdtempSync(join(tmpdir(), "bench-plain-"));
   try {
     await command("lab/bench/plain/prepare.ts", [stack, folder]);
-    const commands = {
-      noOpUp: ["lab/cli.ts", "up", ...onStack],
-      emptyUp: ["lab/bench/empty/up.ts"],
-      plainUp: ["lab/bench/plain/up.ts", stack, folder, ...settings],
-      preview: ["lab/cli.ts", "preview", "--expect-no-changes", ...onStack],
-    } as const;
-    const times: Record<keyof typeof commands, number[]> = {
+    const measured = {
+      noOpUp: () => command("lab/cli.ts", ["up", ...onStack]),
+      emptyUp: () => command("lab/bench/empty/up.ts", [], { fastStart: false }),
+      emptyFastUp: () => command("lab/bench/empty/up.ts", []),
+      plainUp: () => command("lab/bench/plain/up.ts", [stack, folder, ...settings]),
+      preview: () => command("lab/cli.ts", ["preview", "--expect-no-changes", ...onStack]),
+    };
+    type Name = keyof typeof measured;
+    const names = Object.keys(measured) as Name[];
+    const times: Record<Name, number[]> = {
       noOpUp: [],
       emptyUp: [],
+      emptyFastUp: [],
       plainUp: [],
       preview: [],
     };
     for (let round = 1; round <= rounds; round += 1) {
       progress(`an up with nothing to do, of three programs, and a preview: ${round} of ${rounds}`);
-      for (const [name, [script, ...args]] of Object.entries(commands))
-        times[name as keyof typeof commands].push(await seconds(() => command(script, args)));
+      for (const name of names) times[name].push(await seconds(measured[name]));
     }
-    const median = (name: keyof typeof commands) => times[name].toSorted((a, b) => a - b)[rounds >> 1] ?? 0;
-    return {
-      noOpUp: median("noOpUp"),
-      emptyUp: median("emptyUp"),
-      plainUp: median("plainUp"),
-      preview: median("preview"),
-    };
+    const median = (name: Name) => times[name].toSorted((a, b) => a - b)[rounds >> 1] ?? 0;
+    return Object.fromEntries(names.map((name) => [name, median(name)])) as Record<Name, number>;
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { describe, expect, test } from "vitest";
 
-/** What is loaded before every command and before the program: scripts/fast-start.ts. */
+/** What is loaded before every command and before the program: scripts/fast-start.js. */
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Prints, as JSON, what a script returns that runs after it with the SDK. */
@@ -12,7 +15,7 @@ async function withSdk(script: string): Promise<unknown> {
     import * as pulumi from "@pulumi/pulumi";
     const loaded = () => Object.keys(createRequire(import.meta.url).cache);
     console.log(JSON.stringify(await (async () => { ${script} })()));`;
-  const args = ["--import", "./scripts/fast-start.ts", "--input-type=module", "--eval", text];
+  const args = ["--import", "./scripts/fast-start.js", "--input-type=module", "--eval", text];
   return JSON.parse((await execa(process.execPath, args, { cwd: root, timeout: 60_000 })).stdout);
 }
 
@@ -38,6 +41,27 @@ describe("the start of a command", () => {
       natives: false,
     });
     expect(await withSdk("return loaded().length")).toBeGreaterThan(80);
+  });
+
+  test("the second command strips no types; an `up` loads no client of Postgres, and neither fetch nor WebSocket", async () => {
+    const home = mkdtempSync(join(tmpdir(), "fast-start-"));
+    const script = `
+      import { createRequire } from "node:module";
+      await import("./lab/commands/up.ts");
+      const builtin = process.moduleLoadList.filter((name) => name.startsWith("NativeModule internal/deps/"));
+      const files = Object.keys(createRequire(import.meta.url).cache);
+      console.log(JSON.stringify([...builtin, ...files].filter((name) => /amaro|undici|node_modules.pg/.test(name))));`;
+    const args = ["--import", "./scripts/fast-start.js", "--input-type=module", "--eval", script];
+    const command = async () => {
+      const env = { BERTH_LAB_HOME: home, NODE_COMPILE_CACHE: undefined };
+      return JSON.parse((await execa(process.execPath, args, { cwd: root, env, timeout: 60_000 })).stdout);
+    };
+    try {
+      expect(await command()).toEqual([expect.stringContaining("amaro")]);
+      expect(await command()).toEqual([]);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 
   test("loads it when it is used: a function is serialized, code is collected, a stack is automated, a trace begins", async () => {
@@ -76,7 +100,7 @@ describe("the start of a command", () => {
       const requireOfSdk = createRequire(import.meta.resolve("@pulumi/pulumi"));
       const leak = () => requireOfSdk("./runtime/debuggable").debuggablePromise(new Promise(() => {}), "never resolved");
       leak();`;
-    const args = ["--import", "./scripts/fast-start.ts", "--input-type=module", "--eval", script];
+    const args = ["--import", "./scripts/fast-start.js", "--input-type=module", "--eval", script];
     const run = (env: NodeJS.ProcessEnv) => execa(process.execPath, args, { cwd: root, env, reject: false });
     const found = await run({});
     expect(found).toMatchObject({

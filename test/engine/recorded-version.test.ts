@@ -57,7 +57,7 @@ describe("the recorded version", () => {
     await git(colleague, "init", "--quiet", "--initial-branch=main");
     for (const name of [
       "ops",
-      "scripts/fast-start.ts",
+      "scripts",
       "components",
       "stacks",
       "policy",

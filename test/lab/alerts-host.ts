@@ -140,6 +140,9 @@ export async function startAlertsHost() {
   const settings = { SCRIPT_PATH: hostPaths.watchScript, SETTINGS: hostPaths.alerts, STATE: hostPaths.watch };
   const script = (name: string) => readScript(import.meta.url, `../../components/watch/scripts/${name}.sh`);
 
+  // What an interrupted run has left.
+  await machines.remove(serverId);
+  await machines.removeVolume(volumeId);
   await machines.createVolume(volumeId, 2, "ext4");
   await machines.attachVolume(volumeId, serverId);
   const volume = `/dev/disk/by-id/scsi-0HC_Volume_${volumeId}`;

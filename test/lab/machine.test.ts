@@ -118,6 +118,9 @@ beforeAll(async () => {
   docker = await ensureDocker(home, () => undefined);
   machines = createMachines(docker, home, () => undefined);
   await ensureMachineImage(docker, home, "debian-13", () => undefined);
+  // What an interrupted run has left.
+  await machines.remove(serverId);
+  await machines.removeVolume(volumeId);
   await forgetAuthority();
   before = await traces();
   keys = await mkdtemp(join(tmpdir(), "berth-machine-"));

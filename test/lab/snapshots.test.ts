@@ -117,6 +117,22 @@ describe("a snapshot", () => {
     expectSameDump(await dumpAll(), before);
   });
 
+  test("waits for a server that is started again", async () => {
+    const { exitCode, stdout, stderr } = await onHost(`
+      find_postgres() {
+        postgres=$(docker ps --quiet --filter id=${server.container} --filter status=running)
+        [ -n "$postgres" ]
+      }
+      docker pause ${server.container} >/dev/null
+      { sleep 2; docker unpause ${server.container} >/dev/null; } &
+      require_postgres
+      in_database postgres "SELECT 'found'"`);
+    expect({ exitCode, stdout, stderr }).toEqual({
+      ...{ exitCode: 0, stdout: "found" },
+      stderr: "togather_postgres is not running; waiting up to 20 s for it",
+    });
+  });
+
   test("is tar, psql and pg_restore without Berth", async () => {
     const before = await dumpAll();
     const snapshot = await takeSnapshot();

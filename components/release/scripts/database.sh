@@ -23,8 +23,19 @@ find_postgres() {
   [ -n "$postgres" ]
 }
 
+# A server that ended is started again by Swarm after 5 s (docs.docker.com/reference/cli/docker/service/create, "--restart-delay"), and then
+# recovers: one that is not there at once is looked for until it accepts connections, for 20 s.
 require_postgres() {
-  find_postgres || fail "$POSTGRES_SERVICE is not running, so the database $DATABASE cannot be reached. See: docker service ps --no-trunc $POSTGRES_SERVICE"
+  local deadline said
+  ! find_postgres || return 0
+  echo "$POSTGRES_SERVICE is not running; waiting up to 20 s for it" >&2
+  deadline=$((SECONDS + 20))
+  until find_postgres && said=$(docker exec "$postgres" pg_isready --username postgres 2>&1); do
+    if [ -z "$postgres" ]; then said="is not running"; else said="accepts no connections (pg_isready: $said)"; fi
+    [ "$SECONDS" -lt "$deadline" ] ||
+      fail "$POSTGRES_SERVICE $said, so the database $DATABASE cannot be reached. See: docker service ps --no-trunc $POSTGRES_SERVICE"
+    sleep 1
+  done
 }
 
 # in_database DATABASE SQL: answers rows, one a line.

@@ -1,7 +1,12 @@
-import pg from "pg";
+import { createRequire } from "node:module";
+import type * as Pg from "pg";
 import { text } from "../inputs.ts";
 import { configValue } from "../property-values.ts";
 import type { Properties } from "../provider.ts";
+
+const require = createRequire(import.meta.url);
+/** Loaded when it is used: an `up` without changes connects to no server. */
+const pg = (): typeof Pg => require("pg");
 
 /** The settings of one `postgresql.Provider`. */
 interface ServerSettings {
@@ -69,9 +74,9 @@ export interface Sql {
 }
 
 /** Quotes a name for use in a statement. */
-export const identifier: (name: string) => string = pg.escapeIdentifier;
+export const identifier = (name: string): string => pg().escapeIdentifier(name);
 /** Quotes a text for use in a statement that takes no parameters. */
-export const literal: (value: string) => string = pg.escapeLiteral;
+export const literal = (value: string): string => pg().escapeLiteral(value);
 
 /**
  * A server, for one operation. Connections are opened when needed and closed at once, so that none delays a server that
@@ -124,7 +129,7 @@ export class PostgresServer {
     }
   }
 
-  async #connect(database: string): Promise<pg.Client> {
+  async #connect(database: string): Promise<Pg.Client> {
     const { host, port, username, password, sslmode, connectTimeoutSeconds } = this.settings;
     const leftMilliseconds = Math.max(1, this.#deadline - Date.now());
     // For the real provider 0 means no limit; here the operation's deadline applies.
@@ -132,7 +137,7 @@ export class PostgresServer {
       connectTimeoutSeconds > 0 ? connectTimeoutSeconds * 1000 : leftMilliseconds,
       leftMilliseconds,
     );
-    const client = new pg.Client({
+    const client = new (pg().Client)({
       host,
       port,
       user: username,
@@ -163,7 +168,7 @@ export class PostgresServer {
 
   #failure(database: string, what: string, error: unknown): Error {
     const where = `PostgreSQL at ${this.settings.host}:${this.settings.port}, database "${database}"`;
-    const timedOut = error instanceof pg.DatabaseError && error.code === "57014";
+    const timedOut = error instanceof pg().DatabaseError && error.code === "57014";
     const reason = timedOut ? `not done within ${this.#timeoutSeconds} s` : reasonOf(error);
     return new Error([where, what, reason].filter((part) => part !== "").join(": "));
   }
@@ -175,7 +180,7 @@ function number(value: unknown, fallback: number): number {
 
 /** The server's message with its detail and hint, or the network's. */
 function reasonOf(error: unknown): string {
-  if (error instanceof pg.DatabaseError) {
+  if (error instanceof pg().DatabaseError) {
     return [error.message, error.detail, error.hint].filter((part) => part).join("; ");
   }
   // Node tries all addresses of a name; the error that summarizes them has no message.

@@ -1,8 +1,7 @@
 /**
- * Loaded before every command and before the program (`node --import ./scripts/fast-start.ts`), so that they start in a fraction of the time.
+ * What a command and the program need not load, look up or do:
  *
- * - Node keeps what it has compiled, TypeScript's types stripped, in the user's cache folder; so does every process that a command starts
- *   (nodejs.org/api/module.html, "Module compile cache").
+ * - A file of Berth is imported by its path, so Node need not look for it, its real path and the package.json that says its format.
  * - Pulumi's SDK imports what Berth does not use: the automation API, exporters of traces, and, to serialize functions of dynamic providers,
  *   the TypeScript compiler and npm's dependency resolver. Here each is loaded when it is first used.
  * - The SDK's runner attaches V8's debugger for its whole life, so that an error about a function that cannot be serialized names its file
@@ -12,16 +11,15 @@
  * - Its runner maps every stack trace through source maps. Node removes types in place, so the lines of a trace are right without.
  * - zod compiles every schema before it parses with it, which takes longer than the few values that each one sees (zod.dev, `jitless`).
  */
-import { createRequire, enableCompileCache, Module } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
+import { createRequire, Module, registerHooks } from "node:module";
 import { config } from "zod";
 
-process.env.NODE_COMPILE_CACHE ??= join(
-  process.env.BERTH_LAB_HOME ?? join(homedir(), ".cache", "berth"),
-  "compiled",
-);
-enableCompileCache(process.env.NODE_COMPILE_CACHE);
+registerHooks({
+  resolve: (specifier, context, next) =>
+    specifier.startsWith(".") && specifier.endsWith(".ts") && context.parentURL !== undefined
+      ? { url: new URL(specifier, context.parentURL).href, format: "module-typescript", shortCircuit: true }
+      : next(specifier, context),
+});
 
 config({ jitless: true });
 
