@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { withLock } from "../docker/index.ts";
@@ -8,6 +11,9 @@ import { endProcess, isAlive, startTicks } from "../processes.ts";
 import type { Progress } from "../progress.ts";
 import { type DaemonRecord, daemonFiles } from "./protocol.ts";
 
+// fetch, or an import of node:http, would load all of undici in every command.
+const { get } = process.getBuiltinModule("node:http");
+
 const startSeconds = 180;
 const stopSeconds = 15;
 const answerSeconds = 3;
@@ -15,10 +21,10 @@ const answerSeconds = 3;
 /** The daemon if it answers, otherwise undefined. */
 export async function runningDaemon(home: LabHome): Promise<DaemonRecord | undefined> {
   try {
-    const response = await fetch(`http://${daemonHost(home)}:${daemonPorts.health}/health`, {
-      signal: AbortSignal.timeout(answerSeconds * 1000),
-    });
-    const record = (await response.json()) as DaemonRecord & { readonly lab: string };
+    const signal = AbortSignal.timeout(answerSeconds * 1000);
+    const request = get(`http://${daemonHost(home)}:${daemonPorts.health}/health`, { signal });
+    const [response] = (await once(request, "response", { signal })) as [IncomingMessage];
+    const record = (await json(response)) as DaemonRecord & { readonly lab: string };
     return record.lab === home.name ? record : undefined;
   } catch {
     return undefined;
