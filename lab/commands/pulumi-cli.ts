@@ -37,7 +37,8 @@ export class PulumiCli {
     const command = await findCommand("pulumi");
     if (command === undefined) {
       throw new Error(
-        "--engine pulumi: there is no pulumi on the PATH. Install it (https://www.pulumi.com/docs/install/), or leave the option out to use the lab's engine, which has the same semantics",
+        "There is no pulumi on the PATH. --engine pulumi needs it, and so does a lab whose last run was one with that option. " +
+          "Install it (https://www.pulumi.com/docs/install/); the lab's engine, which has the same semantics, needs none: npm run lab -- down, then without the option",
       );
     }
     const cli = new PulumiCli(command, home, key);
