@@ -171,7 +171,10 @@ export function outages(): void {
       let sinceMs = 0;
       const { result, load } = await underLoad("no database", async () => {
         const service = await postgresService();
-        await onMachine(`docker service scale --detach ${service}=0 >/dev/null`);
+        const gone = `[ -z "$(docker ps --quiet --filter label=com.docker.swarm.service.name=${service})" ]`;
+        await onMachine(
+          `docker service scale --detach ${service}=0 >/dev/null; timeout 30 bash -c 'until ${gone}; do sleep 0.2; done'`,
+        );
         const failed = await lab(...upTo(version));
         sinceMs = Date.now();
         await onMachine(`docker service scale --detach ${service}=1 >/dev/null`);
