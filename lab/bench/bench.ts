@@ -16,7 +16,7 @@ export interface BenchReport {
   readonly noOpUp: number;
   /** An `up` of a program that declares nothing, by the same engine, which starts as anybody's Pulumi program does. */
   readonly emptyUp: number;
-  /** The same, with Berth's `scripts/fast-start.js`. */
+  /** The same, the command started as Berth's, by `scripts/fast-start.js`; the program itself is not. */
   readonly emptyFastUp: number;
   /** An `up` without changes of a program that declares the same resources one by one. */
   readonly plainUp: number;
@@ -101,7 +101,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
       deployOverhead: round(deploy - inSteps),
       ratios: {
         "no-op up / up of an empty program": round(noOpUp / emptyUp),
-        "no-op up / up of an empty program, with Berth's fast start": round(noOpUp / emptyFastUp),
+        "no-op up / up of an empty program, its command started as Berth's": round(noOpUp / emptyFastUp),
         "no-op up / up of the same resources, declared one by one": round(noOpUp / plainUp),
         "no-op up / preview": round(noOpUp / preview),
         "deploy / no-op up": round(deploy / noOpUp),

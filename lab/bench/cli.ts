@@ -14,7 +14,7 @@ function render(report: BenchReport): string {
     ["from nothing to serving (images built before)", report.nothingToServing],
     ["up with nothing to do", report.noOpUp],
     ["up of a program without a resource", report.emptyUp],
-    ["  with Berth's fast start", report.emptyFastUp],
+    ["  its command started as Berth's", report.emptyFastUp],
     ["up with nothing to do of the same resources, declared one by one", report.plainUp],
     ["preview", report.preview],
     [`deploy of ${report.version}`, report.deploy],

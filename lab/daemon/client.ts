@@ -23,7 +23,7 @@ export async function runningDaemon(home: LabHome): Promise<DaemonRecord | undef
   try {
     const signal = AbortSignal.timeout(answerSeconds * 1000);
     const request = get(`http://${daemonHost(home)}:${daemonPorts.health}/health`, { signal });
-    const [response] = (await once(request, "response", { signal })) as [IncomingMessage];
+    const [response] = (await once(request, "response")) as [IncomingMessage];
     const record = (await json(response)) as DaemonRecord & { readonly lab: string };
     return record.lab === home.name ? record : undefined;
   } catch {

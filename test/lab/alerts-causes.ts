@@ -42,10 +42,11 @@ export function causesOn(lab: AlertsHost, domain: string) {
         `docker service create --detach --no-resolve-image --endpoint-mode dnsrr --name ${name}-1a2b3c4 --container-label berth.resource=${name} ${more} ${lab.image} ${command}`,
       ),
 
-    /** Serves a certificate that is good for so many days. */
+    /** Serves a certificate that is good for so many days, of which the last is not whole any more: it is a second old. */
     serves: (days: number) =>
       host(`systemctl stop served 2>/dev/null || true
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days ${days} -subj /CN=${domain} -keyout /root/k.pem -out /root/c.pem 2>/dev/null
+sleep 1
 systemd-run --quiet --unit=served openssl s_server -quiet -accept 443 -cert /root/c.pem -key /root/k.pem`),
 
     /** The last good backup of the host's repositories was then. */

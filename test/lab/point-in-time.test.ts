@@ -16,11 +16,11 @@ import { until } from "./until.ts";
  * Point in time as a host's script keeps it and uses it: a real PostgreSQL server on a folder of the host, restic, a real S3 server with versions
  * and a key that may not remove them. The timers are in test/program/backups.test.ts.
  */
-const leftOut = leftOutOfCi("point in time");
 const { key, password } = testStore;
 /** In rows, so that it is in the WAL and in the base backup: neither may be in the store in clear. */
 const canary = "berth-canary-4c1f0aa9d3";
 const server = "gadgetbot_postgres";
+const leftOut = leftOutOfCi("point in time");
 
 let lab: ImageLab;
 let postgres: Dockerode.Container;

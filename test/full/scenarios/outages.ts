@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import type { LoadReport } from "../../../lab/load/index.ts";
 import { runCommand } from "../../../ops/run.ts";
+import { until } from "../../lab/until.ts";
 import { power } from "../faults.ts";
 import { leftovers } from "../leftovers.ts";
 import {
@@ -171,10 +172,8 @@ export function outages(): void {
       let sinceMs = 0;
       const { result, load } = await underLoad("no database", async () => {
         const service = await postgresService();
-        const gone = `[ -z "$(docker ps --quiet --filter label=com.docker.swarm.service.name=${service})" ]`;
-        await onMachine(
-          `docker service scale --detach ${service}=0 >/dev/null; timeout 30 bash -c 'until ${gone}; do sleep 0.2; done'`,
-        );
+        await onMachine(`docker service scale --detach ${service}=0 >/dev/null`);
+        await until("the database ends", 30, async () => (await onMachine(postgres())) === "");
         const failed = await lab(...upTo(version));
         sinceMs = Date.now();
         await onMachine(`docker service scale --detach ${service}=1 >/dev/null`);

@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { IncomingMessage, RequestOptions } from "node:http";
 import { Duplex } from "node:stream";
 
-// An import of node:http loads fetch and WebSocket too, which takes longer than all that an `up` without changes asks of this provider.
+// An import of node:http would load all of undici in every command.
 const { request } = process.getBuiltinModule("node:http");
 
 /** How requests reach a Docker engine. */
